@@ -1,0 +1,1 @@
+"""The live path: source → view → wire → window → engine → aggregator → sinks."""

@@ -1,0 +1,224 @@
+"""Every setting of the live path: bounded, described, read from TOML; unknown keys fail.
+
+The command line writes into the same structure (`load(path, overrides)`), so a value is checked in one place.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from engines.errors import BadInput
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Seconds = float
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every section."""
+
+
+class CameraSettings(Settings):
+    """What is asked of a webcam; what it really gives is reported."""
+
+    width: Annotated[int, Meta(ge=64, le=7680, description="pixels asked of the webcam")] = 1280
+    height: Annotated[int, Meta(ge=64, le=4320, description="pixels asked of the webcam")] = 720
+    fps: Annotated[float, Meta(ge=1.0, le=240.0, description="frames per second asked of the webcam")] = 30.0
+    mjpg: Annotated[bool, Meta(description="ask for MJPG, which USB 2 cameras need for 720p at 30 fps")] = True
+
+
+class StreamSettings(Settings):
+    """Network streams."""
+
+    open_timeout_s: Annotated[Seconds, Meta(ge=0.1, le=60.0, description="give up opening a stream after this")] = 5.0
+    read_timeout_s: Annotated[Seconds, Meta(ge=0.1, le=60.0, description="a silent stream counts as lost")] = 3.0
+    backoff_min_s: Annotated[Seconds, Meta(ge=0.05, le=10.0, description="first wait before reconnecting")] = 0.5
+    backoff_max_s: Annotated[Seconds, Meta(ge=0.05, le=300.0, description="longest wait before reconnecting")] = 10.0
+    give_up_s: Annotated[
+        Seconds, Meta(ge=1.0, le=86400.0, description="end the session after this long without a connection")
+    ] = 300.0
+
+
+class ViewSettings(Settings):
+    """What of the picture the model sees."""
+
+    crop: Annotated[
+        Literal["center", "full", "person"],
+        Meta(description="center: the official crop; full: letterbox, nothing cut off; person: follow the person"),
+    ] = "center"
+    person_margin: Annotated[
+        float, Meta(ge=0.0, le=1.0, description="room around the person, as a share of the person's size")
+    ] = 0.15
+
+
+class WindowSettings(Settings):
+    """How the stream is cut into windows. Their length and span belong to the model's card."""
+
+    hop_s: Annotated[Seconds, Meta(ge=0.04, le=5.0, description="a window is due this often")] = 0.25
+    max_gap_s: Annotated[
+        Seconds, Meta(ge=0.1, le=10.0, description="a window with a longer stretch without frames is skipped")
+    ] = 0.5
+
+
+class EngineSettings(Settings):
+    """The runtime and how it is fed."""
+
+    runtime: Annotated[
+        Literal["auto", "torch", "onnxruntime", "openvino"],
+        Meta(description="auto: the fastest that passes the bundle's parity check"),
+    ] = "auto"
+    threads: Annotated[int, Meta(ge=0, le=256, description="CPU threads; 0 leaves the choice to the runtime")] = 0
+    staleness_s: Annotated[
+        Seconds,
+        Meta(ge=0.0, le=10.0, description="once a waiting window is older than this, all but the newest are skipped"),
+    ] = 0.5
+
+
+class AggregatorSettings(Settings):
+    """Windows to events."""
+
+    latency_s: Annotated[
+        Seconds,
+        Meta(ge=0.0, le=30.0, description="wait this long for later windows before judging a moment; between hop "
+                                          "(fast) and span (steady), clipped to them"),
+    ] = 0.5
+    enter: Annotated[
+        Probability | None, Meta(description="posterior that starts an event; none: the model card's, else 0.35")
+    ] = None
+    exit: Annotated[
+        Probability | None, Meta(description="posterior below which it ends; none: the model card's, else 0.2")
+    ] = None
+    min_duration_s: Annotated[Seconds, Meta(ge=0.0, le=30.0, description="shorter events are retracted")] = 0.5
+    merge_gap_s: Annotated[Seconds, Meta(ge=0.0, le=30.0, description="shorter pauses do not end an event")] = 0.5
+    refractory_s: Annotated[
+        Seconds, Meta(ge=0.0, le=60.0, description="no new event of an action this soon after its last")
+    ] = 0.25
+
+    def __post_init__(self) -> None:
+        if self.enter is not None and self.exit is not None and self.exit > self.enter:
+            raise ValueError(f"exit ({self.exit}) must not be above enter ({self.enter})")
+
+
+class OverlaySettings(Settings):
+    """The terminal picture."""
+
+    picture: Annotated[bool, Meta(description="show the person as a small half-block picture")] = True
+    refresh_hz: Annotated[float, Meta(ge=1.0, le=30.0, description="redraws per second")] = 8.0
+
+
+class StreamOutSettings(Settings):
+    """Events out."""
+
+    publish: Annotated[str | None, Meta(description="ZeroMQ endpoint for the event stream, ipc:// or loopback")] = None
+    stats_every_s: Annotated[Seconds, Meta(ge=0.5, le=3600.0, description="media time between stats lines")] = 5.0
+
+
+class SupervisionSettings(Settings):
+    """How a failing capture process is treated."""
+
+    hang_s: Annotated[
+        Seconds, Meta(ge=2.0, le=120.0, description="a capture process silent for this long is replaced")
+    ] = 10.0
+    max_restarts: Annotated[int, Meta(ge=0, le=100, description="capture restarts per session")] = 3
+    queue_frames: Annotated[int, Meta(ge=1, le=1000, description="frames the sender may hold before it drops")] = 60
+
+
+class Config(Settings):
+    """The whole configuration."""
+
+    camera: CameraSettings = CameraSettings()
+    stream: StreamSettings = StreamSettings()
+    view: ViewSettings = ViewSettings()
+    window: WindowSettings = WindowSettings()
+    engine: EngineSettings = EngineSettings()
+    aggregator: AggregatorSettings = AggregatorSettings()
+    overlay: OverlaySettings = OverlaySettings()
+    output: StreamOutSettings = StreamOutSettings()
+    supervision: SupervisionSettings = SupervisionSettings()
+
+
+def load(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) -> Config:
+    """Defaults, then the TOML file, then `overrides` (section → key → value; None values are ignored).
+
+    Raises:
+        BadInput: the file is missing or not TOML, a key is unknown, a value is of the wrong type or out of bounds.
+    """
+    tree: dict[str, Any] = _read(path) if path else {}
+    for section, values in (overrides or {}).items():
+        given = {key: value for key, value in values.items() if value is not None}
+        if given and isinstance(tree.setdefault(section, {}), dict):
+            tree[section].update(given)
+    where = str(path) if path else "the command line"
+    try:
+        return msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        key = place.strip("`.") or "top level"
+        raise BadInput("a valid configuration", f"[{key}] {message} in {where}",
+                       "--print-config lists every key with its bounds") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput("a configuration file", f"{path} ({error.strerror})", "check the path given to --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput("a TOML file", f"{path}: {error}", "mend the line it names") from None
+
+
+def describe(config: Config) -> str:
+    """The effective configuration as TOML, each key with its meaning and bounds in a comment."""
+    lines = []
+    for section in config.__struct_fields__:
+        values = getattr(config, section)
+        lines.append(f"\n[{section}]  # {_first_line(type(values))}")
+        hints = get_type_hints(type(values), include_extras=True)
+        for key in values.__struct_fields__:
+            value = getattr(values, key)
+            text = "# " + key + " =" if value is None else f"{key} = {_toml(value)}"
+            lines.append(f"{text:<28}# {_meaning(hints[key])}")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _first_line(section: type) -> str:
+    return (section.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
+    return repr(value)
+
+
+def _meaning(hint: Any) -> str:
+    """Description and bounds, gathered from nested Annotated types."""
+    texts: list[str] = []
+    bounds: list[str] = []
+    todo = [hint]
+    while todo:
+        item = todo.pop(0)
+        for meta in getattr(item, "__metadata__", ()):
+            if meta.description:
+                texts.append(meta.description)
+            if meta.ge is not None:
+                bounds.append(f"{meta.ge:g} to {meta.le:g}")
+        if get_origin(item) is Literal:
+            bounds.append(" | ".join(get_args(item)))
+        elif get_origin(item) is not Annotated:
+            todo.extend(get_args(item))
+        if get_origin(item) is Annotated:
+            todo.append(item.__origin__)
+    return " · ".join(texts + bounds)

@@ -1,0 +1,211 @@
+"""The types that flow through the live path. Frozen; shape, dtype and range are checked when made.
+
+Every time is an int in nanoseconds. `captured_ns` and all stage stamps are on the machine's monotonic clock;
+`media_ns` and everything derived from it (windows, events) is on the source's own clock: presentation time for
+files, grab time for cameras.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.taxonomy import ACTIONS, Action
+
+UInt8Array = npt.NDArray[np.uint8]
+Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+
+MAX_SIDE = 1024  # pixels; bounds every image that crosses the wire
+
+
+def _check_image(name: str, image: UInt8Array, square: bool) -> None:
+    ok = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    if ok:
+        height, width = image.shape[:2]
+        ok = 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and (height == width or not square)
+    if not ok:
+        shape, dtype = getattr(image, "shape", "?"), getattr(image, "dtype", type(image).__name__)
+        want = "(S, S, 3)" if square else "(h, w, 3)"
+        raise ValueError(f"{name}: expected uint8 {want} with sides up to {MAX_SIDE}, got {dtype} {shape}")
+
+
+def _check_array(name: str, array: npt.NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
+        got = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
+        raise ValueError(f"{name}: expected {np.dtype(dtype).name} {shape}, got {got}")
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the view cut the person out of the picture; the overlay warns from it."""
+
+    seen: float = 1.0  # share of the source picture's area inside the crop, 0..1
+    magnified: float = 1.0  # crop pixels per source pixel; above 1 the source is smaller than the model's input
+    person_found: bool | None = None  # None: this view does not look for a person
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.seen <= 1.0 or not self.magnified > 0.0:
+            raise ValueError(f"framing: expected seen in 0..1 and magnified > 0, got {self.seen}, {self.magnified}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image as an engine may see it, with its true times."""
+
+    camera_id: int
+    frame_id: int
+    captured_ns: int  # monotonic clock, when the source handed the image over
+    media_ns: int  # the source's own clock: presentation time (files) or grab time (cameras)
+    body: UInt8Array  # (S, S, 3) RGB
+    face: UInt8Array | None = None  # (S, S, 3) RGB
+    preview: UInt8Array | None = None  # (h, w, 3) RGB, small: the body again, for the overlay
+    framing: Framing = field(default_factory=Framing)
+
+    def __post_init__(self) -> None:
+        if min(self.camera_id, self.frame_id, self.captured_ns) < 0:
+            raise ValueError(f"frame: ids and captured_ns must not be negative: {self.camera_id}, {self.frame_id}, "
+                             f"{self.captured_ns}")
+        _check_image("body", self.body, square=True)
+        if self.face is not None:
+            _check_image("face", self.face, square=True)
+        if self.preview is not None:
+            _check_image("preview", self.preview, square=False)
+
+
+class CaptureState(enum.Enum):
+    """What a capture process says of its source."""
+
+    OPENING = "opening"
+    STREAMING = "streaming"
+    RECONNECTING = "reconnecting"
+    ENDED = "ended"  # the recording is over: every frame has been sent
+    FAILED = "failed"  # it will not come back; `detail` says why
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureStatus:
+    """What a capture process reports beside its frames: its state and its running totals.
+
+    Also the heartbeat: one is sent at every change and at least every `HEARTBEAT_S` while no frame is due.
+    """
+
+    camera_id: int
+    generation: int  # how often this camera's process has been restarted
+    state: CaptureState
+    detail: str = ""
+    bad_input: bool = False  # the failure is the user's to mend (exit code 2)
+    grabbed: int = 0  # images the source handed over
+    sent: int = 0  # frames pushed
+    dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
+
+
+HEARTBEAT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """When a window passed each stage, monotonic ns; 0 where it has not yet.
+
+    captured: its newest frame was grabbed; received: that frame left the wire; infer_start, infer_end: the engine.
+    """
+
+    captured_ns: int = 0
+    received_ns: int = 0
+    infer_start_ns: int = 0
+    infer_end_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """`T` frames spread evenly over the `end_ns - start_ns` up to `end_ns` (media clock)."""
+
+    camera_id: int
+    index: int  # k-th due window since the first frame: end_ns = first + span + k * hop
+    start_ns: int
+    end_ns: int
+    frames: UInt8Array  # (T, S, S, 3) RGB
+    frame_ids: Int64Array  # (T,)
+    times_ns: Int64Array  # (T,) media times of the frames chosen
+    largest_gap_ns: int  # longest stretch inside the window without a new frame
+    stamps: Stamps
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4:
+            raise ValueError(f"window frames: expected (T, S, S, 3), got {self.frames.shape}")
+        length = len(self.frames)
+        for image in self.frames:
+            _check_image("window frame", image, square=True)
+        _check_array("frame_ids", self.frame_ids, np.int64, (length,))
+        _check_array("times_ns", self.times_ns, np.int64, (length,))
+        if np.any(np.diff(self.times_ns) < 0) or not self.start_ns < self.end_ns:
+            raise ValueError("window: times must not decrease and start must precede end")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What the engine said of one window."""
+
+    camera_id: int
+    index: int  # the window's
+    start_ns: int
+    end_ns: int
+    logits: Float32Array  # (52,)
+    probs: Float32Array  # (52,) calibrated: softmax(logits / temperature)
+    embedding: Float32Array | None  # (300,) label-space embedding, where the model has one
+    stamps: Stamps
+
+    def __post_init__(self) -> None:
+        _check_array("logits", self.logits, np.float32, (len(ACTIONS),))
+        _check_array("probs", self.probs, np.float32, (len(ACTIONS),))
+        if self.embedding is not None:
+            _check_array("embedding", self.embedding, np.float32, (300,))
+        if not np.all(np.isfinite(self.probs)) or self.probs.min() < 0 or self.probs.max() > 1:
+            raise ValueError("probs: expected finite values in 0..1")
+
+
+class EventState(enum.Enum):
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+    RETRACTED = "retracted"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Where the time between an onset and its report went, ns. The four parts add up to `emitted - onset`.
+
+    window: onset to the end of the first window that raised the event; confirmation: from there to the end of the
+    window that decided this report; queue: from there to the start of its inference; compute: from there to the report.
+    queue and compute are None for recordings: they would measure this machine's run, not the recording, and the same
+    recording must give the same report.
+    """
+
+    window_ns: int
+    confirmation_ns: int
+    queue_ns: int | None = None
+    compute_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEvent:
+    """One state change of one micro-action event. Times are on the media clock."""
+
+    id: int
+    camera_id: int
+    state: EventState
+    action: Action
+    onset_ns: int
+    offset_ns: int | None  # None while the action runs
+    confidence: float  # mean calibrated posterior from onset to now, 0..1
+    emitted_ns: int
+    delay: Delay
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"confidence: expected 0..1, got {self.confidence}")
+        if self.offset_ns is not None and self.offset_ns < self.onset_ns:
+            raise ValueError(f"event {self.id}: offset {self.offset_ns} precedes onset {self.onset_ns}")
