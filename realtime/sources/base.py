@@ -1,0 +1,91 @@
+"""What every source of pictures looks like, and the two ways it may end."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime.messages import CaptureState
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+class EndOfSource(Exception):
+    """The recording is over: every picture has been read."""
+
+
+class SourceLost(Exception):
+    """A live source is gone for good; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """One decoded picture, upright."""
+
+    pixels: UInt8Array  # (H, W, 3) RGB
+    frame_id: int  # files: decode index, skipped pictures counted too; live sources: grab counter
+    captured_ns: int  # monotonic clock, when it was grabbed or decoded
+    media_ns: int  # files: presentation time as stored; live sources: captured_ns
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or not self.pixels.size:
+            raise ValueError(f"image: expected uint8 (H, W, 3), got {self.pixels.dtype} {self.pixels.shape}")
+
+
+class Source(abc.ABC):
+    """A place pictures come from. Making one touches nothing; `open` does.
+
+    Attributes:
+        live: the newest picture is the only one worth having; never paced.
+        state: OPENING, STREAMING, RECONNECTING, ENDED or FAILED.
+        detail: one line about the state, for people; never holds credentials.
+        overwritten: pictures the grabber replaced before anyone read them.
+    """
+
+    live: bool = False
+
+    def __init__(self) -> None:
+        self.state = CaptureState.OPENING
+        self.detail = ""
+        self.overwritten = 0
+
+    @abc.abstractmethod
+    def open(self) -> None:
+        """Open the file, device or connection.
+
+        Raises:
+            BadInput: the user can mend it: no such file, not a video, no such camera, a malformed URL.
+        """
+
+    @abc.abstractmethod
+    def read(self, timeout_s: float) -> Image | None:
+        """The next picture (recordings) or the newest unread one (live sources).
+
+        Returns:
+            None when nothing came within `timeout_s`; call again.
+
+        Raises:
+            EndOfSource: the recording is over.
+            SourceLost: the live source will not come back.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release everything. May be called twice, and from another thread than `read`."""
+
+    def __enter__(self) -> Source:
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

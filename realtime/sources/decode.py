@@ -1,0 +1,60 @@
+"""Decoded frames into upright RGB, for files and network streams alike."""
+
+from __future__ import annotations
+
+import struct
+
+import av
+import numpy as np
+from av.buffer import Buffer
+from av.video.reformatter import VideoReformatter
+
+from realtime.sources.base import UInt8Array
+
+# Scaling threads cost more CPU than they save at video sizes; older PyAV has no such choice and uses one.
+_ONE_THREAD = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+
+
+class ToRgb:
+    """Turns frames into uint8 (H, W, 3) RGB, bit-identical to `ffmpeg -pix_fmt rgb24`.
+
+    Colour matrix and range are the frame's own. One reformatter is kept: making one per frame costs as much as
+    using it.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> UInt8Array:
+        """Convert and turn upright by the frame's display matrix."""
+        rgb = self._reformatter.reformat(frame, format="rgb24", **_ONE_THREAD)
+        return upright(np.asarray(rgb.to_ndarray(), np.uint8), display_matrix(frame))
+
+
+def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
+    """(a, b, c, d) of the stored display matrix, x' = a·x + c·y and y' = b·x + d·y; None where there is none."""
+    side_data: Buffer | None = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return None
+    a, b, _, c, d = struct.unpack_from("=5i", side_data)
+    return a, b, c, d
+
+
+def upright(image: UInt8Array, matrix: tuple[int, int, int, int] | None) -> UInt8Array:
+    """Apply a display matrix, rounded to quarter turns and mirrorings.
+
+    Args:
+        image: uint8 (H, W, 3).
+
+    Returns:
+        uint8 (H, W, 3) or (W, H, 3), contiguous.
+    """
+    if matrix is None:
+        return image
+    a, b, c, d = matrix
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        flip_x, flip_y = a < 0, d < 0
+    else:
+        image = image.transpose(1, 0, 2)
+        flip_x, flip_y = c < 0, b < 0
+    return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
