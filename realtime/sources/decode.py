@@ -33,8 +33,8 @@ class ToRgb:
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
     """(a, b, c, d) of the stored display matrix, x' = a·x + c·y and y' = b·x + d·y; None where there is none."""
-    side_data: Buffer | None = frame.side_data.get("DISPLAYMATRIX")
-    if side_data is None:
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(side_data, Buffer):
         return None
     a, b, _, c, d = struct.unpack_from("=5i", side_data)
     return a, b, c, d
