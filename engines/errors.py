@@ -1,7 +1,9 @@
 """The one error a user may cause and mend."""
 
+from __future__ import annotations
 
-class BadInput(Exception):  # noqa: N818 - the name says whose mistake it is
+
+class BadInput(Exception):
     """Bad usage or bad input: one line saying what was expected, what came and how to mend it.
 
     Command lines turn it into exit code 2; nothing else in the packages exits the process.
@@ -10,12 +12,9 @@ class BadInput(Exception):  # noqa: N818 - the name says whose mistake it is
     def __init__(self, expected: str, got: str, mend: str) -> None:
         super().__init__(f"expected {expected}, got {got}; {mend}")
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by message: the error crosses from the capture process to the analysis process."""
-        return _rebuild, (str(self),)
-
-
-def _rebuild(line: str) -> BadInput:
-    error = BadInput.__new__(BadInput)
-    Exception.__init__(error, line)
-    return error
+    @classmethod
+    def from_line(cls, line: str) -> BadInput:
+        """The same error from its line, as it arrives from the capture process."""
+        error = cls.__new__(cls)
+        Exception.__init__(error, line)
+        return error

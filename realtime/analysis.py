@@ -1,0 +1,75 @@
+"""The engine's thread: takes due windows, predicts, aggregates, reports."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from engines.bundle import Bundle
+from engines.runtimes.base import Runtime
+from realtime.aggregator import Aggregator
+from realtime.clock import Clock
+from realtime.inference import WindowQueue, predict
+from realtime.latency import StageLatency
+from realtime.messages import ActionEvent
+from realtime.stream import EventStream, action_line
+
+POLL_S = 0.1
+EVENTS_KEPT = 200  # for the overlay; the stream has them all
+
+
+class Analysis:
+    """Windows to events until the queue is exhausted. Other threads only read its attributes."""
+
+    def __init__(self, queue: WindowQueue, runtime: Runtime, bundle: Bundle, aggregator: Aggregator,
+                 stream: EventStream, clock: Clock) -> None:
+        self._queue, self._runtime, self._bundle, self._clock = queue, runtime, bundle, clock
+        self._stream = stream
+        self.aggregator = aggregator
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._stop = threading.Event()
+        self.latency = StageLatency()
+        self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
+        self.processed = 0
+        self.session_start_ns: int | None = None  # media time of the session's first frame
+        self.newest_end_ns: int | None = None  # media time up to which windows have been judged
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread after the window it is working on; events still open are ended or retracted."""
+        self._stop.set()
+        self._queue.close(discard=True)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set() and not self._queue.exhausted:
+                self._step()
+            self._emit(self.aggregator.finish())
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread, which ends the session
+            self.error = error
+
+    def _step(self) -> None:
+        window = self._queue.take(POLL_S)
+        if window is None:
+            return
+        if self.session_start_ns is None:
+            self.session_start_ns = window.session_start_ns
+        prediction = predict(self._runtime, self._bundle, window, self._clock)
+        self.latency.record(prediction.stamps)
+        self._emit(self.aggregator.push(prediction))
+        self.newest_end_ns = prediction.end_ns
+        self.processed += 1
+
+    def _emit(self, events: list[ActionEvent]) -> None:
+        for event in events:
+            self.events.append(event)
+            self._stream.write(action_line(event, self.session_start_ns or 0))

@@ -1,0 +1,259 @@
+"""One session, from the first frame to the last report: builds the rooms, watches over them, ends them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+
+from engines import bundle as bundles
+from engines.bundle import Bundle
+from engines.errors import BadInput
+from engines.runtimes import open_runtime
+from engines.runtimes.base import Runtime
+from realtime.aggregator import Aggregator, thresholds
+from realtime.analysis import Analysis
+from realtime.capture import CaptureSpec
+from realtime.clock import MonotonicClock, to_ns, to_s
+from realtime.config import Config
+from realtime.inference import WindowQueue
+from realtime.intake import Intake
+from realtime.messages import CaptureState
+from realtime.outputs import Output, PublishOutput, RecordOutput, StdoutOutput
+from realtime.sources import SourceSpec, probe
+from realtime.stream import EventStream, SessionLine, StatsLine
+from realtime.supervisor import CaptureFailed, CaptureProcess
+from realtime.window import SlidingWindow
+from realtime.wire import Receiver
+
+TICK_S = 0.05  # how often the main thread looks around
+STOP_S = 1.5  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class SessionFailed(Exception):
+    """The session broke while it ran; one line says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for, checked as far as that goes without opening anything."""
+
+    source: SourceSpec
+    model: str
+    config: Config
+    speed: float | None = 1.0  # recordings: media seconds per second; None: as fast as the engine, nothing skipped
+    headless: bool = False
+    record: Path | None = None
+    consent: str | None = None
+
+
+def run(request: Request) -> None:
+    """Run one session until its source ends or the user stops it.
+
+    Raises:
+        BadInput: something the user can mend (exit code 2).
+        SessionFailed: it broke while it ran (exit code 1).
+    """
+    with ExitStack() as stack:
+        probe(request.source)
+        model = Bundle.load(bundles.find(request.model))
+        stream = EventStream(_outputs(request, model, stack))
+        engine = request.config.engine
+        runtime = stack.enter_context(open_runtime(model, engine.runtime, engine.threads, report=_tell))
+        stop = stack.enter_context(_stop_on_signals())
+        folder = Path(tempfile.mkdtemp(prefix="manet-live-"))  # mode 0700: the socket and the capture's log
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        session = Session(request, model, runtime, stream, folder)
+        try:
+            session.run(stop)
+        finally:
+            session.close()
+
+
+class Session:
+    """The rooms of one session and the loop that watches over them."""
+
+    def __init__(self, request: Request, model: Bundle, runtime: Runtime, stream: EventStream, folder: Path) -> None:
+        config, card, source = request.config, model.card, request.source
+        self.request, self.model, self.runtime, self._stream = request, model, runtime, stream
+        self._clock = clock = MonotonicClock()
+        span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
+
+        self.queue = WindowQueue(self.lossless, to_ns(config.engine.staleness_s), clock)
+        window = SlidingWindow(0, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
+        endpoint = f"ipc://{folder}/frames" if os.name == "posix" else "tcp://127.0.0.1:*"
+        self._receiver = Receiver(endpoint, config.supervision.queue_frames)
+        self.intake = Intake(self._receiver, window, self.queue, clock)
+        enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
+        aggregator = Aggregator(0, span_ns, hop_ns, config.aggregator, enter, exit_, live=source.live, clock=clock)
+        self.analysis = Analysis(self.queue, runtime, model, aggregator, stream, clock)
+        spec = CaptureSpec(
+            source=source, view=config.view, size=card.size, endpoint=self._receiver.endpoint, camera_id=0,
+            generation=0, queue_frames=config.supervision.queue_frames, speed=request.speed,
+            preview=not request.headless and config.overlay.picture,
+        )  # fmt: skip
+        self.capture = CaptureProcess(
+            spec, folder / "capture.log", clock, to_ns(config.supervision.hang_s), config.supervision.max_restarts
+        )
+        self.messages: list[str] = []  # what happened, for the overlay; newest last
+        self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
+        self._shown_state = (CaptureState.OPENING, "")
+
+    @property
+    def lossless(self) -> bool:
+        """A recording at full speed: the engine sets the pace and nothing is skipped."""
+        return not self.request.source.live and self.request.speed is None
+
+    @property
+    def position_ns(self) -> int:
+        """Time since the session's first frame: of the recording, or of the clock for a live source."""
+        start_ns, newest = self.intake.window.start_ns, self.intake.latest
+        if start_ns is None or newest is None:
+            return 0
+        return (self._clock.now_ns() if self.request.source.live else newest.media_ns) - start_ns
+
+    def run(self, stop: threading.Event) -> None:
+        """Start every part and look after them until the source ends or `stop` is set."""
+        self._say("started")
+        self.intake.start()
+        self.analysis.start()
+        self.capture.start()
+        with self._display() as refresh:
+            while self.analysis.alive and not stop.is_set():
+                stop.wait(TICK_S)
+                self._look()
+                refresh()
+        self._conclude(interrupted=stop.is_set())
+
+    def close(self) -> None:
+        """End every part; harmless when they have ended. Nothing outlives this call."""
+        deadline = time.monotonic() + STOP_S
+        self.capture.ask_to_stop()
+        self.queue.close(discard=True)
+        self.capture.stop(STOP_S / 3)
+        self.intake.stop(max(0.0, deadline - time.monotonic()))
+        self.analysis.stop(max(0.0, deadline - time.monotonic()))
+        self._receiver.close()
+
+    def _look(self) -> None:
+        newest, status = self.intake.latest, self.intake.status
+        try:
+            fault = self.capture.check(status.state, self.intake.waiting_since_ns, newest.media_ns if newest else None)
+        except CaptureFailed as error:
+            raise self._failed(str(error)) from None
+        if fault:
+            self._say("capture", fault)
+        if (status.state, status.detail) != self._shown_state:
+            self._shown_state = status.state, status.detail
+            self._say("capture", f"{status.state.value}: {status.detail}" if status.detail else status.state.value)
+        for part in (self.intake, self.analysis):
+            if part.error is not None:
+                raise self._broken(part.error)
+        if self.position_ns >= self._next_stats_ns:
+            self._next_stats_ns = (self.position_ns // self._stats_every_ns + 1) * self._stats_every_ns
+            self._stream.write(self.stats())
+
+    def _conclude(self, interrupted: bool) -> None:
+        self.close()
+        if self.analysis.error is not None:
+            raise self._broken(self.analysis.error)
+        self._stream.write(self.stats())
+        status = self.intake.status
+        if status.state is CaptureState.FAILED:
+            if status.bad_input:
+                raise BadInput.from_line(status.detail)
+            raise self._failed(status.detail)
+        self._say("stopped" if interrupted else "ended")
+
+    def _broken(self, error: BaseException) -> BaseException:
+        if isinstance(error, BrokenPipeError):  # whoever read our output has left: that is an end, not a failure
+            return error
+        return self._failed(f"{type(error).__name__}: {error}")
+
+    def _failed(self, line: str) -> SessionFailed:
+        self._say("failed", line)
+        return SessionFailed(line)
+
+    def _say(self, state: str, detail: str = "") -> None:
+        if detail:
+            self.messages.append(detail)
+            del self.messages[:-20]
+        card = self.model.card
+        self._stream.write(
+            SessionLine(state, card.name, card.provenance.trained_on, self.runtime.name, self.request.source.name,
+                        self.request.consent, detail)
+        )  # fmt: skip
+
+    def stats(self) -> StatsLine:
+        """Where the session stands; `windows + skipped = windows_due` once it is over."""
+        window = self.intake.window
+        return StatsLine(
+            time_s=round(to_s(self.position_ns), 3),
+            capture_fps=round(self.intake.frames_per_s, 1),
+            frames=self.intake.received,
+            windows_due=window.due,
+            windows=self.analysis.processed,
+            dropped=self.intake.dropped,
+            skipped=dict(sorted((Counter(window.skipped) + Counter(self.queue.skipped)).items())),
+            latency_ms={
+                stage: {"p50": p50, "p99": p99} for stage, (p50, p99) in self.analysis.latency.percentiles().items()
+            },
+            capture=self.intake.status.state.value,
+            restarts=self.capture.restarts,
+        )
+
+
+def _outputs(request: Request, model: Bundle, stack: ExitStack) -> list[Output]:
+    outputs: list[Output] = []
+
+    def add(output: Output) -> None:
+        outputs.append(output)
+        stack.callback(output.close)
+
+    if request.config.output.publish:
+        add(PublishOutput(request.config.output.publish))
+    if request.record:
+        add(RecordOutput(request.record, _session_record(request, model)))
+    if request.headless:
+        add(StdoutOutput())
+    return outputs
+
+
+def _session_record(request: Request, model: Bundle) -> dict[str, object]:
+    return {
+        "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "source": request.source.name,
+        "speed": "max" if request.speed is None else request.speed,
+        "consent": request.consent,
+        "config": request.config,
+        "model": model.card,
+    }
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C, SIGTERM and a closed terminal set; the handlers before it come back afterwards."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(line: str) -> None:
+    print(f"manet-live: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,159 @@
+"""The capture process, one per camera: source → view → wire.
+
+Runs as `python -m realtime.capture`. Its first line of standard input is the `CaptureSpec` as JSON; the end of standard
+input is the order to stop, so it also stops when the analysis process dies. Nothing but what the view lets through
+leaves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from engines.errors import BadInput
+from realtime import wire
+from realtime.clock import NS_PER_S, Clock, MonotonicClock
+from realtime.config import ViewSettings
+from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame
+from realtime.sources import SourceSpec, open_source
+from realtime.sources.base import EndOfSource, Image, Source, SourceLost
+from realtime.views import View, make_view, make_preview
+
+CLOSING_S = 5.0  # how long the last frames of a recording may take to leave
+
+
+class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a capture process needs to know."""
+
+    source: SourceSpec
+    view: ViewSettings
+    size: int  # side of the body image, pixels
+    endpoint: str
+    camera_id: int
+    generation: int  # how often this camera's process has been restarted
+    queue_frames: Annotated[int, Meta(ge=1)]
+    speed: Annotated[float, Meta(gt=0)] | None  # recordings: media seconds per second; None: as fast as it can, lossless
+    preview: bool
+
+
+class Capture:
+    """One source, its view and its sender, until the source ends or `stop` is set."""
+
+    def __init__(self, spec: CaptureSpec, clock: Clock, stop: threading.Event) -> None:
+        self._spec, self._clock, self._stop = spec, clock, stop
+        self._sender = wire.Sender(spec.endpoint, spec.queue_frames)
+        self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
+        self._dropped: Counter[str] = Counter()
+        self._grabbed = self._sent = 0
+        self._reported_ns = 0
+        self._origin: tuple[int, int] | None = None  # (wall ns, media ns) of the first frame, for pacing
+
+    def run(self) -> None:
+        """Capture until the end; every way out is reported as a status."""
+        self._report(CaptureState.OPENING, self._spec.source.name)
+        try:
+            view = make_view(self._spec.view, self._spec.size)
+            with contextlib.closing(view), contextlib.closing(open_source(self._spec.source)) as source:
+                source.open()
+                self._stream(source, view)
+        except EndOfSource:
+            self._report(CaptureState.ENDED, self._status.detail)
+        except BadInput as error:
+            self._report(CaptureState.FAILED, str(error), bad_input=True)
+        except SourceLost as error:
+            self._report(CaptureState.FAILED, str(error))
+        finally:
+            self._sender.close(linger_s=0 if self._stop.is_set() else CLOSING_S)
+
+    def _stream(self, source: Source, view: View) -> None:
+        while not self._stop.is_set():
+            image = source.read(HEARTBEAT_S)
+            if source.overwritten:
+                self._dropped["grabber"] = source.overwritten
+            if (source.state, source.detail) != (self._status.state, self._status.detail) or image is None:
+                self._report(source.state, source.detail)
+            if image is None:
+                continue
+            self._grabbed += 1
+            if not source.live and self._spec.speed is not None:
+                image = self._paced(image, self._spec.speed)
+            body, framing = view.apply(image.pixels, image.media_ns)
+            frame = Frame(
+                self._spec.camera_id, image.frame_id, image.captured_ns, image.media_ns, body,
+                preview=make_preview(body) if self._spec.preview else None, framing=framing,
+            )  # fmt: skip
+            self._push(frame)
+            if self._clock.now_ns() - self._reported_ns > NS_PER_S:
+                self._report(source.state, source.detail)
+
+    def _paced(self, image: Image, speed: float) -> Image:
+        """Wait until the recording's clock reaches the image, as a camera would; it is captured then."""
+        if self._origin is None:
+            self._origin = (self._clock.now_ns(), image.media_ns)
+        wall_ns, media_ns = self._origin
+        due_ns = wall_ns + int((image.media_ns - media_ns) / speed)
+        while not self._stop.is_set() and (now_ns := self._clock.now_ns()) < due_ns:
+            heartbeat_ns = now_ns + int(HEARTBEAT_S * NS_PER_S)
+            self._clock.sleep_until(min(due_ns, heartbeat_ns))
+            if heartbeat_ns < due_ns:
+                self._report(self._status.state, self._status.detail)
+        return replace(image, captured_ns=self._clock.now_ns())
+
+    def _push(self, frame: Frame) -> None:
+        parts = wire.encode_frame(frame, self._spec.generation)
+        if self._spec.speed is None:  # lossless: the analysis sets the pace
+            while not self._sender.send(parts, HEARTBEAT_S):
+                if self._stop.is_set():
+                    return
+        elif not self._sender.send(parts, 0.0):
+            self._dropped["wire"] += 1
+            return
+        self._sent += 1
+
+    def _report(self, state: CaptureState, detail: str, bad_input: bool = False) -> None:
+        self._status = CaptureStatus(
+            self._spec.camera_id, self._spec.generation, state, detail, bad_input,
+            self._grabbed, self._sent, dict(self._dropped),
+        )  # fmt: skip
+        self._reported_ns = self._clock.now_ns()
+        final = state in (CaptureState.ENDED, CaptureState.FAILED)
+        parts = wire.encode_status(self._status)
+        while not self._sender.send(parts, CLOSING_S if final else 0.0) and final and not self._stop.is_set():
+            continue
+
+
+def main() -> int:
+    """Entry point of the process: read the spec, capture, stop at the end of standard input."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the analysis process's to handle
+    spec = msgspec.json.decode(sys.stdin.buffer.readline(), type=CaptureSpec)
+    stop = threading.Event()
+    threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    Capture(spec, MonotonicClock(), stop).run()
+    return 0
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdin.buffer.read()
+    stop.set()
+    time.sleep(CLOSING_S)
+    faulthandler.dump_traceback()  # something would not end: say where, then go
+    import os
+
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

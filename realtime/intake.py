@@ -1,0 +1,108 @@
+"""The drain thread: empties the wire at once, whatever the engine does, and cuts windows."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+
+from realtime.clock import NS_PER_S, Clock
+from realtime.inference import WindowQueue
+from realtime.messages import CaptureState, CaptureStatus, Frame
+from realtime.window import SlidingWindow
+from realtime.wire import FrameMessage, Receiver, WireError
+
+POLL_S = 0.05
+RATE_OVER_S = 2.0  # frames/s is measured over this long
+
+
+class Intake:
+    """Receives one camera's frames and states, and feeds the window queue.
+
+    Only the drain thread writes; other threads read single attributes, which is atomic.
+    """
+
+    def __init__(self, receiver: Receiver, window: SlidingWindow, queue: WindowQueue, clock: Clock,
+                 camera_id: int = 0) -> None:
+        self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
+        self.window = window
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
+        self._arrivals: deque[int] = deque(maxlen=512)
+        self._ended_generations: Counter[str] = Counter()  # drops of capture processes that are gone
+        self._generation = 0
+        self.status = CaptureStatus(camera_id, 0, CaptureState.OPENING)
+        self.latest: Frame | None = None
+        self.received = 0
+        self.refused: Counter[str] = Counter()  # messages and frames that were not let in, by cause
+        self.waiting_since_ns: int | None = None  # None while it is not waiting for the wire (back-pressure)
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread; a thread that waits for room in the queue is let go by closing the queue first."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Frames that never reached a window, by cause, over all generations of the capture process."""
+        total = self._ended_generations + Counter(self.status.dropped) + self.refused
+        total["late"] += self.window.late
+        return {cause: count for cause, count in sorted(total.items()) if count}
+
+    @property
+    def frames_per_s(self) -> float:
+        """Arrival rate over the last seconds."""
+        horizon_ns = self._clock.now_ns() - int(RATE_OVER_S * NS_PER_S)
+        recent = [at for at in list(self._arrivals) if at >= horizon_ns]
+        if len(recent) < 2 or recent[-1] == recent[0]:
+            return 0.0
+        return (len(recent) - 1) * NS_PER_S / (recent[-1] - recent[0])
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._step()
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread, which ends the session
+            self.error = error
+
+    def _step(self) -> None:
+        self.waiting_since_ns = self.waiting_since_ns or self._clock.now_ns()
+        try:
+            message = self._receiver.receive(POLL_S)
+        except WireError:
+            self.refused["corrupt"] += 1
+            return
+        if message is None:
+            return
+        self.waiting_since_ns = None
+        if isinstance(message, FrameMessage):
+            if message.frame.camera_id == self._camera_id and self._current(message.generation):
+                self._take(message.frame)
+        elif message.camera_id == self._camera_id and self._current(message.generation):
+            self._note(message)
+
+    def _current(self, generation: int) -> bool:
+        """False for a message of a capture process that has been replaced."""
+        if generation > self._generation:
+            self._ended_generations += Counter(self.status.dropped)
+            self._generation = generation
+        elif generation < self._generation:
+            self.refused["replaced"] += 1
+        return generation == self._generation
+
+    def _take(self, frame: Frame) -> None:
+        received_ns = self._clock.now_ns()
+        self._arrivals.append(received_ns)
+        self.received += 1
+        self.latest = frame
+        for window in self.window.push(frame, received_ns):
+            self._queue.put(window)
+
+    def _note(self, status: CaptureStatus) -> None:
+        self.status = status
+        if status.state in (CaptureState.ENDED, CaptureState.FAILED):
+            self._queue.close()

@@ -1,0 +1,128 @@
+"""The event stream: one JSON object a line, the same to every output. The structs below are its schema."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from realtime.clock import NS_PER_MS, NS_PER_S
+from realtime.messages import ActionEvent
+
+
+class DelayParts(msgspec.Struct, frozen=True):
+    """Milliseconds between onset and report; queue and compute are null for recordings (see messages.Delay)."""
+
+    window: float
+    queue: float | None
+    compute: float | None
+    confirmation: float
+
+
+class ActionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="action"):
+    """One state change of one event; times in seconds since the session's first frame."""
+
+    id: int
+    camera: int
+    state: str
+    action: str
+    index: int
+    body_part: str
+    onset_s: float
+    offset_s: float | None
+    confidence: float
+    emitted_s: float
+    delay_ms: DelayParts
+
+
+class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
+    """Totals since the start; fps over the last seconds; latency stage → {p50, p99}."""
+
+    time_s: float
+    capture_fps: float
+    frames: int
+    windows_due: int
+    windows: int
+    dropped: dict[str, int]
+    skipped: dict[str, int]
+    latency_ms: dict[str, dict[str, float]]
+    capture: str
+    restarts: int
+
+
+class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
+    """The session began, changed or ended."""
+
+    state: str  # started, capture, ended, stopped, failed
+    model: str
+    trained_on: str
+    engine: str
+    source: str
+    consent: str | None
+    detail: str = ""
+
+
+Line = ActionLine | StatsLine | SessionLine
+
+
+class Output(Protocol):
+    """Where lines go."""
+
+    def write(self, kind: str, line: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _seconds(ns: int) -> float:
+    return round(ns / NS_PER_S, 3)
+
+
+def _ms(ns: int) -> float:
+    return round(ns / NS_PER_MS, 3)
+
+
+def action_line(event: ActionEvent, session_start_ns: int) -> ActionLine:
+    """An event as it is reported; `session_start_ns` is the media time of the session's first frame."""
+    delay = event.delay
+    return ActionLine(
+        id=event.id,
+        camera=event.camera_id,
+        state=event.state.value,
+        action=event.action.name,
+        index=event.action.index,
+        body_part=event.action.body_part,
+        onset_s=_seconds(event.onset_ns - session_start_ns),
+        offset_s=None if event.offset_ns is None else _seconds(event.offset_ns - session_start_ns),
+        confidence=round(event.confidence, 4),
+        emitted_s=_seconds(event.emitted_ns - session_start_ns),
+        delay_ms=DelayParts(
+            window=_ms(delay.window_ns),
+            queue=None if delay.queue_ns is None else _ms(delay.queue_ns),
+            compute=None if delay.compute_ns is None else _ms(delay.compute_ns),
+            confirmation=_ms(delay.confirmation_ns),
+        ),
+    )
+
+
+class EventStream:
+    """Writes each line once to every output; safe to call from several threads."""
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = list(outputs)
+        self._encoder = msgspec.json.Encoder()
+        self._lock = threading.Lock()
+
+    def write(self, line: Line) -> None:
+        data = self._encoder.encode(line)
+        kind = str(line.__struct_config__.tag)
+        with self._lock:
+            for output in self._outputs:
+                output.write(kind, data)
+
+    def close(self) -> None:
+        with self._lock:
+            for output in self._outputs:
+                output.close()
+            self._outputs.clear()

@@ -1,0 +1,126 @@
+"""Keeps one capture process alive: starts it, notices when it dies or hangs, restarts it a bounded number of times."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from realtime.capture import CaptureSpec
+from realtime.clock import NS_PER_S, Clock
+from realtime.messages import CaptureState
+from realtime.sources import resume_after
+
+ENDED_STATES = (CaptureState.ENDED, CaptureState.FAILED)
+
+
+class CaptureFailed(Exception):
+    """The capture process cannot be kept alive; the message says what happened."""
+
+
+class CaptureProcess:
+    """One camera's capture process and its replacements.
+
+    The process leads a session of its own, so that a Ctrl-C in the terminal reaches us alone; closing its standard input
+    ends it. What it or a library under it prints goes to `log`, never to the terminal.
+    """
+
+    def __init__(self, spec: CaptureSpec, log: Path, clock: Clock, hang_ns: int, max_restarts: int) -> None:
+        self._spec, self._log, self._clock = spec, log, clock
+        self._hang_ns, self._max_restarts = hang_ns, max_restarts
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_ns = 0
+
+    @property
+    def restarts(self) -> int:
+        return self._spec.generation
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "realtime.capture"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                # the process must find the packages wherever this one found them
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+            )
+        self._started_ns = self._clock.now_ns()
+        if self._process.stdin is not None:
+            self._process.stdin.write(msgspec.json.encode(self._spec) + b"\n")
+            self._process.stdin.flush()
+
+    def check(self, state: CaptureState, waiting_since_ns: int | None, last_media_ns: int | None) -> str | None:
+        """Look after the process; call it several times a second.
+
+        Args:
+            state: what the process last said of itself.
+            waiting_since_ns: since when the drain thread has been waiting for it; None while it is not.
+            last_media_ns: media time of the last frame that arrived, from which a recording goes on.
+
+        Returns:
+            One line when the process was replaced, else None.
+
+        Raises:
+            CaptureFailed: it died or hung once too often.
+        """
+        if self._process is None or state in ENDED_STATES:
+            return None
+        code = self._process.poll()
+        now_ns = self._clock.now_ns()
+        if code is not None and waiting_since_ns is not None and now_ns - waiting_since_ns > NS_PER_S // 5:
+            fault = f"capture process ended with {_describe(code)}"  # and all it had sent has been read
+        elif code is None and waiting_since_ns is not None and (
+            now_ns - max(waiting_since_ns, self._started_ns) > self._hang_ns
+        ):
+            fault = f"capture process silent for {self._hang_ns / NS_PER_S:.0f} s"
+        else:
+            return None
+        self.stop(timeout_s=0.0)
+        if self._spec.generation >= self._max_restarts:
+            raise CaptureFailed(f"{fault}, restarted {self._spec.generation} times before{self._last_words()}")
+        self._spec = msgspec.structs.replace(
+            self._spec,
+            generation=self._spec.generation + 1,
+            source=resume_after(self._spec.source, last_media_ns),
+        )
+        self.start()
+        return f"{fault}; restarted ({self._spec.generation} of {self._max_restarts})"
+
+    def ask_to_stop(self) -> None:
+        """Close its standard input, which is the order to stop; do not wait."""
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):  # it is gone already
+                self._process.stdin.close()
+
+    def stop(self, timeout_s: float) -> None:
+        """End the process: politely for `timeout_s`, then by force. No process outlives this call."""
+        if self._process is None:
+            return
+        self.ask_to_stop()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _last_words(self) -> str:
+        try:
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return f"; it last said: {lines[-1]}" if lines else ""
+
+
+def _describe(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,110 @@
+"""Frames to windows, cut by time.
+
+MA-52 models saw 8 frames spread over a whole clip (1.9 s on average). Eight *consecutive* frames would be out of
+distribution, so a window is `length` frames spaced `span / length` apart, whatever the frame rate is.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+
+import numpy as np
+
+from realtime.messages import Frame, Stamps, Window
+
+
+class SlidingWindow:
+    """Cuts one camera's frames into windows of `span_ns` that are due every `hop_ns`.
+
+    The k-th window ends at `first frame + span + k · hop` and covers the span before that. Its i-th frame is the newest
+    one at or before `start + (i + 1) · span / length`: the official spacing, but the last frame of each segment
+    instead of the middle one, so that a live window holds the newest frame and is ready span/16 sooner.
+
+    A window is due as soon as a frame at or past its end shows that no earlier one can come. It depends on media times
+    alone, so a recording gives the same windows at any speed. A due window is returned, or counted in `skipped`.
+    """
+
+    def __init__(self, camera_id: int, length: int, span_ns: int, hop_ns: int, max_gap_ns: int) -> None:
+        if length < 1 or span_ns < max(2, length) or hop_ns < 1 or max_gap_ns < 1:
+            raise ValueError(f"expected length >= 1, span >= 2 and >= length, hop and gap >= 1 ns, got {length}, {span_ns}, "
+                             f"{hop_ns}, {max_gap_ns}")
+        self._camera_id = camera_id
+        self._span_ns, self._hop_ns = span_ns, hop_ns
+        self._max_gap_ns = min(max_gap_ns, span_ns - 1)  # a window without any frame is a gap, whatever is allowed
+        self._offsets_ns = [(i + 1) * span_ns // length for i in range(length)]  # sample points after the start
+        self._frames: list[Frame] = []  # by media time, from the last one before the next window on
+        self._times_ns: list[int] = []
+        self._next = 0  # index of the next window to fall due
+        self.start_ns: int | None = None  # media time of the first frame
+        self.due = 0
+        self.late = 0  # frames refused because they came out of order
+        self.skipped: Counter[str] = Counter()
+
+    def push(self, frame: Frame, received_ns: int) -> list[Window]:
+        """Take one frame; return the windows that it makes due, oldest first.
+
+        Frames must come in order of media time; one that does not is refused and counted in `late`.
+        """
+        if self._times_ns and frame.media_ns <= self._times_ns[-1]:
+            self.late += 1
+            return []
+        if self.start_ns is None:
+            self.start_ns = frame.media_ns
+        windows = []
+        while self._end_ns() < frame.media_ns:  # this frame lies past the end: the window has all it will get
+            self._take_due(received_ns, windows, frame.media_ns)
+        self._frames.append(frame)
+        self._times_ns.append(frame.media_ns)
+        if self._end_ns() == frame.media_ns:
+            self._take_due(received_ns, windows, frame.media_ns)
+        self._forget()
+        return windows
+
+    def _end_ns(self) -> int:
+        return (self.start_ns or 0) + self._span_ns + self._next * self._hop_ns
+
+    def _take_due(self, received_ns: int, windows: list[Window], now_ns: int) -> None:
+        end_ns = self._end_ns()
+        if end_ns - self._times_ns[-1] > self._max_gap_ns:
+            # No frame for too long before this end, nor before any later end up to now: pass over all of them at once.
+            count = (now_ns - 1 - end_ns) // self._hop_ns + 1
+            self._next += count
+            self.due += count
+            self.skipped["gap"] += count
+            return
+        self._next += 1
+        self.due += 1
+        largest_gap_ns = self._largest_gap_ns(end_ns - self._span_ns, end_ns)
+        if largest_gap_ns > self._max_gap_ns:
+            self.skipped["gap"] += 1
+            return
+        windows.append(self._cut(end_ns, largest_gap_ns, received_ns))
+
+    def _largest_gap_ns(self, start_ns: int, end_ns: int) -> int:
+        first, last = bisect.bisect_right(self._times_ns, start_ns), bisect.bisect_right(self._times_ns, end_ns)
+        edges = [start_ns, *self._times_ns[first:last], end_ns]
+        return max(later - earlier for earlier, later in zip(edges, edges[1:], strict=False))
+
+    def _cut(self, end_ns: int, largest_gap_ns: int, received_ns: int) -> Window:
+        start_ns = end_ns - self._span_ns
+        chosen = [bisect.bisect_right(self._times_ns, start_ns + offset) - 1 for offset in self._offsets_ns]
+        frames = [self._frames[at] for at in chosen]
+        return Window(
+            camera_id=self._camera_id,
+            index=self._next - 1,
+            session_start_ns=self.start_ns or 0,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            frames=np.stack([frame.body for frame in frames]),  # (T, S, S, 3)
+            frame_ids=np.array([frame.frame_id for frame in frames], np.int64),
+            times_ns=np.array([frame.media_ns for frame in frames], np.int64),
+            largest_gap_ns=largest_gap_ns,
+            stamps=Stamps(captured_ns=frames[-1].captured_ns, received_ns=received_ns),
+        )
+
+    def _forget(self) -> None:
+        """Drop frames older than the last one before the next window's start: memory stays at one span."""
+        keep = bisect.bisect_right(self._times_ns, self._end_ns() - self._span_ns) - 1
+        if keep > 0:
+            del self._frames[:keep], self._times_ns[:keep]

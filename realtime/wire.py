@@ -1,0 +1,187 @@
+"""The one room that knows the wire: frames and capture states ↔ framed bytes on a ZeroMQ PUSH/PULL pair.
+
+A message is a msgpack header followed by the raw bytes of each image it announces. Everything in a header is bounded
+before anything is allocated from it; whatever does not fit is a `WireError` that names the fault, never end-of-stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import zmq
+from msgspec import Meta
+
+from realtime.messages import MAX_SIDE, CaptureState, CaptureStatus, Frame, Framing, UInt8Array
+
+PROTOCOL = 1
+MAX_HEADER_BYTES = 8192
+MAX_PART_BYTES = MAX_SIDE * MAX_SIDE * 3
+
+Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
+Id = Annotated[int, Meta(ge=0, le=2**31)]
+
+
+class WireError(Exception):
+    """A message that is not one of ours: says what was wrong with it."""
+
+
+class _FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="frame", tag_field="kind"):
+    protocol: int
+    generation: Id
+    camera_id: Id
+    frame_id: Count
+    captured_ns: Count
+    media_ns: Annotated[int, Meta(ge=-(2**62), le=2**62)]
+    body: tuple[Side, Side]  # (height, width); every image is uint8 RGB
+    face: tuple[Side, Side] | None
+    preview: tuple[Side, Side] | None
+    seen: Annotated[float, Meta(ge=0.0, le=1.0)]
+    magnified: Annotated[float, Meta(gt=0.0, le=1e4)]
+    person_found: bool | None
+
+
+class _StatusHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="status", tag_field="kind"):
+    protocol: int
+    generation: Id
+    camera_id: Id
+    state: CaptureState
+    detail: Annotated[str, Meta(max_length=1000)]
+    bad_input: bool
+    grabbed: Count
+    sent: Count
+    dropped: Annotated[dict[Annotated[str, Meta(max_length=40)], Count], Meta(max_length=20)]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_FrameHeader | _StatusHeader)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameMessage:
+    """A frame and the generation of the capture process that sent it."""
+
+    generation: int
+    frame: Frame
+
+
+def encode_frame(frame: Frame, generation: int) -> list[bytes | memoryview]:
+    """Header and one part per image; the images are not copied."""
+    images = (frame.body, frame.face, frame.preview)
+    body, face, preview = (None if image is None else image.shape[:2] for image in images)
+    header = _FrameHeader(
+        PROTOCOL, generation, frame.camera_id, frame.frame_id, frame.captured_ns, frame.media_ns,
+        body, face, preview,  # type: ignore[arg-type]
+        frame.framing.seen, frame.framing.magnified, frame.framing.person_found,
+    )  # fmt: skip
+    parts = [np.ascontiguousarray(image).data for image in images if image is not None]
+    return [_encoder.encode(header), *parts]
+
+
+def encode_status(status: CaptureStatus) -> list[bytes | memoryview]:
+    """A status is a header alone."""
+    header = _StatusHeader(
+        PROTOCOL, status.generation, status.camera_id, status.state, status.detail[:1000], status.bad_input,
+        status.grabbed, status.sent, status.dropped,
+    )  # fmt: skip
+    return [_encoder.encode(header)]
+
+
+def decode(parts: Sequence[bytes]) -> FrameMessage | CaptureStatus:
+    """Bytes to the domain.
+
+    Raises:
+        WireError: the message is truncated, corrupt, oversized or of another protocol.
+    """
+    if not parts or len(parts) > 4:
+        raise WireError(f"expected 1 to 4 parts, got {len(parts)}")
+    if len(parts[0]) > MAX_HEADER_BYTES:
+        raise WireError(f"header: expected at most {MAX_HEADER_BYTES} bytes, got {len(parts[0])}")
+    try:
+        header = _decoder.decode(parts[0])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"header: {error}") from None
+    if header.protocol != PROTOCOL:
+        raise WireError(f"expected protocol {PROTOCOL}, got {header.protocol}")
+    if isinstance(header, _StatusHeader):
+        if len(parts) > 1:
+            raise WireError(f"status: expected no payload, got {len(parts) - 1} parts")
+        return CaptureStatus(
+            header.camera_id, header.generation, header.state, header.detail, header.bad_input,
+            header.grabbed, header.sent, header.dropped,
+        )  # fmt: skip
+    return FrameMessage(header.generation, _frame(header, parts[1:]))
+
+
+def _frame(header: _FrameHeader, payload: Sequence[bytes]) -> Frame:
+    shapes = {"body": header.body, "face": header.face, "preview": header.preview}
+    announced = {name: shape for name, shape in shapes.items() if shape is not None}
+    if len(payload) != len(announced):
+        raise WireError(f"frame {header.frame_id}: expected {len(announced)} images, got {len(payload)} parts")
+    images: dict[str, UInt8Array] = {}
+    for (name, (height, width)), data in zip(announced.items(), payload, strict=True):
+        if len(data) != height * width * 3:
+            raise WireError(f"frame {header.frame_id}: {name} announces {height}x{width}x3 = {height * width * 3} "
+                            f"bytes, got {len(data)}")
+        images[name] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
+    try:
+        framing = Framing(header.seen, header.magnified, header.person_found)
+        return Frame(header.camera_id, header.frame_id, header.captured_ns, header.media_ns, framing=framing, **images)
+    except ValueError as error:
+        raise WireError(f"frame {header.frame_id}: {error}") from None
+
+
+class Sender:
+    """The capture process's end (PUSH). Bounded: at the high-water mark it refuses or waits, as asked."""
+
+    def __init__(self, endpoint: str, queue_frames: int) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUSH)
+        self._socket.sndhwm = queue_frames
+        self._socket.connect(endpoint)
+
+    def send(self, parts: Sequence[bytes | memoryview], timeout_s: float) -> bool:
+        """Push one message, waiting up to `timeout_s`; False when the queue stayed full."""
+        if not self._socket.poll(int(timeout_s * 1000), zmq.POLLOUT):
+            return False
+        try:
+            # copy=True: images may be reused by their source as soon as this returns
+            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=True)
+        except zmq.Again:
+            return False
+        return True
+
+    def close(self, linger_s: float) -> None:
+        """Give queued messages up to `linger_s` to leave, then close."""
+        self._socket.close(linger=int(linger_s * 1000))
+        self._context.term()
+
+
+class Receiver:
+    """The analysis process's end (PULL). It binds, so that capture processes may come and go."""
+
+    def __init__(self, endpoint: str, queue_frames: int) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PULL)
+        self._socket.rcvhwm = queue_frames
+        self._socket.maxmsgsize = MAX_PART_BYTES
+        self._socket.bind(endpoint)
+        self.endpoint: str = self._socket.last_endpoint.decode()
+
+    def receive(self, timeout_s: float) -> FrameMessage | CaptureStatus | None:
+        """The next message; None when none came within `timeout_s`.
+
+        Raises:
+            WireError: a message came that is not one of ours.
+        """
+        if not self._socket.poll(int(timeout_s * 1000), zmq.POLLIN):
+            return None
+        return decode(self._socket.recv_multipart())
+
+    def close(self) -> None:
+        self._socket.close(linger=0)
+        self._context.term()

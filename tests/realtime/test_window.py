@@ -1,0 +1,115 @@
+"""The sliding window: cut by time, whatever the frame rate, gaps, jitter or order."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime.messages import Frame, Window
+from realtime.window import SlidingWindow
+
+MS = 1_000_000
+SPAN, HOP, GAP, LENGTH = 1900 * MS, 250 * MS, 500 * MS, 8
+
+
+def frame_at(media_ns: int, frame_id: int = 0) -> Frame:
+    return Frame(0, frame_id, 0, media_ns, np.zeros((1, 1, 3), np.uint8))
+
+
+def cut(times_ns: list[int], **changes: int) -> tuple[SlidingWindow, list[Window]]:
+    options = {"length": LENGTH, "span_ns": SPAN, "hop_ns": HOP, "max_gap_ns": GAP, **changes}
+    window = SlidingWindow(0, **options)
+    return window, [due for index, at in enumerate(times_ns) for due in window.push(frame_at(at, index), at)]
+
+
+def steady(seconds: float, fps: float, start_ns: int = 0) -> list[int]:
+    return [start_ns + round(i * 1e9 / fps) for i in range(int(seconds * fps) + 1)]
+
+
+def test_nothing_before_the_first_full_window():
+    times = steady(1.89, 30)
+    assert cut(times)[1] == []
+    _, windows = cut(steady(2.0, 30))
+    assert len(windows) == 1
+    assert (windows[0].start_ns, windows[0].end_ns, windows[0].index) == (0, SPAN, 0)
+
+
+def test_samples_are_spread_over_the_span_at_the_official_spacing():
+    _, windows = cut(steady(1.9, 60))
+    step = SPAN / LENGTH
+    expected = [(i + 1) * step for i in range(LENGTH)]
+    assert np.all(np.abs(windows[0].times_ns - expected) < 1e9 / 60)
+    assert windows[0].times_ns[-1] == SPAN  # the newest frame is in the window the moment it arrives
+    assert list(windows[0].frame_ids) == sorted(set(windows[0].frame_ids))
+
+
+@pytest.mark.parametrize("fps", [7.0, 10.0, 24.0, 30.0, 59.94, 120.0])
+def test_the_frame_rate_changes_the_frames_but_not_the_times(fps):
+    _, windows = cut(steady(5.0, fps, start_ns=-3 * SPAN))
+    assert [w.end_ns for w in windows] == [-2 * SPAN + k * HOP for k in range(len(windows))]
+    assert len(windows) in (12, 13)
+
+
+def test_a_jump_backwards_is_refused_and_counted():
+    window, windows = cut([*steady(2.0, 30), 500 * MS, 0, *steady(1.0, 30, 2100 * MS)])
+    assert window.late == 2
+    assert all(np.all(np.diff(w.times_ns) >= 0) for w in windows)
+
+
+def test_a_gap_is_never_spanned_silently():
+    before, after = steady(3.0, 30), steady(4.0, 30, start_ns=4000 * MS)
+    window, windows = cut([*before, *after])
+    assert all(w.largest_gap_ns <= GAP for w in windows)
+    assert not any(w.start_ns < 3000 * MS < 4000 * MS < w.end_ns for w in windows)
+    assert window.skipped["gap"] + len(windows) == window.due
+    assert windows[-1].end_ns > 4000 * MS + SPAN - GAP  # and it recovers
+
+
+def test_an_hour_without_frames_costs_nothing():
+    window, windows = cut([*steady(2.0, 30), *steady(3.0, 30, start_ns=3_600_000 * MS * 1000)])
+    assert window.due == window.skipped["gap"] + len(windows)
+    assert window.due > 1e7
+
+
+def test_memory_stays_at_one_span():
+    window, _ = cut(steady(60.0, 30))
+    assert len(window._frames) <= 1 + (SPAN + HOP) / (1e9 / 30)
+
+
+timelines = st.lists(st.one_of(st.integers(1, 60), st.integers(-2000, 3000)), min_size=1, max_size=250)
+
+
+@settings(max_examples=200)
+@given(timelines, st.integers(1, 16), st.integers(20, 3000), st.integers(10, 900), st.integers(20, 2000))
+def test_windows_depend_on_media_times_alone_and_are_all_accounted_for(steps, length, span, hop, gap):
+    times = [int(at) * MS for at in np.cumsum(steps)]
+    gap_ns = min(gap, span) * MS - (gap >= span)  # a window without any frame is always a gap
+    options = {"length": length, "span_ns": span * MS, "hop_ns": hop * MS, "max_gap_ns": gap * MS}
+    window, windows = cut(times, **options)
+
+    kept = [times[0]]  # what an ordered stream would have been
+    kept += [at for i, at in enumerate(times) if i and at > max(times[:i])]
+    assert window.late == len(times) - len(kept)
+    due = max(0, (kept[-1] - kept[0] - span * MS) // (hop * MS) + 1)
+    assert window.due == due == len(windows) + sum(window.skipped.values())
+
+    seen = np.array(kept)
+    for due_window in windows:
+        start, end = due_window.start_ns, due_window.end_ns
+        assert end - start == span * MS
+        assert (end - kept[0] - span * MS) == due_window.index * hop * MS
+        points = [start + (i + 1) * span * MS // length for i in range(length)]
+        newest = [seen[seen <= point].max() for point in points]  # brute force, from all frames ever
+        assert list(due_window.times_ns) == newest
+        inside = seen[(seen > start) & (seen <= end)]
+        true_gap = np.diff([start, *inside, end]).max()
+        assert due_window.largest_gap_ns == true_gap <= gap_ns
+    for index in set(range(due)) - {w.index for w in windows}:  # and only gaps are left out
+        end = kept[0] + span * MS + index * hop * MS
+        inside = seen[(seen > end - span * MS) & (seen <= end)]
+        assert np.diff([end - span * MS, *inside, end]).max() > gap_ns
+
+
+def test_senseless_settings_are_refused():
+    with pytest.raises(ValueError, match="expected length"):
+        SlidingWindow(0, 0, SPAN, HOP, GAP)
