@@ -1,0 +1,194 @@
+"""The command line: parse, build, run; nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engines.errors import BadInput
+from realtime import config as configuration
+
+DEFAULT_MODEL = "untrained-small"
+DEMO_SECONDS = 30
+
+
+class Parser(argparse.ArgumentParser):
+    """Bad usage in one line, as every other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput("a valid command line", message, f"see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input."""
+    signal.signal(signal.SIGTERM, _interrupt)  # until the session takes over, SIGTERM is a Ctrl-C
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except BadInput as error:
+        return _fail(2, f"error: {error}")
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:  # the reader of our output left; nothing more can be written there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(argv: list[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "cameras":
+        return _cameras()
+    config = configuration.load(arguments.config, _overrides(arguments))
+    if arguments.print_config:
+        print(configuration.describe(config), end="")
+        return 0
+    return _session(arguments, config)
+
+
+def _session(arguments: argparse.Namespace, config: configuration.Config) -> int:
+    from realtime.app import Request, SessionFailed, run
+
+    with tempfile.TemporaryDirectory(prefix="manet-live-demo-") as folder:
+        try:
+            run(
+                Request(
+                    source=_source(arguments, config, Path(folder)),
+                    model=arguments.model,
+                    config=config,
+                    speed=_speed(getattr(arguments, "speed", "realtime")),
+                    headless=_headless(arguments.headless),
+                    record=arguments.record,
+                    consent=arguments.consent,
+                )
+            )
+        except SessionFailed as error:
+            return _fail(1, f"failed: {error}")
+    return 0
+
+
+def _source(arguments: argparse.Namespace, config: configuration.Config, folder: Path) -> Any:
+    from realtime.sources import CameraSpec, FileSpec, StreamSpec
+
+    if arguments.command == "replay":
+        return FileSpec(str(arguments.file))
+    if arguments.command == "demo":
+        from simulation.recording import write_recording
+
+        path = folder / "simulated person.mp4"
+        write_recording(path, seconds=arguments.seconds, seed=arguments.seed)
+        return FileSpec(str(path))
+    if arguments.url is not None:
+        return StreamSpec(arguments.url, config.stream)
+    return CameraSpec(arguments.camera, config.camera)
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = 1.0 if text == "realtime" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.01 <= speed <= 100.0:
+        raise BadInput("--speed realtime, max or a factor from 0.01 to 100", repr(text), "give one of these")
+    return speed
+
+
+def _headless(asked: bool) -> bool:
+    if not asked and not sys.stdout.isatty():
+        print("manet-live: standard output is not a terminal: printing the event stream, as --headless does",
+              file=sys.stderr)
+        return True
+    return asked
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    return {
+        "view": {"crop": arguments.crop},
+        "window": {"hop_s": arguments.hop},
+        "engine": {"runtime": arguments.engine, "threads": arguments.threads},
+        "aggregator": {"latency_s": arguments.latency},
+        "overlay": {"picture": False if arguments.no_picture else None},
+        "output": {"publish": arguments.publish},
+    }
+
+
+def _cameras() -> int:
+    from realtime.sources.camera import list_cameras
+
+    cameras = list_cameras()
+    for camera in cameras:
+        print(f"{camera.index}: {camera.width}x{camera.height} at {camera.fps:g} fps ({camera.backend})")
+    if not cameras:
+        print("no camera opens on this machine")
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="manet-live", description="Real-time micro-action monitor for interviews.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    common = _common()
+
+    demo = commands.add_parser("demo", parents=[common], help="a simulated recording: no camera, no download")
+    demo.add_argument("--seconds", type=_seconds, default=DEMO_SECONDS, metavar="S", help="its length (default 30)")
+    demo.add_argument("--seed", type=_natural, default=0, metavar="N", help="the same seed gives the same recording")
+
+    live = commands.add_parser("live", parents=[common], help="a webcam or a network stream")
+    source = live.add_mutually_exclusive_group()
+    source.add_argument("--camera", type=_natural, default=0, metavar="N", help="webcam number (default 0)")
+    source.add_argument("--url", metavar="URL", help="rtsp://, http:// or udp:// stream")
+
+    replay = commands.add_parser("replay", parents=[common], help="a recording, through the live path")
+    replay.add_argument("file", type=Path, metavar="FILE", help="the recording")
+    replay.add_argument("--speed", default="realtime", metavar="SPEED", help="realtime (default), max, or a factor")
+
+    commands.add_parser("cameras", help="list the webcams that open")
+    return parser
+
+
+def _common() -> Parser:
+    common = Parser(add_help=False)
+    common.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|DIR", help=f"default: {DEFAULT_MODEL}")
+    common.add_argument("--engine", metavar="RUNTIME", help="auto, openvino, onnxruntime or torch (default auto)")
+    common.add_argument("--threads", type=int, metavar="N", help="engine threads; 0: the runtime's choice")
+    common.add_argument("--crop", metavar="CROP", help="center (official), full or person")
+    common.add_argument("--hop", type=float, metavar="S", help="seconds between windows")
+    common.add_argument("--latency", type=float, metavar="S", help="fast (the hop) to steady (the model's span)")
+    common.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; the command line wins over it")
+    common.add_argument("--print-config", action="store_true", help="show the effective settings and stop")
+    common.add_argument("--record", type=Path, metavar="DIR", help="write the event log of the session there")
+    common.add_argument("--consent", metavar="TEXT", help="the consent given, noted in the stream and the record")
+    common.add_argument("--publish", metavar="ENDPOINT", help="also publish the event stream over ZeroMQ")
+    common.add_argument("--headless", action="store_true", help="JSON lines on standard output, no overlay")
+    common.add_argument("--no-picture", action="store_true", help="overlay without the person's picture")
+    return common
+
+
+def _seconds(text: str) -> float:
+    if not 1.0 <= (seconds := float(text)) <= 3600.0:
+        raise argparse.ArgumentTypeError(f"expected 1 to 3600 seconds, got {text}")
+    return seconds
+
+
+def _natural(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 up, got {text}")
+    return number
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(code: int, line: str) -> int:
+    print(f"manet-live: {' '.join(line.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Scripted people with ground truth (imports engines.taxonomy only)."""
