@@ -75,7 +75,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Release everything. May be called twice, and from another thread than `read`."""
+        """Release everything, within about a second. May be called twice; call it from the thread that reads."""
 
     def __enter__(self) -> Source:
         try:

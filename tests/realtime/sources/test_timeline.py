@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 from hypothesis import given
@@ -57,4 +58,4 @@ def test_a_restarted_clock_goes_on_one_period_after_the_last_picture() -> None:
 @given(st.lists(st.tuples(st.none() | st.integers(-10**6, 10**6), st.none() | st.integers(-10**6, 10**6))))
 def test_times_always_grow(stamps: list[tuple[int | None, int | None]]) -> None:
     times = [time for time in place(Timeline(Fraction(25)), stamps) if time is not None]
-    assert all(earlier < later for earlier, later in zip(times, times[1:], strict=False))
+    assert all(earlier < later for earlier, later in itertools.pairwise(times))

@@ -1,0 +1,134 @@
+"""Network streams: RTSP, MJPEG over HTTP, MPEG-TS over UDP or TCP; lost connections are made anew."""
+
+from __future__ import annotations
+
+import time
+
+import av
+import av.error
+from av.container import InputContainer
+
+from realtime.clock import NS_PER_S
+from realtime.config import StreamSettings
+from realtime.messages import CaptureState
+from realtime.sources.base import UInt8Array
+from realtime.sources.decode import ToRgb
+from realtime.sources.newest import NewestSource
+from realtime.sources.urls import check_url, public_name
+
+_REFUSED = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)
+_IN_BURSTS = ("hls", "dash")  # whole segments at once: no frame has a usable grab time
+# A server can name other places to read from; a local file must never be one of them.
+_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
+_UDP_BUFFER = 4 << 20  # bytes: a keyframe of a high-rate stream comes in one burst
+_ANALYSE_US = 1_000_000  # the default of 5 s would make every reconnection slow
+
+
+class _NotAStream(Exception):
+    """What answered can never become a live picture: trying again will not mend it."""
+
+
+class StreamSource(NewestSource[av.VideoFrame]):
+    """A network stream. `open` returns at once; the connection is made, and made again, in the grabber thread.
+
+    Every picture is decoded, since each builds on the last, but only those read are converted.
+    """
+
+    def __init__(self, url: str, settings: StreamSettings) -> None:
+        super().__init__(public_name(url))
+        self._url = url
+        self._settings = settings
+        self._to_rgb = ToRgb()
+        self.reconnects = 0
+
+    def open(self) -> None:
+        check_url(self._url)
+        self._say(CaptureState.OPENING, f"connecting to {self.name}")
+        self._start()
+
+    def _pixels(self, raw: av.VideoFrame) -> UInt8Array:
+        return self._to_rgb(raw)
+
+    def _grab(self) -> None:
+        settings = self._settings
+        lost_ns, wait_s = time.monotonic_ns(), settings.backoff_min_s
+        while not self._stop.is_set():
+            grabbed = self._grabbed
+            try:
+                reason = self._stream()
+            except _NotAStream as error:
+                self._give_up(f"{self.name}: {error}")
+                return
+            if self._grabbed > grabbed:
+                lost_ns, wait_s = time.monotonic_ns(), settings.backoff_min_s
+            out_s = (time.monotonic_ns() - lost_ns) / NS_PER_S
+            if out_s + wait_s > settings.give_up_s:
+                self._give_up(f"{self.name}: no connection for {out_s:.0f} s ({reason})")
+                return
+            what = "connection lost" if self._grabbed else "no connection yet"
+            self._say(CaptureState.RECONNECTING, f"{what}: {reason}, next try in {wait_s:.1f} s")
+            self._stop.wait(wait_s)
+            self.reconnects += 1
+            wait_s = min(2 * wait_s, settings.backoff_max_s)
+
+    def _stream(self) -> str:
+        """One connection, from opening to loss; returns why it was lost."""
+        settings = self._settings
+        try:
+            with av.open(
+                self._url,
+                options=_options(self._url),
+                timeout=(settings.open_timeout_s, settings.read_timeout_s),
+            ) as container:
+                return self._pump(container)
+        except _REFUSED as error:  # never again with the same password: that locks accounts
+            raise _NotAStream(f"access refused ({_reason(error)}); check user and password") from None
+        except (av.error.FFmpegError, OSError) as error:
+            return _reason(error)
+
+    def _pump(self, container: InputContainer) -> str:
+        if container.format.name in _IN_BURSTS:
+            raise _NotAStream(f"{container.format.name.upper()} comes in bursts of seconds; "
+                              "use the camera's RTSP, MJPEG or MPEG-TS address")
+        if container.duration is not None and container.duration > 0:
+            raise _NotAStream("this is a recording, not a live stream; download it and replay the file")
+        if not container.streams.video:
+            return "no video in the stream"
+        stream = container.streams.video[0]
+        stream.thread_type = "SLICE"  # frame threads would hold pictures back
+        silent_since_ns = time.monotonic_ns()
+        for packet in container.demux(stream):
+            if self._stop.is_set():
+                return "closed"
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                break
+            except av.error.FFmpegError:  # lost packets; the next keyframe mends it
+                frames = []
+            for frame in frames:
+                if not frame.is_corrupt:
+                    if self.state is not CaptureState.STREAMING:
+                        rate = f" at {float(stream.average_rate):.1f} fps" if stream.average_rate else ""
+                        self._say(CaptureState.STREAMING, f"{frame.width}x{frame.height}{rate}")
+                    self._publish(frame)
+                    silent_since_ns = time.monotonic_ns()
+            if time.monotonic_ns() - silent_since_ns > self._settings.read_timeout_s * NS_PER_S:
+                return "data, but no picture that can be decoded"
+        return "the stream ended"
+
+
+def _options(url: str) -> dict[str, str]:
+    options = {"protocol_whitelist": _PROTOCOLS, "analyzeduration": str(_ANALYSE_US)}
+    if url.startswith("rtsp"):
+        options["rtsp_flags"] = "prefer_tcp"  # UDP often dies in a firewall, and loses packets where it lives
+    if url.startswith("udp"):
+        options |= {"buffer_size": str(_UDP_BUFFER), "overrun_nonfatal": "1"}
+    return options
+
+
+def _reason(error: Exception) -> str:
+    """What happened, without the URL that FFmpeg's messages repeat."""
+    if isinstance(error, av.error.ExitError):
+        return "no answer in time"
+    return (getattr(error, "strerror", None) or type(error).__name__).lower()
