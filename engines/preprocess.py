@@ -37,7 +37,7 @@ def center_crop(image: UInt8Array, size: int = OFFICIAL_SIZE) -> UInt8Array:
     Returns:
         uint8 (size, size, 3).
     """
-    height, width = resized_shape(*image.shape[:2], short_side_for(size))
+    height, width = resized_shape(image.shape[0], image.shape[1], short_side_for(size))
     resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     top, left = (height - size) // 2, (width - size) // 2
     return np.ascontiguousarray(resized[top : top + size, left : left + size])

@@ -1,0 +1,237 @@
+"""python -m engines: make, convert and compare model bundles."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engines.bundle import Bundle, check_target, find, known
+from engines.card import OFFICIAL_TEMPERATURE, Calibration, ModelCard, Provenance
+from engines.compare import CompareFailed, compare_bundles
+from engines.errors import BadInput
+from engines.runtimes import RUNTIMES, RuntimeFailed, available
+from engines.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from engines.networks.manet import MANet
+
+RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
+                "job interviews.")
+UNTRAINED_USE = "Exercising the program without a trained model. Its scores mean nothing."
+TORCH_EXTRA = 'pip install "manet-live[train]"'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except BadInput as error:
+        print(f"manet-live: error: {error}", file=sys.stderr)
+        return 2
+    except (RuntimeFailed, CompareFailed) as error:
+        print(f"manet-live: failed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engines", description="make, convert and compare model bundles")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("import", help="an official MANet checkpoint into a bundle")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    _add_target(command)
+    command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
+    command.add_argument("--length", type=int, default=8, choices=(4, 8, 16),
+                         help="frames per clip it was trained with (8)")
+    command.set_defaults(run=_import)
+
+    command = commands.add_parser("init", help="a bundle with seeded UNTRAINED weights")
+    _add_target(command)
+    default = NetworkSpec()
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--depth", type=int, default=default.depth, choices=(18, 34, 50))
+    command.add_argument("--width", type=int, default=default.width, help="channels of the stem, a multiple of 8 (64)")
+    command.add_argument("--length", type=int, default=default.length, choices=(4, 8, 16), help="frames per clip (8)")
+    command.add_argument("--size", type=int, default=default.size, help="pixels (224)")
+    command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
+    command.add_argument("--view", choices=("rgb", "landmarks"), default="rgb", help="what it would be shown (rgb)")
+    command.set_defaults(run=_init)
+
+    command = commands.add_parser("export", help="a bundle again, under another name or without the embedding head; "
+                                                 "or its weights as an official checkpoint")
+    command.add_argument("bundle", metavar="BUNDLE", help="name or folder")
+    target = command.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DIR", help="folder to make")
+    target.add_argument("--official", type=Path, metavar="FILE.pth", help="checkpoint to write, official layout")
+    command.add_argument("--name", help="the new bundle's name (the folder's)")
+    command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
+    command.add_argument("--overwrite", action="store_true", help="replace a bundle or checkpoint that is there")
+    command.set_defaults(run=_export)
+
+    command = commands.add_parser("compare", help="two runtimes of one bundle, or two bundles, on the same clips")
+    command.add_argument("first", metavar="A", help="name or folder")
+    command.add_argument("second", metavar="B", nargs="?", help="name or folder (A)")
+    command.add_argument("--runtimes", default=None, metavar="X[,Y]",
+                         help=f"of {', '.join(RUNTIMES)}, for A and B (all that are installed, each against the first)")
+    command.add_argument("--clips", nargs="+", type=Path, metavar="FILE", help="videos (seeded patterns)")
+    command.add_argument("--count", type=int, default=8, help="how many patterns (8)")
+    command.add_argument("--seed", type=int, default=1, help="of the patterns (1)")
+    command.add_argument("--threads", type=int, default=0, help="CPU threads (0: each runtime's choice)")
+    command.set_defaults(run=_compare)
+
+    command = commands.add_parser("list", help="the runtimes and the models found here")
+    command.set_defaults(run=_list)
+    return parser
+
+
+def _add_target(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    command.add_argument("--name", help="the bundle's name (the folder's)")
+    command.add_argument("--overwrite", action="store_true", help="replace a bundle that is there")
+
+
+def _import(options: argparse.Namespace) -> None:
+    check_target(options.out, options.overwrite)
+    _need_torch()
+    from engines.checkpoints import network_from_official, read_checkpoint
+
+    checkpoint = read_checkpoint(options.checkpoint)
+    spec = NetworkSpec(length=options.length, embedding=not options.no_embedding)
+    network = network_from_official(checkpoint.weights, spec)
+    provenance = Provenance(
+        trained=checkpoint.trained, trained_on="MA-52, as the checkpoint's publisher states" if checkpoint.trained
+        else "nothing: untrained", source=options.checkpoint.name, source_sha256=checkpoint.sha256,
+        made_with=_made_with("import", options),
+    )
+    calibration = Calibration(
+        temperature=OFFICIAL_TEMPERATURE,
+        basis="makes the official checkpoint's mean confidence equal its MA-52 test accuracy; not calibrated here",
+    ) if checkpoint.trained else Calibration()
+    use = RESEARCH_USE if checkpoint.trained else UNTRAINED_USE
+    _write(network, options, _card(options, spec, provenance, use, calibration))
+
+
+def _init(options: argparse.Namespace) -> None:
+    check_target(options.out, options.overwrite)
+    if options.seed < 0:
+        raise BadInput("a seed of 0 or more", str(options.seed), "give --seed 0")
+    fields = {"depth": options.depth, "width": options.width, "length": options.length, "size": options.size,
+              "embedding": not options.no_embedding}
+    try:
+        spec = msgspec.convert(fields, NetworkSpec)
+    except msgspec.ValidationError as error:
+        raise BadInput("a network that can be built", str(error), "see python -m engines init --help") from None
+    _need_torch()
+    from engines.initialise import initialise
+
+    provenance = Provenance(trained=False, trained_on="nothing: untrained", seed=options.seed,
+                            made_with=_made_with("init", options))
+    card = _card(options, spec, provenance, UNTRAINED_USE, Calibration())
+    _write(initialise(spec, options.seed), options, card)
+
+
+def _export(options: argparse.Namespace) -> None:
+    bundle = Bundle.load(find(options.bundle))
+    _need_torch()
+    from engines.export import network_from_onnx, write_bundle
+
+    if options.official:
+        from engines.checkpoints import write_official
+
+        network = network_from_onnx(bundle.card.network, bundle.onnx_path)
+        write_official(network, options.official, trained=bundle.card.trained, overwrite=options.overwrite)
+        print(f"{options.official}: official layout, from {bundle.card.name}{_untrained(bundle)}")
+        return
+    check_target(options.out, options.overwrite)
+    spec = bundle.card.network
+    if options.no_embedding:
+        spec = msgspec.structs.replace(spec, embedding=False)
+    network = network_from_onnx(spec, bundle.onnx_path)
+    card = msgspec.structs.replace(bundle.card, name=_name(options), network=spec)
+    _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    first = Bundle.load(find(options.first))
+    second = Bundle.load(find(options.second)) if options.second else first
+    names = options.runtimes.split(",") if options.runtimes else []
+    compare_bundles(first, second, names, videos=options.clips or [], count=options.count, seed=options.seed,
+                    threads=options.threads, write=print)
+
+
+def _list(_: argparse.Namespace) -> None:
+    print("runtimes")
+    for name, found in available().items():
+        print(f"  {name:<14}{found}")
+    print("models")
+    for name, path in known().items():
+        try:
+            card = Bundle.load(path).card
+        except BadInput as error:
+            print(f"  {name}: broken: {error}")
+            continue
+        network = card.network
+        state = f"trained on {card.provenance.trained_on}" if card.trained else "UNTRAINED"
+        print(f"  {name}: MANet-{network.depth}, {network.length} x {network.size} x {network.size} over "
+              f"{card.span_s:g} s, {card.view}, {card.precision}, {state}")
+
+
+def _card(options: argparse.Namespace, spec: NetworkSpec, provenance: Provenance, use: str,
+          calibration: Calibration) -> ModelCard:
+    return ModelCard(name=_name(options), network=spec, provenance=provenance, intended_use=use,
+                     view=getattr(options, "view", "rgb"), calibration=calibration)
+
+
+def _name(options: argparse.Namespace) -> str:
+    """--name, or the folder's; checked here because structs check types only when read."""
+    import re
+
+    from engines.card import NAME_PATTERN
+
+    name: str = options.name or options.out.resolve().name
+    if not re.match(NAME_PATTERN, name):
+        raise BadInput("a name of up to 64 letters, digits, '.', '_' and '-'", repr(name), "give another with --name")
+    return name
+
+
+def _write(network: MANet, options: argparse.Namespace, card: ModelCard) -> None:
+    from engines.export import write_bundle
+
+    _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
+
+
+def _report(bundle: Bundle) -> None:
+    megabytes = bundle.onnx_path.stat().st_size / 1e6
+    print(f"{bundle.path}: {bundle.card.name}, {megabytes:.1f} MB{_untrained(bundle)}")
+
+
+def _untrained(bundle: Bundle) -> str:
+    return "" if bundle.card.trained else ", UNTRAINED"
+
+
+def _made_with(command: str, options: argparse.Namespace) -> str:
+    """The command as typed, without folders: what another person needs to make the same bundle."""
+    import torch
+
+    words = ["python -m engines", command]
+    keys = {"import": ("length",), "init": ("seed", "depth", "width", "length", "size", "view")}[command]
+    words += [f"--{key} {getattr(options, key)}" for key in keys]
+    words += ["--no-embedding"] if options.no_embedding else []
+    return f"{' '.join(words)} (torch {torch.__version__})"
+
+
+def _need_torch() -> None:
+    availability = RUNTIMES["torch"].availability()
+    if not availability:
+        raise BadInput("torch and onnx for this command", str(availability), "only running a bundle works without")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""The model bundle: a sealed folder with a card, one ONNX file and reference inputs; all that the packages exchange.
+
+The seal shows that nothing changed since the bundle was made. It does not say who made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from engines.card import NAME_PATTERN, ModelCard, from_json, to_json
+from engines.errors import BadInput
+from engines.spec import NUM_CLASSES, NetworkSpec
+
+UInt8Array = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+
+CARD_FILE = "card.json"
+ONNX_FILE = "model.onnx"
+REFERENCE_FILE = "reference.npz"
+ENGINES_FOLDER = "engines"  # machine-made, never sealed, never shipped
+
+MAX_CARD_BYTES = 1 << 20
+MAX_REFERENCE_CLIPS = 16
+_MEND = "use an unchanged copy, or make the bundle again"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle. Make one with `load`, `write` or `derive`."""
+
+    path: Path
+    card: ModelCard
+
+    @property
+    def onnx_path(self) -> Path:
+        """The network: uint8 (N, T, S, S, 3) in, logits (N, 52) and maybe embedding (N, 300) out."""
+        return self.path / ONNX_FILE
+
+    @property
+    def engines_path(self) -> Path:
+        """Where machine-made caches of this bundle go; it may not exist or not be writable."""
+        return self.path / ENGINES_FOLDER
+
+    @classmethod
+    def load(cls, path: Path | str) -> Bundle:
+        """Open a bundle and verify all of it: fields, labels, spelling, seal and every file's digest.
+
+        Raises:
+            BadInput: anything is missing, unknown or changed; the line names it.
+        """
+        path = Path(path)
+        card = _load_card(path)
+        for name, digest in card.files.items():
+            got = _digest_file(path / name)
+            if got != digest:
+                raise BadInput(f"{path / name} with SHA-256 {digest[:12]}…", f"{got[:12]}…", _MEND)
+        bundle = cls(path, card)
+        bundle.reference()
+        return bundle
+
+    @classmethod
+    def write(cls, path: Path | str, card: ModelCard, onnx: bytes | Path, clips: UInt8Array, logits: Float32Array,
+              *, overwrite: bool = False) -> Bundle:
+        """Seal a bundle, all or nothing: it is built beside `path` and renamed into place.
+
+        Args:
+            path: the folder to make. An existing one is replaced only if it is a bundle and `overwrite` is set.
+            card: its `files` and `seal` are filled in here.
+            onnx: the model's bytes, or a file to copy.
+            clips: uint8 (K, T, S, S, 3) reference inputs, K of 1 to 16.
+            logits: float32 (K, 52), what the model must answer to them.
+
+        Raises:
+            BadInput: `path` is taken or cannot be written.
+            ValueError: the reference does not fit the card.
+        """
+        path = Path(path)
+        check_target(path, overwrite)
+        _check_reference(clips, logits, card.network)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        except OSError as error:
+            raise BadInput("a folder that can be written", f"{path} ({error.strerror})", "choose another") from None
+        try:
+            if isinstance(onnx, Path):
+                shutil.copyfile(onnx, made / ONNX_FILE)
+            else:
+                (made / ONNX_FILE).write_bytes(onnx)
+            # numpy writes archive members without a clock time: the same arrays give the same bytes.
+            np.savez_compressed(made / REFERENCE_FILE, clips=clips, logits=logits)
+            files = {name: _digest_file(made / name) for name in (ONNX_FILE, REFERENCE_FILE)}
+            (made / CARD_FILE).write_bytes(to_json(card.sealed(files)))
+            made.chmod(0o755)  # mkdtemp makes private folders
+            _swap(made, path)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return cls.load(path)
+
+    def derive(self, path: Path | str, *, onnx: bytes | Path | None = None,
+               reference: tuple[UInt8Array, Float32Array] | None = None, overwrite: bool = False,
+               **changes: object) -> Bundle:
+        """A new bundle from this one with card fields changed (`calibration=…`, `name=…`, `precision=…`).
+
+        Provenance is carried over: what is made from an untrained bundle stays untrained.
+
+        Raises:
+            BadInput: see `write`.
+            ValueError: a change does not fit, or asks for another provenance.
+        """
+        if changes.keys() & {"provenance", "files", "seal", "labels"}:
+            raise ValueError(f"derive keeps provenance, labels and seal, got {sorted(changes)}")
+        card = msgspec.structs.replace(self.card, **changes)
+        # `replace` checks no types; a round trip does.
+        card = from_json(to_json(card))
+        clips, logits = reference or self.reference()
+        return Bundle.write(path, card, onnx or self.onnx_path, clips, logits, overwrite=overwrite)
+
+    def reference(self) -> tuple[UInt8Array, Float32Array]:
+        """Reference inputs uint8 (K, T, S, S, 3) and the logits float32 (K, 52) they must give.
+
+        Raises:
+            BadInput: the file is not what the card describes.
+        """
+        path = self.path / REFERENCE_FILE
+        shape = self.card.network.clip_shape
+        try:
+            data = path.read_bytes()
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                total = sum(member.file_size for member in archive.infolist())  # bounded before it is unpacked
+            if total > MAX_REFERENCE_CLIPS * (int(np.prod(shape)) + 4 * NUM_CLASSES) + 4096:
+                raise ValueError(f"{total} bytes unpacked")
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                clips, logits = arrays["clips"], arrays["logits"]
+            _check_reference(clips, logits, self.card.network)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise BadInput("reference inputs that fit the card", f"{path}: {_line(error)}", _MEND) from None
+        return clips, logits
+
+    def probabilities(self, logits: Float32Array) -> Float32Array:
+        """softmax(logits / temperature) over the last axis, float32. The one place where temperature is applied."""
+        scaled = np.asarray(logits, np.float64) / self.card.calibration.temperature
+        exp = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        probabilities: Float32Array = (exp / exp.sum(axis=-1, keepdims=True)).astype(np.float32)
+        return probabilities
+
+
+def model_folders() -> tuple[Path, ...]:
+    """Where models are looked up by name: shipped with the package, then the user's own."""
+    shipped = Path(str(resources.files("engines").joinpath("models")))
+    return shipped, Path(platformdirs.user_data_dir("manet-live")) / "models"
+
+
+def known() -> dict[str, Path]:
+    """Every model that can be named, shipped ones first; not verified."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        for card in sorted(folder.glob(f"*/{CARD_FILE}")):
+            if re.match(NAME_PATTERN, card.parent.name):
+                found.setdefault(card.parent.name, card.parent)
+    return found
+
+
+def find(name_or_dir: str | Path) -> Path:
+    """A bundle's folder, from its path or its name.
+
+    Raises:
+        BadInput: neither a bundle folder nor a known name; the line lists the known ones.
+    """
+    path = Path(name_or_dir)
+    if (path / CARD_FILE).is_file():
+        return path
+    models = known()
+    if str(name_or_dir) in models:
+        return models[str(name_or_dir)]
+    names = ", ".join(models) or "none"
+    raise BadInput("a bundle folder (with card.json) or a model's name", repr(str(name_or_dir)),
+                   f"known models: {names}")
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Refuse a folder that must not be replaced; called before long work as well as by `Bundle.write`.
+
+    Raises:
+        BadInput: `path` exists and is not a bundle, or is one and `overwrite` is not set.
+    """
+    if not path.exists() and not path.is_symlink():
+        return
+    ours = {CARD_FILE, ONNX_FILE, REFERENCE_FILE, ENGINES_FOLDER}
+    is_bundle = path.is_dir() and (path / CARD_FILE).is_file() and {item.name for item in path.iterdir()} <= ours
+    if not is_bundle:
+        raise BadInput("a new folder", f"{path}, which exists and is no bundle", "choose another")
+    if not overwrite:
+        raise BadInput("a new folder", f"{path}, which holds a bundle", "choose another, or allow overwriting it")
+
+
+def _load_card(path: Path) -> ModelCard:
+    file = path / CARD_FILE
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_CARD_BYTES + 1)
+        if len(data) > MAX_CARD_BYTES:
+            raise ValueError(f"more than {MAX_CARD_BYTES} bytes")
+        card = from_json(data)
+    except OSError as error:
+        raise BadInput("a model bundle", f"{file} ({error.strerror})", "give a folder that holds card.json") from None
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise BadInput("a valid model card", f"{file}: {_line(error)}", _MEND) from None
+    if card.digest() != card.seal or to_json(card) != data:
+        raise BadInput(f"{file} as it was sealed", "a changed card", _MEND)
+    if set(card.files) != {ONNX_FILE, REFERENCE_FILE}:
+        raise BadInput(f"digests of {ONNX_FILE} and {REFERENCE_FILE} in {file}", str(sorted(card.files)), _MEND)
+    return card
+
+
+def _check_reference(clips: UInt8Array, logits: Float32Array, network: NetworkSpec) -> None:
+    count, shape = len(clips) if clips.ndim else 0, network.clip_shape
+    if not 1 <= count <= MAX_REFERENCE_CLIPS or clips.dtype != np.uint8 or clips.shape != (count, *shape):
+        raise ValueError(f"clips: expected uint8 (1..{MAX_REFERENCE_CLIPS}, {', '.join(map(str, shape))}), "
+                         f"got {clips.dtype} {clips.shape}")
+    if logits.dtype != np.float32 or logits.shape != (count, NUM_CLASSES) or not np.isfinite(logits).all():
+        raise ValueError(f"logits: expected finite float32 ({count}, {NUM_CLASSES}), got {logits.dtype} {logits.shape}")
+
+
+def _digest_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise BadInput("a whole bundle", f"{path} ({error.strerror})", _MEND) from None
+    return digest.hexdigest()
+
+
+def _swap(made: Path, path: Path) -> None:
+    """Rename `made` to `path`; a bundle already there is set aside first and put back if that fails."""
+    if not path.exists():
+        made.rename(path)
+        return
+    aside = made.with_name(made.name + ".old")
+    path.rename(aside)
+    try:
+        made.rename(path)
+    except OSError:
+        aside.rename(path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,140 @@
+"""The model card: what a bundle is, where its weights come from and what it is for. Plain data, strictly checked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from engines.spec import NUM_CLASSES, NetworkSpec
+from engines.taxonomy import ACTIONS
+
+LABELS = tuple(action.name for action in ACTIONS)
+OFFICIAL_SPAN_S = 1.9  # mean clip of MA-52 (MANet paper, section III-B): 8 frames were spread over this much time
+# Makes the official checkpoint's mean confidence (0.790 on the test set, against 61.3 % accuracy) equal its accuracy.
+OFFICIAL_TEMPERATURE = 1.589
+
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+Thresholds = Probability | tuple[Probability, ...] | None  # one for all, one per action, or the program's default
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Line = Annotated[str, Meta(max_length=500, pattern=r"^[^\n\r\x00-\x1f]*\Z")]
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
+
+
+class Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the card's parts."""
+
+
+class Calibration(Plain, frozen=True):
+    """How logits become probabilities, and probabilities become events."""
+
+    temperature: Annotated[float, Meta(ge=0.01, le=100.0)] = 1.0  # probabilities = softmax(logits / temperature)
+    enter: Thresholds = None  # posterior that starts an event
+    exit: Thresholds = None  # posterior below which it ends
+    basis: Line = "none: raw softmax"  # what the numbers rest on
+
+    def __post_init__(self) -> None:
+        for name in ("enter", "exit"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != NUM_CLASSES:
+                raise ValueError(f"{name} needs one value or {NUM_CLASSES}, got {len(value)}")
+        if self.enter is None or self.exit is None:
+            return
+        pairs = zip(_per_action(self.enter), _per_action(self.exit), strict=True)
+        for index, (enter, leave) in enumerate(pairs):
+            if leave > enter:
+                raise ValueError(f"exit ({leave:g}) is above enter ({enter:g}) for {LABELS[index]}")
+
+
+def _per_action(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,) * NUM_CLASSES
+
+
+class Parity(Plain, frozen=True):
+    """How near a runtime must come to the reference logits: max|difference| <= relative_tolerance · max|reference|."""
+
+    relative_tolerance: Annotated[float, Meta(gt=0.0, le=0.5)] = 1e-3
+
+
+class Provenance(Plain, frozen=True):
+    """Where the weights come from. `trained` stays False in everything derived from an untrained bundle."""
+
+    trained: bool
+    trained_on: Line
+    seed: int | None = None  # of an untrained initialisation
+    source: Line = ""  # file name alone
+    source_sha256: Digest | None = None
+    made_with: Line = ""  # command and versions, without paths
+
+    def __post_init__(self) -> None:
+        if re.search(r"[/\\]", self.source):
+            raise ValueError(f"source must be a file name without folders, got {self.source}")
+
+
+class ModelCard(Plain, frozen=True):
+    """What `card.json` says. `files` and `seal` are filled in when the bundle is written."""
+
+    name: Annotated[str, Meta(pattern=NAME_PATTERN)]
+    network: NetworkSpec
+    provenance: Provenance
+    intended_use: Line
+    view: Literal["rgb", "landmarks"] = "rgb"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"  # of model.onnx
+    span_s: Annotated[float, Meta(ge=0.1, le=30.0)] = OFFICIAL_SPAN_S  # time covered by the T frames
+    labels: tuple[str, ...] = LABELS
+    calibration: Calibration = Calibration()
+    parity: Parity = Parity()
+    format: Literal[1] = 1
+    files: dict[str, Digest] = {}  # file name -> SHA-256
+    seal: str = ""  # SHA-256 of this card without the seal
+
+    def __post_init__(self) -> None:
+        if self.labels == LABELS:
+            return
+        if len(self.labels) != NUM_CLASSES:
+            raise ValueError(f"labels: expected the {NUM_CLASSES} MA-52 names, got {len(self.labels)}")
+        index = next(i for i, (mine, theirs) in enumerate(zip(LABELS, self.labels, strict=True)) if mine != theirs)
+        raise ValueError(f"labels: expected {LABELS[index]!r} at index {index}, got {self.labels[index]!r}")
+
+    @property
+    def length(self) -> int:
+        """T, frames per clip."""
+        return self.network.length
+
+    @property
+    def size(self) -> int:
+        """S, pixels."""
+        return self.network.size
+
+    @property
+    def trained(self) -> bool:
+        """False: the scores exercise the program and say nothing about people."""
+        return self.provenance.trained
+
+    def sealed(self, files: dict[str, str]) -> ModelCard:
+        """The card with its files' digests and its own seal."""
+        unsealed = msgspec.structs.replace(self, files=files, seal="")
+        return msgspec.structs.replace(unsealed, seal=unsealed.digest())
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical card without its seal."""
+        return hashlib.sha256(to_json(msgspec.structs.replace(self, seal=""))).hexdigest()
+
+
+def to_json(card: ModelCard) -> bytes:
+    """The one canonical spelling of a card; a file spelt otherwise has been changed."""
+    return msgspec.json.format(msgspec.json.encode(card, order="deterministic"), indent=2) + b"\n"
+
+
+def from_json(data: bytes) -> ModelCard:
+    """Read a card.
+
+    Raises:
+        ValueError: not JSON, an unknown or missing field, a value out of bounds, labels that are not MA-52's
+            (`msgspec.ValidationError` and `msgspec.DecodeError` are ValueErrors).
+    """
+    return msgspec.json.decode(data, type=ModelCard)

@@ -1,0 +1,149 @@
+"""torch → ONNX and back. The weights stay named initialisers, so that a bundle needs no second copy of them."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from onnxscript import optimizer
+
+from engines.bundle import Bundle, Float32Array, UInt8Array, check_target
+from engines.card import ModelCard
+from engines.errors import BadInput
+from engines.networks.manet import InferenceGraph, MANet
+from engines.patterns import moving_patterns
+from engines.spec import NetworkSpec
+
+OPSET = 20
+PREFIX = "network."  # InferenceGraph's attribute: initialisers are named as the network's state_dict behind it
+UNEXPORTED = ".num_batches_tracked"  # matters to training alone
+REFERENCE_SEED = 52
+REFERENCE_CLIPS = 2
+EXPORT_TOLERANCE = 1e-4  # relative; both sides compute in float32
+
+
+class ExportFailed(RuntimeError):
+    """The exported graph does not answer as the network does."""
+
+
+def write_bundle(network: MANet, card: ModelCard, path: Path, *, overwrite: bool = False) -> Bundle:
+    """Export a network, check the graph against it and seal both into a bundle.
+
+    Raises:
+        BadInput: `path` is taken.
+        ExportFailed: ONNX Runtime and torch disagree on the exported graph.
+    """
+    check_target(path, overwrite)
+    if card.network != network.spec:
+        raise ValueError(f"card and network differ: {card.network} and {network.spec}")
+    network.eval()
+    data = to_onnx(network)
+    clips = moving_patterns(REFERENCE_SEED, REFERENCE_CLIPS, network.spec.length, network.spec.size)
+    with torch.inference_mode():
+        logits: Float32Array = InferenceGraph(network)(torch.from_numpy(clips))[0].numpy()
+    _check_export(data, clips, logits)
+    return Bundle.write(path, card, data, clips, logits, overwrite=overwrite)
+
+
+def to_onnx(network: MANet) -> bytes:
+    """One self-contained ONNX file: uint8 `clips` (N, T, S, S, 3) → `logits` (N, 52), maybe `embedding` (N, 300)."""
+    spec = network.spec
+    names = ["logits", "embedding"] if spec.embedding else ["logits"]
+    example = torch.zeros(2, *spec.clip_shape, dtype=torch.uint8)
+    with _quiet():
+        program = torch.onnx.export(
+            InferenceGraph(network).eval(), (example,), dynamo=True, optimize=False, verbose=False,
+            opset_version=OPSET, input_names=["clips"], output_names=names,
+            dynamic_shapes=({0: torch.export.Dim("N", min=1, max=4096)},),
+        )
+        if program is None:
+            raise ExportFailed("the exporter gave no graph")
+        # The full optimiser would fold batch norm into the convolutions, and the weights could not be read back.
+        # Runtimes fold it anyway when they load the file.
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
+    model = program.model_proto
+    _strip(model)
+    missing = network.state_dict().keys() - _weights(model).keys()
+    if any(not name.endswith(UNEXPORTED) for name in missing):
+        raise ExportFailed(f"weights lost on export: {sorted(missing)[0]}")
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def network_from_onnx(spec: NetworkSpec, path: Path) -> MANet:
+    """Rebuild the network from a bundle's ONNX file, in evaluation mode.
+
+    Raises:
+        BadInput: the file is not an fp32 export of this network (quantised files are not).
+    """
+    try:
+        # Never follow references to other files: a bundle's hashes cover this one alone.
+        model = onnx.load(str(path), load_external_data=False)
+        weights = {name: torch.from_numpy(array.copy()) for name, array in _weights(model).items()}
+    except Exception as error:  # protobuf's DecodeError has no public home and moves between versions
+        raise BadInput("an ONNX file", f"{path} ({type(error).__name__})", "make the bundle again") from error
+    network = MANet(spec)
+    expected = network.state_dict()
+    for name, value in expected.items():
+        if name.endswith(UNEXPORTED):
+            weights[name] = torch.zeros_like(value)
+        got = tuple(weights[name].shape) if name in weights else "nothing"
+        if got != tuple(value.shape):
+            raise BadInput(f"weights {name} {tuple(value.shape)} in {path}", str(got),
+                           "only bundles with fp32 weights can be read back")
+    network.load_state_dict({name: weights[name] for name in expected})
+    return network.eval()
+
+
+def _weights(model: onnx.ModelProto) -> dict[str, Float32Array]:
+    """The network's weights by state_dict name."""
+    found = {}
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith(PREFIX) and tensor.data_type == onnx.TensorProto.FLOAT:
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                raise ValueError(f"{tensor.name} lies outside the file")
+            found[tensor.name.removeprefix(PREFIX)] = numpy_helper.to_array(tensor)
+    return found
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Remove the exporter's notes: traces with this machine's paths, and shapes that any reader infers again."""
+    graph = model.graph
+    items = [model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output]
+    for item in items:
+        del item.metadata_props[:]
+        item.doc_string = ""
+    del graph.value_info[:]
+
+
+def _check_export(data: bytes, clips: UInt8Array, logits: Float32Array) -> None:
+    import onnxruntime
+
+    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    allowed = EXPORT_TOLERANCE * float(np.abs(logits).max())
+    for count in (1, len(clips)):  # the batch axis is really dynamic
+        got = session.run(["logits"], {"clips": clips[:count]})[0]
+        difference = float(np.abs(got - logits[:count]).max())
+        if not difference <= allowed:
+            raise ExportFailed(f"ONNX Runtime differs from torch by {difference:.3g}, allowed {allowed:.3g}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's progress and deprecation notes are of no use to who runs it."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,78 @@
+"""Seeded UNTRAINED weights that respond to their input, so that the whole pipeline can run before a model exists.
+
+Random weights with default batch-norm statistics give nearly the same logits for every input. As in LSUV (Mishkin
+and Matas, "All you need is a good init", ICLR 2016) the scale of every layer is measured on data: batch-norm
+statistics take the part of LSUV's rescaling, and the classifier reads the directions in which the features vary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engines.networks.manet import InferenceGraph, MANet
+from engines.patterns import moving_patterns
+from engines.spec import NetworkSpec
+
+LOGIT_STD = 3.0  # over the patterns, per class: posteriors then range from flat to nearly certain
+DIRECTIONS = 8  # principal directions that the classifier reads; the rest is noise of the measurement
+STATISTICS_CLIPS = 8
+CLASSIFIER_CLIPS = 24
+BATCH = 4  # clips at once; bounds memory
+
+
+def initialise(spec: NetworkSpec, seed: int) -> MANet:
+    """An untrained network in evaluation mode; the same seed gives the same weights.
+
+    Args:
+        spec: what to build.
+        seed: 0 or more.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        network = MANet(spec)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        graph = InferenceGraph(network)
+        clips = torch.from_numpy(moving_patterns(seed, STATISTICS_CLIPS + CLASSIFIER_CLIPS, spec.length, spec.size))
+        _measure_statistics(graph, clips[:STATISTICS_CLIPS])
+        _aim_classifier(graph, clips[STATISTICS_CLIPS:])
+    return network.eval()
+
+
+def _measure_statistics(graph: InferenceGraph, clips: Tensor) -> None:
+    """Batch-norm running statistics from the clips, averaged over batches."""
+    norms = [module for module in graph.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # cumulative average
+        norm.train()
+    for batch in torch.split(clips, BATCH):
+        graph.network.features(graph.normalise(batch))
+    for norm in norms:
+        norm.momentum = 0.1
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.zero_()
+    graph.eval()
+
+
+def _aim_classifier(graph: InferenceGraph, clips: Tensor) -> None:
+    """Logits with zero mean and a standard deviation of `LOGIT_STD` per class over the clips.
+
+    Features of an untrained network differ mostly along one direction, so that a plain random classifier gives the same
+    few classes to everything. Whitening the leading directions first lets different inputs reach different classes.
+    """
+    network = graph.network
+    length = network.spec.length
+    pooled = [network.features(graph.normalise(batch)) for batch in torch.split(clips, BATCH)]
+    features = torch.cat(pooled).reshape(-1, length, network.spec.features).mean(dim=1).double()  # (K, C)
+    mean = features.mean(dim=0)
+    _, scales, directions = torch.linalg.svd(features - mean, full_matrices=False)  # (r,), (r, C)
+    count = min(DIRECTIONS, len(clips) - 1)
+    deviations = scales[:count] / (len(clips) - 1) ** 0.5
+    whiten = directions[:count] / deviations.clamp_min(1e-6)[:, None]  # (r, C)
+    mix = torch.randn(network.spec.num_classes, count, dtype=torch.float64)
+    mix *= LOGIT_STD / mix.norm(dim=1, keepdim=True)
+    weight = mix @ whiten  # (52, C)
+    network.classifier.weight.copy_(weight)
+    network.classifier.bias.copy_(-(weight @ mean))

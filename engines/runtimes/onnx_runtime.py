@@ -1,0 +1,39 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engines.runtimes.base import Runtime, Scores, UInt8Array
+
+
+class OnnxRuntime(Runtime):
+    """Runs model.onnx as it is."""
+
+    name = "onnxruntime"
+    modules = ("onnxruntime",)
+    distributions = ("onnxruntime", "onnxruntime-gpu")
+    install = "pip install onnxruntime"
+
+    _session: Any = None
+
+    def _activate(self) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        # Idle workers would spin on the cores that the capture process needs between windows.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Bytes, not a path: a file that points at other files cannot be followed.
+        self._session = onnxruntime.InferenceSession(self.bundle.onnx_path.read_bytes(), options,
+                                                     providers=["CPUExecutionProvider"])
+
+    def _infer(self, clips: UInt8Array) -> Scores:
+        wanted = ["logits", "embedding"] if self.bundle.card.network.embedding else ["logits"]
+        outputs = self._session.run(wanted, {"clips": clips})
+        return Scores(outputs[0], outputs[1] if len(outputs) > 1 else None)
+
+    def _close(self) -> None:
+        self._session = None

@@ -1,0 +1,186 @@
+"""Open the runtime asked for, or the fastest that answers as the bundle says it must."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from engines.bundle import ONNX_FILE, Bundle
+from engines.errors import BadInput
+from engines.runtimes.base import Availability, Runtime, RuntimeFailed
+from engines.runtimes.onnx_runtime import OnnxRuntime
+from engines.runtimes.openvino_runtime import OpenVinoRuntime
+from engines.runtimes.torch_runtime import TorchRuntime
+
+RUNTIMES: dict[str, type[Runtime]] = {kind.name: kind for kind in (OpenVinoRuntime, OnnxRuntime, TorchRuntime)}
+CHOICE_FILE = "choice.json"
+TIMED_RUNS = 3
+
+Report = Callable[[str], None]
+
+
+class ParityMismatch(RuntimeFailed):
+    """A runtime does not give the bundle's reference logits; one line with the numbers."""
+
+    def __init__(self, runtime: str, difference: float, allowed: float) -> None:
+        super().__init__(f"{runtime} differs from the reference logits by {difference:.4g}, allowed {allowed:.4g}; "
+                         "its scores would mean nothing")
+        self.runtime, self.difference, self.allowed = runtime, difference, allowed
+
+
+class _Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The remembered choice, valid only where `key` fits."""
+
+    key: str
+    runtime: str
+    median_ms: dict[str, float]
+
+
+def available() -> dict[str, Availability]:
+    """Every runtime by name, with its version or the reason why it cannot be used. Imports none of them."""
+    return {name: kind.availability() for name, kind in RUNTIMES.items()}
+
+
+def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: Report | None = None) -> Runtime:
+    """An active runtime that has just reproduced the bundle's reference logits.
+
+    Args:
+        bundle: a verified bundle.
+        name: a runtime, or "auto": the fastest of those that pass. The choice is remembered in the bundle's
+            `engines/choice.json` until the model, a runtime, the CPU or `threads` changes; parity is checked always.
+        threads: CPU threads; 0 leaves the choice to the runtime.
+        report: receives one line per finding.
+
+    Raises:
+        BadInput: an unknown runtime, or one that is not installed.
+        ParityMismatch: the runtime asked for does not reproduce the reference.
+        RuntimeFailed: it cannot load the model; with "auto", none could.
+    """
+    say = report or _silent
+    if name != "auto":
+        if name not in RUNTIMES:
+            raise BadInput(f"a runtime of auto, {', '.join(RUNTIMES)}", repr(name), "choose one of these")
+        availability = RUNTIMES[name].availability()
+        if not availability:
+            raise BadInput(f"the runtime {name} to be installed", f"{availability.reason}", "or choose another")
+        return _open_checked(bundle, name, threads)
+    usable = {each: found for each, found in available().items() if found}
+    key = _choice_key(bundle, usable, threads)
+    remembered = _recall(bundle, key)
+    if remembered in usable:
+        try:
+            runtime = _open_checked(bundle, remembered, threads)
+        except (RuntimeFailed, BadInput) as error:
+            say(f"{remembered}: {error}")
+            del usable[remembered]
+        else:
+            say(f"{remembered} {usable[remembered]}: chosen earlier as the fastest here")
+            return runtime
+    return _fastest(bundle, usable, threads, key, say)
+
+
+def check_parity(runtime: Runtime) -> float:
+    """Largest difference from the bundle's reference logits.
+
+    Raises:
+        ParityMismatch: it is above the card's tolerance, relative to the largest reference logit.
+    """
+    clips, reference = runtime.bundle.reference()
+    difference = float(np.abs(runtime.infer(clips).logits - reference).max())
+    allowed = runtime.bundle.card.parity.relative_tolerance * float(np.abs(reference).max())
+    if not difference <= allowed:
+        raise ParityMismatch(runtime.name, difference, allowed)
+    return difference
+
+
+def median_ms(runtime: Runtime, runs: int = TIMED_RUNS) -> float:
+    """Median time of one window, milliseconds; the runtime must have run before."""
+    clip = runtime.bundle.reference()[0][:1]
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        runtime.infer(clip)
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def _silent(_: str) -> None:
+    """Nobody asked."""
+
+
+def _open_checked(bundle: Bundle, name: str, threads: int) -> Runtime:
+    runtime = RUNTIMES[name](bundle, threads)
+    runtime.activate()
+    try:
+        check_parity(runtime)
+    except BaseException:
+        runtime.close()
+        raise
+    return runtime
+
+
+def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key: str, say: Report) -> Runtime:
+    best: Runtime | None = None
+    timings: dict[str, float] = {}
+    for name, found in usable.items():
+        try:
+            runtime = _open_checked(bundle, name, threads)
+        except (RuntimeFailed, BadInput) as error:
+            say(f"{name}: {error}")
+            continue
+        timings[name] = round(median_ms(runtime), 3)
+        say(f"{name} {found}: {timings[name]:.1f} ms per window")
+        if best is not None and timings[best.name] <= timings[name]:
+            runtime.close()
+            continue
+        if best is not None:
+            best.close()
+        best = runtime
+    if best is None:
+        raise RuntimeFailed(f"no runtime can run {bundle.card.name}; see `python -m engines list`")
+    _remember(bundle, _Choice(key, best.name, timings))
+    return best
+
+
+def _choice_key(bundle: Bundle, usable: dict[str, Availability], threads: int) -> str:
+    parts = [bundle.card.files[ONNX_FILE], str(threads), _cpu(), *(f"{name} {found}" for name, found in usable.items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _cpu() -> str:
+    """The CPU's model and how many of its cores this process may use."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        model = next((line for line in lines if line.startswith("model name")), model)
+    except OSError:
+        pass  # not Linux
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model} x {cores}"
+
+
+def _recall(bundle: Bundle, key: str) -> str:
+    try:
+        choice = msgspec.json.decode((bundle.engines_path / CHOICE_FILE).read_bytes(), type=_Choice)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+    return choice.runtime if choice.key == key else ""
+
+
+def _remember(bundle: Bundle, choice: _Choice) -> None:
+    file = bundle.engines_path / CHOICE_FILE
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        file.parent.mkdir(exist_ok=True)
+        part.write_bytes(msgspec.json.encode(choice))
+        part.replace(file)
+    except OSError:
+        pass  # a read-only bundle is timed again next time
