@@ -1,0 +1,246 @@
+"""Window predictions to micro-action events: hysteresis on the posterior of each action.
+
+An event is
+  provisional  at the first cell whose posterior reaches `enter`;
+  confirmed    once it has lasted the minimum duration, never before (in the same call if one cell is as long);
+  retracted    where the posterior falls below `exit` before that;
+  ended        once it has been below `exit` for the merge gap; its offset is where it fell. A shorter pause does not
+               end it: reaching `exit` again carries it on.
+After an end the action cannot start again for the refractory period; a retracted event blocks nothing. Actions are
+independent of each other: several may run at once.
+
+Onsets and offsets lie on cell edges (one hop). With a posterior that changes steadily from cell to cell, the edge is
+in the mean where the threshold was crossed; `realtime.posterior` says what bias remains.
+
+Where nothing was seen (windows that neither overlap nor touch, or the end of the recording), every running event ends
+with the last window before: the gap is never bridged, whatever the merge gap, and whatever goes on behind it is a new
+event. That end is reported when the next window comes, or by `finish`.
+
+Time is media time alone. For recordings the events are a function of the predictions; only live sources, whose media
+clock is the machine's monotonic clock, are dated by the wall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engines.errors import BadInput
+from engines.taxonomy import ACTIONS
+from realtime.clock import Clock, MonotonicClock, to_ns
+from realtime.config import AggregatorSettings
+from realtime.messages import ActionEvent, Delay, EventState, Float32Array, Prediction
+from realtime.posterior import Cell, FloatArray, PosteriorGrid
+
+DEFAULT_ENTER = 0.35
+DEFAULT_EXIT = 0.2
+
+CardThreshold = float | Sequence[float] | None
+
+
+def thresholds(
+    settings: AggregatorSettings, card_enter: CardThreshold, card_exit: CardThreshold
+) -> tuple[FloatArray, FloatArray]:
+    """The posteriors that start and end an event, each (52,): from the settings, else the model's card, else defaults.
+
+    Raises:
+        BadInput: a threshold is not in 0..1, a list does not hold one per action, or an exit is above its enter.
+    """
+    enter = _spread("enter", settings.enter, card_enter, DEFAULT_ENTER)
+    exit_ = _spread("exit", settings.exit, card_exit, DEFAULT_EXIT)
+    above = np.flatnonzero(exit_ > enter)
+    if above.size:
+        at = int(above[0])
+        raise BadInput(f"exit at or below enter for '{ACTIONS[at].name}'", f"{exit_[at]:g} above {enter[at]:g}",
+                       "set both aggregator.enter and aggregator.exit")
+    return enter, exit_
+
+
+def _spread(name: str, setting: float | None, card: CardThreshold, default: float) -> FloatArray:
+    chosen: float | Sequence[float] = setting if setting is not None else card if card is not None else default
+    values = np.asarray(chosen, np.float64)
+    if values.shape not in ((), (len(ACTIONS),)):
+        raise BadInput(f"one {name} threshold or {len(ACTIONS)}", f"{values.size}", "mend the model's card.json")
+    if not np.all((values >= 0.0) & (values <= 1.0)):
+        raise BadInput(f"{name} thresholds in 0..1", f"{values.min():g} to {values.max():g}",
+                       "mend the model's card.json")
+    return np.broadcast_to(values, (len(ACTIONS),)).copy()
+
+
+@dataclass(slots=True)
+class _Running:
+    """A provisional or confirmed event of one action."""
+
+    id: int
+    onset_ns: int
+    raised_ns: int  # end of the window whose arrival raised it
+    held_ns: int  # end of its last cell at or above exit
+    mass: float = 0.0  # posterior times duration, up to held_ns
+    pause_mass: float = 0.0  # the same, since held_ns
+    confirmed: bool = False
+
+
+class Aggregator:
+    """Turns one camera's predictions into action events."""
+
+    def __init__(
+        self,
+        camera_id: int,
+        span_ns: int,
+        hop_ns: int,
+        settings: AggregatorSettings,
+        enter: FloatArray,
+        exit_: FloatArray,
+        live: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        """`enter`, `exit_`: (52,) posteriors as from `thresholds`; windows last `span_ns` and fall due every `hop_ns`.
+
+        live: the media clock is the machine's monotonic clock, so events carry the full delay, up to `clock`'s now.
+
+        Raises:
+            ValueError: wrong shapes, an exit above its enter, or times that are not positive.
+        """
+        if enter.shape != (len(ACTIONS),) or exit_.shape != enter.shape or not np.all(exit_ <= enter):
+            raise ValueError(f"expected enter and exit ({len(ACTIONS)},) with exit <= enter, got {enter.shape}, "
+                             f"{exit_.shape}")
+        self._camera_id = camera_id
+        self._grid = PosteriorGrid(span_ns, hop_ns, to_ns(settings.latency_s))
+        self._enter, self._exit = enter.astype(np.float32), exit_.astype(np.float32)  # as precise as a posterior
+        self._minimum_ns = to_ns(settings.min_duration_s)
+        self._merge_ns = to_ns(settings.merge_gap_s)
+        self._refractory_ns = to_ns(settings.refractory_s)
+        self._clock: Clock | None = (clock or MonotonicClock()) if live else None
+        self._running: dict[int, _Running] = {}  # by action index
+        self._blocked_until_ns: dict[int, int] = {}  # by action index
+        self._next_id = 1
+        self._finished = False
+        self._last: Prediction | None = None
+        self._posteriors = np.zeros(len(ACTIONS), np.float32)
+        self._events: list[ActionEvent] = []  # of the call under way
+
+    @property
+    def posteriors(self) -> Float32Array:
+        """(52,) posterior of the newest judged cell; zeros before the first."""
+        return self._posteriors
+
+    @property
+    def running(self) -> dict[int, EventState]:
+        """Action index → provisional or confirmed, for the events that run now."""
+        return {
+            index: EventState.CONFIRMED if event.confirmed else EventState.PROVISIONAL
+            for index, event in self._running.items()
+        }
+
+    def push(self, prediction: Prediction) -> list[ActionEvent]:
+        """Take the next prediction; return what it decides, in the order of media time.
+
+        Raises:
+            ValueError: of another camera, of another span, not after the last prediction, or after `finish`.
+        """
+        if prediction.camera_id != self._camera_id:
+            raise ValueError(f"expected a prediction of camera {self._camera_id}, got {prediction.camera_id}")
+        if self._last is not None and prediction.end_ns <= self._last.end_ns:
+            raise ValueError(f"expected a window that ends after {self._last.end_ns}, got {prediction.end_ns}")
+        if self._finished:
+            raise ValueError("expected no prediction after finish()")
+        self._last = prediction
+        if not self._grid.continues(prediction.start_ns):
+            self._close()
+        for cell in self._grid.add(prediction.start_ns, prediction.end_ns, prediction.probs):
+            self._take(cell)
+        return self._drain()
+
+    def finish(self) -> list[ActionEvent]:
+        """The recording is over: every running event ends or is retracted."""
+        self._close()
+        self._finished = True
+        return self._drain()
+
+    def _drain(self) -> list[ActionEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def _close(self) -> None:
+        for cell in self._grid.close():
+            self._take(cell)
+        for index in sorted(self._running):
+            self._stop(index)
+
+    def _take(self, cell: Cell) -> None:
+        """Step every action that runs or may start by one cell."""
+        self._posteriors = cell.probs
+        entering = np.flatnonzero(cell.probs >= self._enter).tolist()
+        staying = cell.probs >= self._exit
+        for index in sorted(self._running.keys() | entering):
+            if index in self._running:
+                if not staying[index]:
+                    self._pause(index, cell)
+                    continue
+            elif cell.start_ns < self._blocked_until_ns.get(index, cell.start_ns):
+                continue
+            else:
+                self._running[index] = _Running(self._next_id, cell.start_ns, self._decided_ns(), cell.start_ns)
+                self._next_id += 1
+            self._hold(index, cell)
+
+    def _hold(self, index: int, cell: Cell) -> None:
+        event = self._running[index]
+        new = event.held_ns == event.onset_ns
+        event.mass += event.pause_mass + _mass(index, cell)
+        event.pause_mass = 0.0
+        event.held_ns = cell.end_ns
+        if new:
+            self._report(index, EventState.PROVISIONAL)
+        if not event.confirmed and event.held_ns - event.onset_ns >= self._minimum_ns:
+            event.confirmed = True
+            self._report(index, EventState.CONFIRMED)
+
+    def _pause(self, index: int, cell: Cell) -> None:
+        event = self._running[index]
+        event.pause_mass += _mass(index, cell)
+        if not event.confirmed or cell.end_ns - event.held_ns >= self._merge_ns:
+            self._stop(index)
+
+    def _stop(self, index: int) -> None:
+        event = self._running[index]
+        self._report(index, EventState.ENDED if event.confirmed else EventState.RETRACTED)
+        if event.confirmed:
+            self._blocked_until_ns[index] = event.held_ns + self._refractory_ns
+        del self._running[index]
+
+    def _report(self, index: int, state: EventState) -> None:
+        event = self._running[index]
+        delay, emitted_ns = self._delay(event)
+        over = state in (EventState.ENDED, EventState.RETRACTED)
+        self._events.append(ActionEvent(
+            id=event.id,
+            camera_id=self._camera_id,
+            state=state,
+            action=ACTIONS[index],
+            onset_ns=event.onset_ns,
+            offset_ns=event.held_ns if over else None,
+            confidence=min(max(event.mass / (event.held_ns - event.onset_ns), 0.0), 1.0),
+            emitted_ns=emitted_ns,
+            delay=delay,
+        ))
+
+    def _decided_ns(self) -> int:
+        """End of the window whose arrival decides what is reported now."""
+        return self._last.end_ns if self._last is not None else 0
+
+    def _delay(self, event: _Running) -> tuple[Delay, int]:
+        """The delay of a report on `event`, and the time of the report."""
+        decided_ns = self._decided_ns()
+        window_ns, confirmation_ns = event.raised_ns - event.onset_ns, decided_ns - event.raised_ns
+        if self._clock is None or self._last is None:
+            return Delay(window_ns, confirmation_ns), decided_ns
+        now_ns = self._clock.now_ns()
+        started_ns = self._last.stamps.infer_start_ns
+        return Delay(window_ns, confirmation_ns, started_ns - decided_ns, now_ns - started_ns), now_ns
+
+
+def _mass(index: int, cell: Cell) -> float:
+    return float(cell.probs[index]) * (cell.end_ns - cell.start_ns)
