@@ -1,53 +1,64 @@
-"""Where pictures come from: webcams, recordings and network streams behind one interface."""
+"""Where pictures come from: webcams, recordings and network streams behind one interface.
+
+A spec says which; it is plain data, so that the capture process can be told in JSON.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
+import msgspec
+
+from engines.errors import BadInput
 from realtime.config import CameraSettings, StreamSettings
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
+from realtime.sources.urls import check_url, public_name
 
 __all__ = ["CameraSpec", "EndOfSource", "FileSpec", "Image", "Source", "SourceLost", "SourceSpec", "StreamSpec",
-           "open_source", "probe"]
+           "open_source", "probe", "resume_after"]
 
 
-@dataclass(frozen=True, slots=True)
-class CameraSpec:
+class CameraSpec(msgspec.Struct, frozen=True, tag="camera"):
     """A webcam by its number."""
 
+    live: ClassVar[bool] = True
+
     index: int
-    settings: CameraSettings = field(default_factory=CameraSettings)
+    settings: CameraSettings = CameraSettings()
 
     @property
     def name(self) -> str:
         return f"camera {self.index}"
 
 
-@dataclass(frozen=True, slots=True)
-class FileSpec:
+class FileSpec(msgspec.Struct, frozen=True, tag="file"):
     """A recording; `resume_after_ns` is the presentation time of the last picture already seen."""
 
-    path: Path
+    live: ClassVar[bool] = False
+
+    path: str
     resume_after_ns: int | None = None
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return Path(self.path).name
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSpec:
+class StreamSpec(msgspec.Struct, frozen=True, tag="stream"):
     """A network stream. The URL may hold credentials: it is kept out of `repr`, and `name` is stripped of them."""
 
-    url: str = field(repr=False)
-    settings: StreamSettings = field(default_factory=StreamSettings)
+    live: ClassVar[bool] = True
+
+    url: str
+    settings: StreamSettings = StreamSettings()
 
     @property
     def name(self) -> str:
-        from realtime.sources.urls import public_name
-
         return public_name(self.url)
+
+    def __repr__(self) -> str:
+        return f"StreamSpec({self.name!r})"
 
 
 SourceSpec = CameraSpec | FileSpec | StreamSpec
@@ -55,11 +66,18 @@ SourceSpec = CameraSpec | FileSpec | StreamSpec
 
 def open_source(spec: SourceSpec) -> Source:
     """Make the source a spec describes. Nothing is opened yet: use it as a context manager or call `open`."""
+    # imported here: each brings a large library of its own
     if isinstance(spec, FileSpec):
         from realtime.sources.files import FileSource
 
-        return FileSource(spec.path, spec.resume_after_ns)
-    raise NotImplementedError(spec.name)
+        return FileSource(Path(spec.path), spec.resume_after_ns)
+    if isinstance(spec, StreamSpec):
+        from realtime.sources.network import StreamSource
+
+        return StreamSource(spec.url, spec.settings)
+    from realtime.sources.camera import CameraSource
+
+    return CameraSource(spec.index, spec.settings)
 
 
 def probe(spec: SourceSpec) -> None:
@@ -73,3 +91,14 @@ def probe(spec: SourceSpec) -> None:
     if isinstance(spec, FileSpec):
         with open_source(spec):
             pass
+    elif isinstance(spec, StreamSpec):
+        check_url(spec.url)
+    elif spec.index < 0:
+        raise BadInput("a camera number from 0 up", str(spec.index), "`cameras` lists those that open")
+
+
+def resume_after(spec: SourceSpec, media_ns: int | None) -> SourceSpec:
+    """The same source for a capture process that takes over: a recording goes on behind `media_ns`."""
+    if isinstance(spec, FileSpec) and media_ns is not None:
+        return msgspec.structs.replace(spec, resume_after_ns=media_ns)
+    return spec

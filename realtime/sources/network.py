@@ -22,6 +22,7 @@ _IN_BURSTS = ("hls", "dash")  # whole segments at once: no frame has a usable gr
 _PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
 _UDP_BUFFER = 4 << 20  # bytes: a keyframe of a high-rate stream comes in one burst
 _ANALYSE_US = 1_000_000  # the default of 5 s would make every reconnection slow
+_KEYFRAME_S = 20.0  # some cameras send a whole picture only this often; until then nothing can be decoded
 
 
 class _NotAStream(Exception):
@@ -52,7 +53,10 @@ class StreamSource(NewestSource[av.VideoFrame]):
     def _grab(self) -> None:
         settings = self._settings
         lost_ns, wait_s = time.monotonic_ns(), settings.backoff_min_s
+        reason = ""
         while not self._stop.is_set():
+            if reason:
+                self._say(CaptureState.RECONNECTING, f"{self._trouble(reason)}, connecting again")
             grabbed = self._grabbed
             try:
                 reason = self._stream()
@@ -65,11 +69,13 @@ class StreamSource(NewestSource[av.VideoFrame]):
             if out_s + wait_s > settings.give_up_s:
                 self._give_up(f"{self.name}: no connection for {out_s:.0f} s ({reason})")
                 return
-            what = "connection lost" if self._grabbed else "no connection yet"
-            self._say(CaptureState.RECONNECTING, f"{what}: {reason}, next try in {wait_s:.1f} s")
+            self._say(CaptureState.RECONNECTING, f"{self._trouble(reason)}, next try in {wait_s:.1f} s")
             self._stop.wait(wait_s)
             self.reconnects += 1
             wait_s = min(2 * wait_s, settings.backoff_max_s)
+
+    def _trouble(self, reason: str) -> str:
+        return f"{'connection lost' if self._grabbed else 'no connection yet'}: {reason}"
 
     def _stream(self) -> str:
         """One connection, from opening to loss; returns why it was lost."""
@@ -113,8 +119,11 @@ class StreamSource(NewestSource[av.VideoFrame]):
                         self._say(CaptureState.STREAMING, f"{frame.width}x{frame.height}{rate}")
                     self._publish(frame)
                     silent_since_ns = time.monotonic_ns()
-            if time.monotonic_ns() - silent_since_ns > self._settings.read_timeout_s * NS_PER_S:
+            silent_s = (time.monotonic_ns() - silent_since_ns) / NS_PER_S
+            if silent_s > max(self._settings.read_timeout_s, _KEYFRAME_S):
                 return "data, but no picture that can be decoded"
+            if silent_s > self._settings.read_timeout_s and self.state is CaptureState.STREAMING:
+                self._say(CaptureState.RECONNECTING, "data, but no whole picture; waiting for a keyframe")
         return "the stream ended"
 
 
