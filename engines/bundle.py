@@ -64,7 +64,10 @@ class Bundle:
         path = Path(path)
         card = _load_card(path)
         for name, digest in card.files.items():
-            got = _digest_file(path / name)
+            try:
+                got = digest_file(path / name)
+            except OSError as error:
+                raise BadInput("a whole bundle", f"{path / name} ({error.strerror})", _MEND) from None
             if got != digest:
                 raise BadInput(f"{path / name} with SHA-256 {digest[:12]}…", f"{got[:12]}…", _MEND)
         bundle = cls(path, card)
@@ -102,7 +105,7 @@ class Bundle:
                 (made / ONNX_FILE).write_bytes(onnx)
             # numpy writes archive members without a clock time: the same arrays give the same bytes.
             np.savez_compressed(made / REFERENCE_FILE, clips=clips, logits=logits)
-            files = {name: _digest_file(made / name) for name in (ONNX_FILE, REFERENCE_FILE)}
+            files = {name: digest_file(made / name) for name in (ONNX_FILE, REFERENCE_FILE)}
             (made / CARD_FILE).write_bytes(to_json(card.sealed(files)))
             made.chmod(0o755)  # mkdtemp makes private folders
             _swap(made, path)
@@ -235,14 +238,12 @@ def _check_reference(clips: UInt8Array, logits: Float32Array, network: NetworkSp
         raise ValueError(f"logits: expected finite float32 ({count}, {NUM_CLASSES}), got {logits.dtype} {logits.shape}")
 
 
-def _digest_file(path: Path) -> str:
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise BadInput("a whole bundle", f"{path} ({error.strerror})", _MEND) from None
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -19,6 +19,7 @@ from engines.card import ModelCard
 from engines.errors import BadInput
 from engines.networks.manet import InferenceGraph, MANet
 from engines.patterns import moving_patterns
+from engines.runtimes.base import RuntimeFailed
 from engines.spec import NetworkSpec
 
 OPSET = 20
@@ -29,7 +30,7 @@ REFERENCE_CLIPS = 2
 EXPORT_TOLERANCE = 1e-4  # relative; both sides compute in float32
 
 
-class ExportFailed(RuntimeError):
+class ExportFailed(RuntimeFailed):
     """The exported graph does not answer as the network does."""
 
 

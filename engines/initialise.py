@@ -15,9 +15,10 @@ from engines.patterns import moving_patterns
 from engines.spec import NetworkSpec
 
 LOGIT_STD = 3.0  # over the patterns, per class: posteriors then range from flat to nearly certain
-DIRECTIONS = 8  # principal directions that the classifier reads; the rest is noise of the measurement
 STATISTICS_CLIPS = 8
-CLASSIFIER_CLIPS = 24
+SCENES, TAKES = 10, 5  # clips that the classifier is aimed with
+COMPONENTS = 16  # leading components of the features that are whitened
+DIRECTIONS = 8  # of those, what the classifier reads
 BATCH = 4  # clips at once; bounds memory
 
 
@@ -35,9 +36,9 @@ def initialise(spec: NetworkSpec, seed: int) -> MANet:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         graph = InferenceGraph(network)
-        clips = torch.from_numpy(moving_patterns(seed, STATISTICS_CLIPS + CLASSIFIER_CLIPS, spec.length, spec.size))
-        _measure_statistics(graph, clips[:STATISTICS_CLIPS])
-        _aim_classifier(graph, clips[STATISTICS_CLIPS:])
+        clips = moving_patterns(seed, SCENES * TAKES, spec.length, spec.size, TAKES)
+        _measure_statistics(graph, torch.from_numpy(clips[:: len(clips) // STATISTICS_CLIPS]))
+        _aim_classifier(graph, torch.from_numpy(clips))
     return network.eval()
 
 
@@ -57,22 +58,26 @@ def _measure_statistics(graph: InferenceGraph, clips: Tensor) -> None:
 
 
 def _aim_classifier(graph: InferenceGraph, clips: Tensor) -> None:
-    """Logits with zero mean and a standard deviation of `LOGIT_STD` per class over the clips.
+    """Logits with zero mean and a standard deviation of `LOGIT_STD` over the clips (S scenes of `TAKES` each).
 
-    Features of an untrained network differ mostly along one direction, so that a plain random classifier gives the same
-    few classes to everything. Whitening the leading directions first lets different inputs reach different classes.
+    Features of an untrained network differ mostly by scene: a plain random classifier would give one person the same
+    class whatever they do. So the features are whitened (their leading components; the rest is noise of the
+    measurement), and the classifier reads the directions in which the takes of a scene differ most: Fisher's
+    discriminant with motion as the signal and the scene as the nuisance.
     """
     network = graph.network
     length = network.spec.length
     pooled = [network.features(graph.normalise(batch)) for batch in torch.split(clips, BATCH)]
     features = torch.cat(pooled).reshape(-1, length, network.spec.features).mean(dim=1).double()  # (K, C)
     mean = features.mean(dim=0)
-    _, scales, directions = torch.linalg.svd(features - mean, full_matrices=False)  # (r,), (r, C)
-    count = min(DIRECTIONS, len(clips) - 1)
-    deviations = scales[:count] / (len(clips) - 1) ** 0.5
-    whiten = directions[:count] / deviations.clamp_min(1e-6)[:, None]  # (r, C)
-    mix = torch.randn(network.spec.num_classes, count, dtype=torch.float64)
+    _, scales, components = torch.linalg.svd(features - mean, full_matrices=False)  # (r,), (r, C)
+    deviations = (scales[:COMPONENTS] / len(clips) ** 0.5).clamp_min(1e-6)
+    whiten = components[:COMPONENTS] / deviations[:, None]  # (P, C)
+    takes = ((features - mean) @ whiten.T).reshape(-1, TAKES, COMPONENTS)  # (S, takes, P)
+    within = (takes - takes.mean(dim=1, keepdim=True)).flatten(0, 1)  # (K, P)
+    directions = torch.linalg.eigh(within.T @ within).eigenvectors[:, -DIRECTIONS:]  # (P, D), ascending eigenvalues
+    mix = torch.randn(network.spec.num_classes, DIRECTIONS, dtype=torch.float64)
     mix *= LOGIT_STD / mix.norm(dim=1, keepdim=True)
-    weight = mix @ whiten  # (52, C)
+    weight = mix @ directions.T @ whiten  # (52, C)
     network.classifier.weight.copy_(weight)
     network.classifier.bias.copy_(-(weight @ mean))

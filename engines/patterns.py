@@ -12,7 +12,7 @@ SHAPES_PER_CLIP = 5
 PIXEL_STEP = 8  # few distinct values: a bundle's reference inputs compress to tens of kilobytes
 
 
-def moving_patterns(seed: int, count: int, length: int, size: int) -> UInt8Array:
+def moving_patterns(seed: int, count: int, length: int, size: int, takes: int = 1) -> UInt8Array:
     """`count` clips of soft-edged discs that wander over a wavy colour gradient.
 
     Args:
@@ -20,15 +20,16 @@ def moving_patterns(seed: int, count: int, length: int, size: int) -> UInt8Array
         count: number of clips, N.
         length: frames per clip, T.
         size: side, pixels, S.
+        takes: clips of one scene, one after the other: the same discs, elsewhere on their paths.
 
     Returns:
         uint8 (N, T, S, S, 3).
     """
-    clips = [_clip(np.random.default_rng((seed, index)), length, size) for index in range(count)]
+    clips = [_clip(np.random.default_rng((seed, i // takes)), length, size, i % takes) for i in range(count)]
     return np.stack(clips) if clips else np.empty((0, length, size, size, 3), np.uint8)
 
 
-def _clip(rng: np.random.Generator, length: int, size: int) -> UInt8Array:
+def _clip(rng: np.random.Generator, length: int, size: int, start: int) -> UInt8Array:
     axis = np.linspace(-1.0, 1.0, size, dtype=np.float32)
     y, x = axis[:, None], axis[None, :]  # (S, 1), (1, S)
     background = _background(rng, y, x)
@@ -37,7 +38,7 @@ def _clip(rng: np.random.Generator, length: int, size: int) -> UInt8Array:
     for index in range(length):
         image = background
         for shape in shapes:
-            image = shape.over(image, y, x, index / length)
+            image = shape.over(image, y, x, start + index / length)
         frames[index] = (np.clip(image, 0.0, 255.0) / PIXEL_STEP).astype(np.uint8) * PIXEL_STEP
     return frames
 
@@ -65,7 +66,7 @@ class _Disc:
         self.radii = rng.uniform(0.1, 0.5, 2)
 
     def over(self, image: Float32Array, y: Float32Array, x: Float32Array, time: float) -> Float32Array:
-        """`image` (S, S, 3) with the disc where it is at `time` (0..1 of the clip)."""
+        """`image` (S, S, 3) with the disc where it is at `time` (in clip lengths)."""
         at_y, at_x = self.center + self.reach * np.sin(2 * np.pi * (self.cycles * time + self.phase))
         distance = np.sqrt(((y - at_y) / self.radii[0]) ** 2 + ((x - at_x) / self.radii[1]) ** 2)
         cover = np.clip((1.0 - distance) * 8.0 + 0.5, 0.0, 1.0).astype(np.float32)[..., None]  # (S, S, 1)
