@@ -8,11 +8,16 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
 from engines.errors import BadInput
 from realtime import config as configuration
+from realtime.app import Request, SessionFailed, run
+from realtime.sources import CameraSpec, FileSpec, SourceSpec, StreamSpec
+from realtime.sources.camera import list_cameras
+from simulation.recording import write_recording
 
 DEFAULT_MODEL = "untrained-small"
 DEMO_SECONDS = 30
@@ -51,35 +56,28 @@ def _run(argv: list[str]) -> int:
 
 
 def _session(arguments: argparse.Namespace, config: configuration.Config) -> int:
-    from realtime.app import Request, SessionFailed, run
-
-    with tempfile.TemporaryDirectory(prefix="manet-live-demo-") as folder:
+    with ExitStack() as stack:
+        request = Request(
+            source=_source(arguments, config, stack),
+            model=arguments.model,
+            config=config,
+            speed=_speed(getattr(arguments, "speed", "realtime")),
+            headless=_headless(arguments.headless),
+            record=arguments.record,
+            consent=arguments.consent,
+        )
         try:
-            run(
-                Request(
-                    source=_source(arguments, config, Path(folder)),
-                    model=arguments.model,
-                    config=config,
-                    speed=_speed(getattr(arguments, "speed", "realtime")),
-                    headless=_headless(arguments.headless),
-                    record=arguments.record,
-                    consent=arguments.consent,
-                )
-            )
+            run(request)
         except SessionFailed as error:
             return _fail(1, f"failed: {error}")
     return 0
 
 
-def _source(arguments: argparse.Namespace, config: configuration.Config, folder: Path) -> Any:
-    from realtime.sources import CameraSpec, FileSpec, StreamSpec
-
+def _source(arguments: argparse.Namespace, config: configuration.Config, stack: ExitStack) -> SourceSpec:
     if arguments.command == "replay":
         return FileSpec(str(arguments.file))
     if arguments.command == "demo":
-        from simulation.recording import write_recording
-
-        path = folder / "simulated person.mp4"
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manet-live-demo-")), "simulated person.mp4")
         write_recording(path, seconds=arguments.seconds, seed=arguments.seed)
         return FileSpec(str(path))
     if arguments.url is not None:
@@ -119,11 +117,9 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def _cameras() -> int:
-    from realtime.sources.camera import list_cameras
-
     cameras = list_cameras()
     for camera in cameras:
-        print(f"{camera.index}: {camera.width}x{camera.height} at {camera.fps:g} fps ({camera.backend})")
+        print(f"{camera.index}: {camera.width}x{camera.height} at {camera.fps:g} fps ({camera.name})")
     if not cameras:
         print("no camera opens on this machine")
     return 0

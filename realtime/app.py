@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -31,9 +31,9 @@ from realtime.config import Config
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
 from realtime.messages import CaptureState
-from realtime.outputs import Output, PublishOutput, RecordOutput, StdoutOutput
+from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
 from realtime.sources import SourceSpec, probe
-from realtime.stream import EventStream, SessionLine, StatsLine
+from realtime.stream import EventStream, Output, SessionLine, StatsLine
 from realtime.supervisor import CaptureFailed, CaptureProcess
 from realtime.window import SlidingWindow
 from realtime.wire import Receiver
@@ -138,6 +138,10 @@ class Session:
                 refresh()
         self._conclude(interrupted=stop.is_set())
 
+    @contextmanager
+    def _display(self) -> Iterator[Callable[[], None]]:
+        yield lambda: None
+
     def close(self) -> None:
         """End every part; harmless when they have ended. Nothing outlives this call."""
         deadline = time.monotonic() + STOP_S
@@ -173,9 +177,8 @@ class Session:
         self._stream.write(self.stats())
         status = self.intake.status
         if status.state is CaptureState.FAILED:
-            if status.bad_input:
-                raise BadInput.from_line(status.detail)
-            raise self._failed(status.detail)
+            failure = self._failed(status.detail)
+            raise BadInput.from_line(status.detail) if status.bad_input else failure
         self._say("stopped" if interrupted else "ended")
 
     def _broken(self, error: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import os
 import signal
 import sys
 import threading
@@ -27,7 +28,7 @@ from realtime.config import ViewSettings
 from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame
 from realtime.sources import SourceSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
-from realtime.views import View, make_view, make_preview
+from realtime.views import View, make_view, preview
 
 CLOSING_S = 5.0  # how long the last frames of a recording may take to leave
 
@@ -87,10 +88,10 @@ class Capture:
             self._grabbed += 1
             if not source.live and self._spec.speed is not None:
                 image = self._paced(image, self._spec.speed)
-            body, framing = view.apply(image.pixels, image.media_ns)
+            body, framing = view.apply(image)
             frame = Frame(
                 self._spec.camera_id, image.frame_id, image.captured_ns, image.media_ns, body,
-                preview=make_preview(body) if self._spec.preview else None, framing=framing,
+                preview=preview(body) if self._spec.preview else None, framing=framing,
             )  # fmt: skip
             self._push(frame)
             if self._clock.now_ns() - self._reported_ns > NS_PER_S:
@@ -145,13 +146,12 @@ def main() -> int:
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdin.buffer.read()
+    # os.read, not sys.stdin: its lock, held by a daemon thread, would abort the interpreter's shutdown
+    while os.read(0, 1):
+        continue
     stop.set()
     time.sleep(CLOSING_S)
     faulthandler.dump_traceback()  # something would not end: say where, then go
-    import os
-
     os._exit(1)
 
 

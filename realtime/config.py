@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of every section."""
 
 
-class CameraSettings(Settings):
+class CameraSettings(Settings, frozen=True):
     """What is asked of a webcam; what it really gives is reported."""
 
     width: Annotated[int, Meta(ge=64, le=7680, description="pixels asked of the webcam")] = 1280
@@ -37,7 +37,7 @@ class CameraSettings(Settings):
     mjpg: Annotated[bool, Meta(description="ask for MJPG, which USB 2 cameras need for 720p at 30 fps")] = True
 
 
-class StreamSettings(Settings):
+class StreamSettings(Settings, frozen=True):
     """Network streams."""
 
     open_timeout_s: Annotated[Seconds, Meta(ge=0.1, le=60.0, description="give up opening a stream after this")] = 5.0
@@ -49,7 +49,7 @@ class StreamSettings(Settings):
     ] = 300.0
 
 
-class ViewSettings(Settings):
+class ViewSettings(Settings, frozen=True):
     """What of the picture the model sees."""
 
     crop: Annotated[
@@ -61,7 +61,7 @@ class ViewSettings(Settings):
     ] = 0.15
 
 
-class WindowSettings(Settings):
+class WindowSettings(Settings, frozen=True):
     """How the stream is cut into windows. Their length and span belong to the model's card."""
 
     hop_s: Annotated[Seconds, Meta(ge=0.04, le=5.0, description="a window is due this often")] = 0.25
@@ -70,7 +70,7 @@ class WindowSettings(Settings):
     ] = 0.5
 
 
-class EngineSettings(Settings):
+class EngineSettings(Settings, frozen=True):
     """The runtime and how it is fed."""
 
     runtime: Annotated[
@@ -84,7 +84,7 @@ class EngineSettings(Settings):
     ] = 0.5
 
 
-class AggregatorSettings(Settings):
+class AggregatorSettings(Settings, frozen=True):
     """Windows to events."""
 
     latency_s: Annotated[
@@ -109,21 +109,21 @@ class AggregatorSettings(Settings):
             raise ValueError(f"exit ({self.exit}) must not be above enter ({self.enter})")
 
 
-class OverlaySettings(Settings):
+class OverlaySettings(Settings, frozen=True):
     """The terminal picture."""
 
     picture: Annotated[bool, Meta(description="show the person as a small half-block picture")] = True
     refresh_hz: Annotated[float, Meta(ge=1.0, le=30.0, description="redraws per second")] = 8.0
 
 
-class StreamOutSettings(Settings):
+class StreamOutSettings(Settings, frozen=True):
     """Events out."""
 
     publish: Annotated[str | None, Meta(description="ZeroMQ endpoint for the event stream, ipc:// or loopback")] = None
     stats_every_s: Annotated[Seconds, Meta(ge=0.5, le=3600.0, description="media time between stats lines")] = 5.0
 
 
-class SupervisionSettings(Settings):
+class SupervisionSettings(Settings, frozen=True):
     """How a failing capture process is treated."""
 
     hang_s: Annotated[
@@ -133,7 +133,7 @@ class SupervisionSettings(Settings):
     queue_frames: Annotated[int, Meta(ge=1, le=1000, description="frames the sender may hold before it drops")] = 60
 
 
-class Config(Settings):
+class Config(Settings, frozen=True):
     """The whole configuration."""
 
     camera: CameraSettings = CameraSettings()

@@ -47,7 +47,7 @@ class PublishOutput:
             self._context.term()
             raise BadInput("a free endpoint for --publish", f"{endpoint} ({error.strerror})",
                            "choose another port or path, or stop what holds it") from None
-        self.endpoint: str = self._socket.last_endpoint.decode()
+        self.endpoint = endpoint
 
     def write(self, kind: str, line: bytes) -> None:
         self._socket.send_multipart([kind.encode(), line])

@@ -51,7 +51,7 @@ class SlidingWindow:
             return []
         if self.start_ns is None:
             self.start_ns = frame.media_ns
-        windows = []
+        windows: list[Window] = []
         while self._end_ns() < frame.media_ns:  # this frame lies past the end: the window has all it will get
             self._take_due(received_ns, windows, frame.media_ns)
         self._frames.append(frame)

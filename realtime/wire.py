@@ -170,7 +170,7 @@ class Receiver:
         self._socket.rcvhwm = queue_frames
         self._socket.maxmsgsize = MAX_PART_BYTES
         self._socket.bind(endpoint)
-        self.endpoint: str = self._socket.last_endpoint.decode()
+        self.endpoint = bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
 
     def receive(self, timeout_s: float) -> FrameMessage | CaptureStatus | None:
         """The next message; None when none came within `timeout_s`.

@@ -75,17 +75,22 @@ MOTIONS: tuple[Callable[[Pose, float, float], None], ...] = (
 )  # fmt: skip
 
 
-def write_recording(path: Path, seconds: float, seed: int) -> None:
-    """Draw and encode the recording (H.264, 30 frames/s); the same seed gives the same pictures."""
+def write_recording(path: Path, seconds: float, seed: int, scale: int = 1) -> None:
+    """Draw and encode the recording (H.264, 30 frames/s, 540x648 pixels times `scale`).
+
+    The same seed gives the same pictures.
+    """
     script = _script(np.random.default_rng(seed), seconds)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "threads": "1"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.bit_rate = BIT_RATE
+        stream.width, stream.height, stream.pix_fmt = scale * WIDTH, scale * HEIGHT, "yuv420p"
+        stream.bit_rate = scale * BIT_RATE
         stream.time_base = Fraction(1, FPS)
         background = _background()
         for index in range(max(1, round(seconds * FPS))):
-            frame = av.VideoFrame.from_ndarray(_draw(background, _pose_at(script, index / FPS)), format="rgb24")
+            picture = _draw(background, _pose_at(script, index / FPS))
+            picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

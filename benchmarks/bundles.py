@@ -1,0 +1,16 @@
+"""Models to measure with: seeded and untrained, which costs the same time as trained ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engines.bundle import Bundle
+from engines.__main__ import main as engines_command
+
+
+def manet_r50(folder: Path) -> Bundle:
+    """MANet-R50, 8x224x224, as the official checkpoint has it, with seeded untrained weights."""
+    path = folder / "manet-r50"
+    if not path.exists():
+        engines_command(["init", "--out", str(path), "--seed", "0"])
+    return Bundle.load(path)

@@ -1,0 +1,34 @@
+"""One window of MANet-R50 in each runtime, in turn."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.bundles import manet_r50
+from benchmarks.harness import Result, machine, median_ms
+from engines.runtimes import available, open_runtime
+
+ROUNDS = 9
+
+
+def run() -> Result:
+    """The fastest runtime against torch eager, fp32, one window; every runtime's median in the details."""
+    with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder, ExitStack() as stack:
+        model = manet_r50(Path(folder))
+        clips, _ = model.reference()
+        names = [name for name in ("torch", "onnxruntime", "openvino") if name in available()]
+        runtimes = {name: stack.enter_context(open_runtime(model, name)) for name in names}
+        times = median_ms({name: (lambda r=r: r.infer(clips[:1])) for name, r in runtimes.items()}, ROUNDS)
+    best = min(times, key=lambda name: times[name])
+    return Result(
+        ours=times[best],
+        other=times["torch"],
+        ratio=times["torch"] / times[best],
+        unit="ms/window",
+        compared=f"{best} fp32 against torch eager fp32, MANet-R50 8x224x224 (untrained), one window, medians of "
+        f"{ROUNDS} rounds in turn",
+        machine=machine(),
+        details={f"{name}_ms": value for name, value in times.items()},
+    )

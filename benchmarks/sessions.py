@@ -1,0 +1,63 @@
+"""Whole sessions, run in this process as the command line runs them, with the engine's calls timed."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.bundle import Bundle
+from engines.runtimes.base import Runtime, Scores
+from realtime.app import Request, Session
+from realtime.config import Config
+from realtime.sources import FileSpec
+from realtime.stream import EventStream, StatsLine
+
+
+class TimedRuntime:
+    """Passes windows on to a runtime and notes when each answer came."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.name = runtime.name
+        self.answered_s: list[float] = []
+        self.windows: list[npt.NDArray[np.uint8]] = []
+
+    def infer(self, clips: npt.NDArray[np.uint8]) -> Scores:
+        scores = self._runtime.infer(clips)
+        self.answered_s.append(time.perf_counter())
+        self.windows.append(clips)
+        del self.windows[:-8]  # enough to run the bare engine on real input
+        return scores
+
+    @property
+    def windows_per_s(self) -> float:
+        return (len(self.answered_s) - 1) / (self.answered_s[-1] - self.answered_s[0])
+
+
+def run_session(
+    recording: Path,
+    model: Bundle,
+    runtime: TimedRuntime,
+    config: Config | None = None,
+    watch: Callable[[Session], None] | None = None,
+) -> StatsLine:
+    """One lossless session; `watch` is called in a thread of its own while it runs, with the session."""
+    request = Request(FileSpec(str(recording)), str(model.path), config or Config(), speed=None, headless=True)
+    with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
+        session = Session(request, model, runtime, EventStream([]), Path(folder))  # type: ignore[arg-type]
+        watcher = threading.Thread(target=watch, args=(session,)) if watch else None
+        try:
+            if watcher:
+                watcher.start()
+            session.run(threading.Event())
+        finally:
+            session.close()
+            if watcher:
+                watcher.join()
+        return session.stats()

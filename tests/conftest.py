@@ -1,0 +1,100 @@
+"""Recordings that the tests make themselves, and the command line as its user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIPS = ROOT.parent / "shared" / "data" / "clips"
+BITS, BLOCK, GRID = 16, 16, 4  # a frame's index is drawn as 4x4 black and white blocks
+
+
+def numbered_picture(index: int) -> np.ndarray:
+    """Black and white blocks that spell `index`, (64, 64, 3)."""
+    bits = np.array([(index >> bit) & 1 for bit in range(BITS)], np.uint8).reshape(GRID, GRID)
+    return np.repeat(np.kron(bits * 255, np.ones((BLOCK, BLOCK), np.uint8))[..., None], 3, axis=2)
+
+
+def number_in(body: np.ndarray) -> int:
+    """The index drawn into a (S, S, 3) picture."""
+    step = body.shape[0] // GRID
+    bits = body[step // 2 :: step, step // 2 :: step, 0][:GRID, :GRID] > 127
+    return int(sum(1 << bit for bit, on in enumerate(bits.ravel()) if on))
+
+
+def write_numbered(path: Path, times_ms: Iterable[int]) -> Path:
+    """A recording whose pictures carry their own index, shown at the given presentation times."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=1000)
+        stream.width = stream.height = GRID * BLOCK
+        stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, 1000)
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.qmin = stream.codec_context.qmax = 2
+        for index, at_ms in enumerate(times_ms):
+            frame = av.VideoFrame.from_ndarray(numbered_picture(index), format="rgb24")
+            frame.pts, frame.time_base = at_ms, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@dataclass
+class Finished:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def of(self, kind: str) -> list[dict]:
+        return [line for line in self.lines if line["kind"] == kind]
+
+    @property
+    def action_text(self) -> str:
+        return "\n".join(line for line in self.out.splitlines() if line.startswith('{"kind":"action"'))
+
+
+def manet_live(*arguments: str | Path, timeout: float = 120) -> Finished:
+    """Run the command line in a process of its own."""
+    done = subprocess.run([sys.executable, ROOT / "run_live.py", *map(str, arguments)], capture_output=True, text=True,
+                          timeout=timeout, check=False)
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def clips() -> Path:
+    if not CLIPS.is_dir():
+        pytest.skip("the real clips are not on this machine")
+    return CLIPS
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory) -> Path:
+    """Ten seconds at 30 frames/s; a new scene of coloured clouds twice a second, so that scores keep changing."""
+    rng = np.random.default_rng(1)
+    path = tmp_path_factory.mktemp("recordings") / "scenes.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 360, 432, "yuv420p"
+        for index in range(300):
+            if index % 15 == 0:
+                clouds = rng.integers(0, 256, (int(rng.integers(3, 30)), int(rng.integers(3, 30)), 3), np.uint8)
+                scene = cv2.resize(clouds, (360, 432), interpolation=cv2.INTER_CUBIC)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(scene, index, axis=1), format="rgb24")))
+        container.mux(stream.encode(None))
+    return path

@@ -1,0 +1,150 @@
+"""The whole command, as its user runs it: replay of recordings, through every process, to events on standard output."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import zmq
+
+from tests.conftest import ROOT, manet_live
+from tests.realtime.test_outputs import free_port
+
+# Low thresholds: the shipped untrained model then reports many events, which mean nothing but exercise every stage.
+EVENTFUL = ("--headless", "--engine", "onnxruntime", "--config", Path(__file__).with_name("eventful.toml"))
+
+
+def test_a_replay_reports_session_stats_and_actions(recording):
+    done = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
+    assert done.code == 0, done.err
+    assert {line["kind"] for line in done.lines} == {"session", "stats", "action"}
+    started, ended = done.of("session")[0], done.of("session")[-1]
+    assert (started["state"], ended["state"]) == ("started", "ended")
+    assert started["source"] == "scenes.mp4"
+    assert "untrained" in started["trained_on"].lower()
+    stats = done.of("stats")[-1]
+    assert stats["frames"] == 300
+    assert stats["windows_due"] == stats["windows"] == 1 + int((9.966 - 1.9) / 0.25)
+    assert stats["dropped"] == stats["skipped"] == {}
+    for line in done.of("action"):
+        assert line["delay_ms"]["queue"] is line["delay_ms"]["compute"] is None
+        parts = line["delay_ms"]["window"] + line["delay_ms"]["confirmation"]
+        assert line["emitted_s"] - line["onset_s"] == pytest.approx(parts / 1000, abs=2e-3)
+        assert line["emitted_s"] >= 1.9  # nothing before the first full window
+
+
+def test_the_same_recording_gives_the_same_bytes_at_every_speed(recording):
+    runs = {speed: manet_live("replay", recording, "--speed", speed, *EVENTFUL) for speed in ("max", "realtime", "2.5")}
+    for speed, done in runs.items():
+        assert done.code == 0, done.err
+        assert done.of("stats")[-1]["skipped"] == {}, f"the machine did not keep up at {speed}"
+    texts = {done.action_text for done in runs.values()}
+    assert len(texts) == 1
+    assert len(texts.pop().splitlines()) >= 20
+
+
+@pytest.mark.parametrize("name", ["seated_A1_shaking_body.mp4", "variable_frame_rate.mp4", "upper_body_asl_book.mkv"])
+def test_replay_equivalence_on_real_clips(clips, name):
+    fast = manet_live("replay", clips / name, "--speed", "max", *EVENTFUL)
+    real = manet_live("replay", clips / name, "--speed", "realtime", *EVENTFUL)
+    assert (fast.code, real.code) == (0, 0), fast.err + real.err
+    assert real.of("stats")[-1]["skipped"].get("stale") is None, "the machine did not keep up"
+    assert fast.action_text == real.action_text
+    assert fast.of("stats")[-1]["windows_due"] == real.of("stats")[-1]["windows_due"] > 0
+
+
+def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_path):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    context = zmq.Context()
+    subscriber = context.socket(zmq.SUB)
+    subscriber.subscribe(b"")
+    subscriber.connect(endpoint)
+    done = manet_live("replay", recording, "--speed", "max", *EVENTFUL, "--publish", endpoint,
+                      "--record", tmp_path / "session", "--consent", "signed form 7")
+    assert done.code == 0, done.err
+    recorded = (tmp_path / "session" / "events.jsonl").read_text()
+    assert recorded == done.out
+    session = json.loads((tmp_path / "session" / "session.json").read_text())
+    assert session["consent"] == "signed form 7"
+    assert session["model"]["provenance"]["trained"] is False
+    assert str(recording.parent) not in json.dumps(session)
+    published = []
+    while subscriber.poll(500):
+        published.append(subscriber.recv_multipart()[1].decode())
+    assert published  # a subscriber joins late, so its beginning may be missing, never its end
+    assert published == done.out.splitlines()[-len(published):]
+    subscriber.close(0)
+    context.term()
+
+
+def start(*arguments) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, ROOT / "run_live.py", *map(str, arguments)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_for_line(process: subprocess.Popen, kind: str) -> dict:
+    for text in process.stdout:
+        line = json.loads(text)
+        if line["kind"] == kind and (kind != "session" or line["detail"].startswith("streaming")):
+            return line
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_everything_within_two_seconds(recording, tmp_path, number):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "run_live.py", "replay", recording, *EVENTFUL], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment,
+    )  # fmt: skip
+    wait_for_line(process, "session")
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family  # the capture process
+    assert list(tmp_path.iterdir())  # its socket
+    os.kill(process.pid, number)
+    begun = time.monotonic()
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - begun < 2.0
+    assert process.returncode == 0, err
+    last = json.loads(out.splitlines()[-1])
+    assert (last["kind"], last["state"]) == ("session", "stopped")
+    assert "Traceback" not in err
+    assert not [child for child in family if child.is_running()]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_analysis_process_takes_its_capture_process_along(recording):
+    process = start("replay", recording, *EVENTFUL)
+    wait_for_line(process, "session")
+    (child,) = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    child.wait(timeout=8)
+
+
+def test_a_killed_capture_process_is_replaced_and_the_events_stay_the_same(recording):
+    undisturbed = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
+    process = start("replay", recording, *EVENTFUL)
+    wait_for_line(process, "session")
+    time.sleep(1.0)
+    (child,) = psutil.Process(process.pid).children(recursive=True)
+    child.kill()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "ended with signal 9; restarted (1 of 3)" in out
+    actions = "\n".join(line for line in out.splitlines() if line.startswith('{"kind":"action"'))
+    assert actions == undisturbed.action_text
+    assert json.loads(out.splitlines()[-2])["restarts"] == 1
+
+
+def test_a_reader_that_leaves_ends_the_session_quietly(recording):
+    process = start("replay", recording, "--speed", "max", *EVENTFUL)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert "Traceback" not in process.stderr.read()

@@ -1,0 +1,130 @@
+"""Every mistake a user can make: exit code 2 and one line that says what was expected, what came and how to mend it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+import zmq
+
+from tests.conftest import ROOT, Finished, manet_live
+from tests.realtime.test_outputs import free_port
+
+SHIPPED = ROOT / "engines" / "models" / "untrained-small"
+
+
+def refused(*arguments: str | Path) -> str:
+    done: Finished = manet_live(*arguments)
+    assert done.code == 2, done
+    assert done.out == ""
+    lines = done.err.strip().splitlines()
+    assert len(lines) == 1, done.err
+    assert lines[0].startswith("manet-live: error: expected ")
+    assert "Traceback" not in done.err
+    return lines[0]
+
+
+def test_a_missing_file():
+    assert "no-such.mp4" in refused("replay", "no-such.mp4", "--headless")
+
+
+def test_a_text_file_as_video(tmp_path):
+    path = tmp_path / "notes.mp4"
+    path.write_text("this is not a video\n" * 100)
+    assert "notes.mp4" in refused("replay", path, "--headless")
+
+
+def test_a_folder_as_video(tmp_path):
+    assert "a video" in refused("replay", tmp_path, "--headless")
+
+
+def test_a_video_without_frames(tmp_path):
+    path = tmp_path / "sound.mp4"
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(path)],
+                   check=True)
+    assert "sound.mp4" in refused("replay", path, "--headless")
+
+
+def test_a_camera_that_does_not_open():
+    done = manet_live("live", "--camera", "97", "--headless", "--engine", "onnxruntime")
+    assert done.code == 2
+    (line,) = done.err.strip().splitlines()
+    assert line.startswith("manet-live: error: expected ")
+    assert "97" in line
+    assert done.of("session")[-1]["state"] == "failed"
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "nonsense", "rtsp://", "http://host:99999/"])
+def test_a_url_that_is_none(url):
+    refused("live", "--url", url, "--headless")
+
+
+def test_a_busy_endpoint(recording):
+    context = zmq.Context()
+    holder = context.socket(zmq.PUB)
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    holder.bind(endpoint)
+    assert endpoint in refused("replay", recording, "--headless", "--publish", endpoint)
+    holder.close(0)
+    context.term()
+
+
+def test_an_endpoint_that_others_could_reach(recording):
+    assert "local endpoint" in refused("replay", recording, "--headless", "--publish", "tcp://0.0.0.0:5555")
+
+
+def test_an_unknown_model_lists_the_known_ones(recording):
+    assert "untrained-small" in refused("replay", recording, "--headless", "--model", "no-such-model")
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.onnx", "reference.npz"])
+def test_a_bundle_with_a_changed_byte(recording, tmp_path, name):
+    shutil.copytree(SHIPPED, tmp_path / "model", ignore=shutil.ignore_patterns("engines"))
+    path = tmp_path / "model" / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    assert name in refused("replay", recording, "--headless", "--model", tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("[window]\nhop = 1\n", "`hop`"), ("[window]\nhop_s = 99\n", "window.hop_s"), ("[[[", "TOML"),
+     ("[engine]\nruntime = 'abacus'\n", "abacus")],
+)  # fmt: skip
+def test_a_wrong_configuration(recording, tmp_path, text, fault):
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    assert fault in refused("replay", recording, "--headless", "--config", path)
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "inf", ""])
+def test_a_speed_that_is_none(recording, speed):
+    assert "--speed" in refused("replay", recording, "--headless", f"--speed={speed}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("replay",), ("fly",), ("replay", "x", "--no-such-flag"), ("live", "--camera", "-1"), ("live", "--camera", "x"),
+     ("demo", "--seconds", "0"), ("demo", "--seconds", "nan"), ("demo", "--seed", "-1")],
+)  # fmt: skip
+def test_a_wrong_command_line(arguments):
+    assert "--help" in refused(*arguments)
+
+
+def test_settings_out_of_bounds_on_the_command_line(recording):
+    assert "window.hop_s" in refused("replay", recording, "--hop", "0")
+    assert "view.crop" in refused("replay", recording, "--crop", "left")
+
+
+def test_a_record_folder_that_holds_a_session(recording, tmp_path):
+    (tmp_path / "events.jsonl").write_text("precious\n")
+    assert "holds a session" in refused("replay", recording, "--headless", "--record", tmp_path)
+    assert (tmp_path / "events.jsonl").read_text() == "precious\n"
+
+
+def test_print_config_shows_the_effective_settings_and_exits_with_0():
+    done = manet_live("live", "--crop", "full", "--print-config")
+    assert done.code == 0
+    assert 'crop = "full"' in done.out
