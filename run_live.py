@@ -63,6 +63,7 @@ def _session(arguments: argparse.Namespace, config: configuration.Config) -> int
             config=config,
             speed=_speed(getattr(arguments, "speed", "realtime")),
             headless=_headless(arguments.headless),
+            simulated=arguments.command == "demo",
             record=arguments.record,
             consent=arguments.consent,
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.bundle import Bundle
 from engines.__main__ import main as engines_command
+from engines.bundle import Bundle
 
 
 def manet_r50(folder: Path) -> Bundle:

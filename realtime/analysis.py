@@ -8,13 +8,14 @@ from collections import deque
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
 from realtime.aggregator import Aggregator
-from realtime.clock import Clock
+from realtime.clock import NS_PER_S, Clock
 from realtime.inference import WindowQueue, predict
 from realtime.latency import StageLatency
 from realtime.messages import ActionEvent
 from realtime.stream import EventStream, action_line
 
 POLL_S = 0.1
+RATE_OVER_WINDOWS = 20
 EVENTS_KEPT = 200  # for the overlay; the stream has them all
 
 
@@ -32,7 +33,7 @@ class Analysis:
         self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
         self.processed = 0
         self.session_start_ns: int | None = None  # media time of the session's first frame
-        self.newest_end_ns: int | None = None  # media time up to which windows have been judged
+        self._ends_ns: deque[int] = deque(maxlen=RATE_OVER_WINDOWS)
         self.error: BaseException | None = None
 
     def start(self) -> None:
@@ -44,6 +45,14 @@ class Analysis:
         self._queue.close(discard=True)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+
+    @property
+    def windows_per_s(self) -> float:
+        """Windows judged per second over the last ones; 0 before the second."""
+        ends_ns = list(self._ends_ns)
+        if len(ends_ns) < 2:
+            return 0.0
+        return (len(ends_ns) - 1) * NS_PER_S / (ends_ns[-1] - ends_ns[0])
 
     @property
     def alive(self) -> bool:
@@ -66,7 +75,7 @@ class Analysis:
         prediction = predict(self._runtime, self._bundle, window, self._clock)
         self.latency.record(prediction.stamps)
         self._emit(self.aggregator.push(prediction))
-        self.newest_end_ns = prediction.end_ns
+        self._ends_ns.append(prediction.stamps.infer_end_ns)
         self.processed += 1
 
     def _emit(self, events: list[ActionEvent]) -> None:

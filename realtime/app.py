@@ -10,13 +10,11 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-
-import msgspec
 
 from engines import bundle as bundles
 from engines.bundle import Bundle
@@ -28,10 +26,12 @@ from realtime.analysis import Analysis
 from realtime.capture import CaptureSpec
 from realtime.clock import MonotonicClock, to_ns, to_s
 from realtime.config import Config
+from realtime.display import Display, framing_warnings, running_states
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
 from realtime.messages import CaptureState
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
+from realtime.overlay import OverlayState, top_actions
 from realtime.sources import SourceSpec, probe
 from realtime.stream import EventStream, Output, SessionLine, StatsLine
 from realtime.supervisor import CaptureFailed, CaptureProcess
@@ -56,6 +56,7 @@ class Request:
     config: Config
     speed: float | None = 1.0  # recordings: media seconds per second; None: as fast as the engine, nothing skipped
     headless: bool = False
+    simulated: bool = False  # the recording is of a drawn person, and the overlay says so
     record: Path | None = None
     consent: str | None = None
 
@@ -131,16 +132,50 @@ class Session:
         self.intake.start()
         self.analysis.start()
         self.capture.start()
-        with self._display() as refresh:
+        with self._display() as display:
             while self.analysis.alive and not stop.is_set():
                 stop.wait(TICK_S)
                 self._look()
-                refresh()
-        self._conclude(interrupted=stop.is_set())
+                if display:
+                    display.refresh()
+            self._conclude(interrupted=stop.is_set())
 
-    @contextmanager
-    def _display(self) -> Iterator[Callable[[], None]]:
-        yield lambda: None
+    def snapshot(self) -> OverlayState:
+        """What the overlay shows of this moment."""
+        card, request, newest = self.model.card, self.request, self.intake.latest
+        stats = self.stats()
+        posteriors, events = self.analysis.aggregator.posteriors, tuple(reversed(self.analysis.events))
+        return OverlayState(
+            model=card.name,
+            engine=self.runtime.name,
+            source=request.source.name,
+            trained_on=card.provenance.trained_on,
+            untrained=not card.trained,
+            replay=not request.source.live,
+            speed=request.speed,
+            simulated=request.simulated,
+            elapsed_s=stats.time_s,
+            capture=self.intake.status.state,
+            capture_detail=self.intake.status.detail,
+            framing=framing_warnings(newest.framing, request.config.view.crop) if newest else (),
+            picture=newest.preview if newest else None,
+            show_picture=request.config.overlay.picture,
+            top=top_actions(posteriors, running_states(events)),
+            events=events,
+            session_start_ns=self.intake.window.start_ns or 0,
+            latency=self.analysis.latency.percentiles(),
+            capture_fps=stats.capture_fps,
+            windows_per_s=self.analysis.windows_per_s,
+            dropped=stats.dropped,
+            skipped=stats.skipped,
+            restarts=stats.restarts,
+            messages=tuple(self.messages),
+        )
+
+    def _display(self) -> AbstractContextManager[Display | None]:
+        if self.request.headless:
+            return nullcontext()
+        return Display(self.snapshot, self.request.config.overlay.refresh_hz)
 
     def close(self) -> None:
         """End every part; harmless when they have ended. Nothing outlives this call."""

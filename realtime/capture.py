@@ -43,7 +43,7 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     camera_id: int
     generation: int  # how often this camera's process has been restarted
     queue_frames: Annotated[int, Meta(ge=1)]
-    speed: Annotated[float, Meta(gt=0)] | None  # recordings: media seconds per second; None: as fast as it can, lossless
+    speed: Annotated[float, Meta(gt=0)] | None  # recordings: media seconds per second; None: full speed, lossless
     preview: bool
 
 

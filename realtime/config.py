@@ -172,7 +172,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput("a configuration file", f"{path} ({error.strerror})", "check the path given to --config") from None
+        raise BadInput("a configuration file", f"{path} ({error.strerror})", "check the path of --config") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput("a TOML file", f"{path}: {error}", "mend the line it names") from None
 

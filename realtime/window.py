@@ -7,6 +7,7 @@ distribution, so a window is `length` frames spaced `span / length` apart, whate
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -84,7 +85,7 @@ class SlidingWindow:
     def _largest_gap_ns(self, start_ns: int, end_ns: int) -> int:
         first, last = bisect.bisect_right(self._times_ns, start_ns), bisect.bisect_right(self._times_ns, end_ns)
         edges = [start_ns, *self._times_ns[first:last], end_ns]
-        return max(later - earlier for earlier, later in zip(edges, edges[1:], strict=False))
+        return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
     def _cut(self, end_ns: int, largest_gap_ns: int, received_ns: int) -> Window:
         start_ns = end_ns - self._span_ns

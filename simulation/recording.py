@@ -6,6 +6,7 @@ nothing about people.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def _draw(background: UInt8Array, pose: Pose) -> UInt8Array:
         return round(origin[0] + unit * point[0]), round(origin[1] + unit * point[1])
 
     def limb(color: tuple[int, int, int], width: int, *points: Point) -> None:
-        for start, end in zip(points, points[1:], strict=False):
+        for start, end in itertools.pairwise(points):
             cv2.line(picture, at(start), at(end), color, width, cv2.LINE_AA)
 
     lift = 0.12 * pose.right_heel_lift

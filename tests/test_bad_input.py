@@ -106,8 +106,8 @@ def test_a_speed_that_is_none(recording, speed):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("replay",), ("fly",), ("replay", "x", "--no-such-flag"), ("live", "--camera", "-1"), ("live", "--camera", "x"),
-     ("demo", "--seconds", "0"), ("demo", "--seconds", "nan"), ("demo", "--seed", "-1")],
+    [(), ("replay",), ("fly",), ("replay", "x", "--no-such-flag"), ("live", "--camera", "-1"),
+     ("live", "--camera", "x"), ("demo", "--seconds", "0"), ("demo", "--seconds", "nan"), ("demo", "--seed", "-1")],
 )  # fmt: skip
 def test_a_wrong_command_line(arguments):
     assert "--help" in refused(*arguments)

@@ -1,5 +1,6 @@
 """Wire round trip, and every way a message can be wrong."""
 
+import contextlib
 import threading
 
 import msgspec
@@ -92,10 +93,8 @@ def test_a_truncated_or_corrupted_message_is_an_error_or_a_whole_message(data):
     corrupt = bytearray(parts[at])
     corrupt[cut] ^= data.draw(st.integers(1, 255))
     parts[at] = bytes(corrupt)
-    try:
-        wire.decode(parts)  # a flipped pixel cannot be told
-    except wire.WireError:
-        pass
+    with contextlib.suppress(wire.WireError):  # a flipped pixel cannot be told
+        wire.decode(parts)
 
 
 @given(st.lists(st.binary(max_size=200), max_size=6))

@@ -1,0 +1,64 @@
+"""The live overlay: takes snapshots of a session at its refresh rate and draws them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+
+from realtime.messages import ActionEvent, EventState, Framing
+from realtime.overlay import Overlay, OverlayState
+
+LEAST_SEEN = 0.5  # MA-52 clips show 64 % of their picture, 4:3 webcams 57 %, 16:9 ones 43 %
+
+
+class Display:
+    """Draws on the terminal's alternate screen; leaves the last state behind on the normal one."""
+
+    def __init__(self, snapshot: Callable[[], OverlayState], refresh_hz: float, console: Console | None = None) -> None:
+        self._snapshot, self._period_s = snapshot, 1.0 / refresh_hz
+        self._console = console or Console()
+        self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stderr=False)
+        self._next_s = 0.0
+
+    def __enter__(self) -> Display:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        if kind is None:
+            self._console.print(Overlay(self._snapshot()), height=min(self._console.height - 1, 30))
+
+    def refresh(self) -> None:
+        """Draw, if a redraw is due."""
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._period_s
+            self._live.update(Overlay(self._snapshot()), refresh=True)
+
+
+def running_states(events: Iterable[ActionEvent]) -> dict[int, EventState]:
+    """Action index → provisional or confirmed, for the actions that run; `events` are reports, newest first."""
+    newest: dict[int, ActionEvent] = {}
+    for event in events:
+        newest.setdefault(event.id, event)
+    running = (EventState.PROVISIONAL, EventState.CONFIRMED)
+    return {event.action.index: event.state for event in newest.values() if event.state in running}
+
+
+def framing_warnings(framing: Framing, crop: str) -> tuple[str, ...]:
+    """Why what the model sees differs from what it learnt from, one line each."""
+    warnings = []
+    if crop == "center" and framing.seen < LEAST_SEEN:
+        warnings.append(f"the crop sees {framing.seen:.0%} of the picture: if it cuts the person, try --crop full")
+    if framing.magnified > 1.0:
+        warnings.append(f"the person is {framing.magnified:.1f}x smaller than the model expects: move or zoom closer")
+    if framing.person_found is False:
+        warnings.append("no person found: events mean nothing until one is")
+    return tuple(warnings)
