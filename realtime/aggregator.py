@@ -128,10 +128,10 @@ class Aggregator:
 
     @property
     def running(self) -> dict[int, EventState]:
-        """Action index → provisional or confirmed, for the events that run now."""
+        """Action index → provisional or confirmed, for the events that run now. Safe to read from another thread."""
         return {
             index: EventState.CONFIRMED if event.confirmed else EventState.PROVISIONAL
-            for index, event in self._running.items()
+            for index, event in list(self._running.items())  # the copy is one atomic step
         }
 
     def push(self, prediction: Prediction) -> list[ActionEvent]:

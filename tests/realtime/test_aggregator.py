@@ -277,7 +277,7 @@ def test_no_new_start_within_the_refractory_period(refractory_s: float, onset_s:
 
 
 def test_hysteresis_carries_an_event_between_exit_and_enter() -> None:
-    flicker = [0.36, 0.25, 0.34, 0.21, 0.3, 0.25]
+    flicker = [DEFAULT_ENTER, 0.25, 0.34, DEFAULT_EXIT, 0.3, 0.25]
     aggregator = build(0.25, 0.25, merge_gap_s=0.0)
     events = play(aggregator, lambda start, _: {0: flicker[round(start / 0.25)]}, 1.5, 0.25, 0.25)
     assert [event.state for event in events] == [PROVISIONAL, CONFIRMED, ENDED]

@@ -1,0 +1,61 @@
+"""What the overlay shows: one frozen snapshot, made by the session and drawn whenever the screen is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engines.taxonomy import ACTIONS, Action
+from realtime.messages import ActionEvent, CaptureState, EventState, Float32Array, UInt8Array
+
+
+@dataclass(frozen=True, slots=True)
+class TopAction:
+    """One action with its newest posterior, and the state of its event where one runs."""
+
+    action: Action
+    posterior: float  # 0..1
+    running: EventState | None = None  # provisional or confirmed
+
+
+def top_actions(posteriors: Float32Array, running: Mapping[int, EventState], count: int = 10) -> tuple[TopAction, ...]:
+    """The `count` likeliest of (52,) posteriors, likeliest first; actions that run come in whatever their posterior."""
+    order = np.argsort(-posteriors, kind="stable").tolist()
+    rank = {index: place for place, index in enumerate(order)}
+    chosen = sorted(order, key=lambda index: (index not in running, rank[index]))[:count]
+    return tuple(
+        TopAction(ACTIONS[index], float(posteriors[index]), running.get(index))
+        for index in sorted(chosen, key=rank.__getitem__)
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OverlayState:
+    """One moment of a session. Any text may come from outside: it is shown as it is, control characters blanked."""
+
+    model: str
+    engine: str  # the runtime, and where it runs
+    source: str
+    trained_on: str = ""
+    untrained: bool = False  # draws the red line
+    replay: bool = False  # a recording, not a live source
+    speed: float | None = 1.0  # of a replay: media seconds per second; None: as fast as the engine
+    simulated: bool = False  # a scripted person
+    elapsed_s: float = 0.0  # session clock
+    capture: CaptureState = CaptureState.STREAMING
+    capture_detail: str = ""
+    framing: tuple[str, ...] = ()  # why the framing does not suit the model; each draws a red line
+    picture: UInt8Array | None = None  # (h, w, 3) RGB, what the model sees
+    show_picture: bool = True  # off: its room is given to the rest
+    top: tuple[TopAction, ...] = ()  # likeliest first
+    events: tuple[ActionEvent, ...] = ()  # newest report first; only the newest of an event is shown
+    session_start_ns: int = 0  # media time of the session's first frame: event times count from it
+    latency: Mapping[str, tuple[float, float] | None] = field(default_factory=dict)  # stage → p50, p99 in ms
+    capture_fps: float | None = None
+    windows_per_s: float | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)  # cause → frames
+    skipped: Mapping[str, int] = field(default_factory=dict)  # cause → windows
+    restarts: int = 0  # of the capture process
+    messages: tuple[str, ...] = ()  # newest last
