@@ -88,10 +88,11 @@ class Bundle:
 
         Raises:
             BadInput: `path` is taken or cannot be written.
-            ValueError: the reference does not fit the card.
+            ValueError: the card is not valid, or the reference does not fit it.
         """
         path = Path(path)
         check_target(path, overwrite)
+        card = from_json(to_json(card))  # structs check their fields only when read
         _check_reference(clips, logits, card.network)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,13 +123,11 @@ class Bundle:
 
         Raises:
             BadInput: see `write`.
-            ValueError: a change does not fit, or asks for another provenance.
+            ValueError: a change is not valid, or asks for another provenance.
         """
         if changes.keys() & {"provenance", "files", "seal", "labels"}:
             raise ValueError(f"derive keeps provenance, labels and seal, got {sorted(changes)}")
         card = msgspec.structs.replace(self.card, **changes)
-        # `replace` checks no types; a round trip does.
-        card = from_json(to_json(card))
         clips, logits = reference or self.reference()
         return Bundle.write(path, card, onnx or self.onnx_path, clips, logits, overwrite=overwrite)
 

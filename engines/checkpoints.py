@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         digest = digest_file(path)
-        with torch.serialization.safe_globals(_NUMPY_SCALARS):
+        with torch.serialization.safe_globals(_NUMPY_SCALARS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # notes on pickle protocols; what matters is an error
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise BadInput("a checkpoint file", f"{path} ({error.strerror or error})", "check the path") from None

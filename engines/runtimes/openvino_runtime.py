@@ -27,7 +27,8 @@ class OpenVinoRuntime(Runtime):
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(self.bundle.onnx_path)
+        # Bytes, not a path: a file that points at other files cannot be followed.
+        model = core.read_model(self.bundle.onnx_path.read_bytes())
         model.reshape([1, *self.bundle.card.network.clip_shape])
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",

@@ -1,0 +1,62 @@
+"""One small bundle and one official-layout checkpoint for all tests of the engines."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.bundle import Bundle
+from engines.card import ModelCard, Provenance
+from engines.checkpoints import official_shapes
+from engines.export import write_bundle
+from engines.initialise import initialise
+from engines.spec import NetworkSpec
+
+SMALL = NetworkSpec(depth=18, width=8, size=64)
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """MANet-18, width 8, 64 pixels, with the embedding head; untrained."""
+    card = ModelCard(name="small", network=SMALL, intended_use="tests",
+                     provenance=Provenance(trained=False, trained_on="nothing: untrained", seed=3))
+    return write_bundle(initialise(SMALL, 3), card, tmp_path_factory.mktemp("models") / "small")
+
+
+@pytest.fixture
+def copied(small_bundle: Bundle, tmp_path: Path) -> Callable[[], Path]:
+    """Makes fresh copies of the small bundle to spoil."""
+    def copy() -> Path:
+        target = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(small_bundle.path, target, ignore=shutil.ignore_patterns("engines"))
+        return target
+    return copy
+
+
+@pytest.fixture(scope="session")
+def official_weights() -> dict[str, torch.Tensor]:
+    """Seeded weights in the official layout, scaled so that signals survive 50 layers."""
+    generator = torch.Generator().manual_seed(7)
+    weights = {}
+    for name, shape in official_shapes().items():
+        if name.endswith("num_batches_tracked"):
+            weights[name] = torch.tensor(1234)
+        elif name.endswith(("running_var", "bn.weight")):
+            weights[name] = torch.rand(shape, generator=generator) * 0.5 + 0.75
+        elif len(shape) == 1:
+            weights[name] = torch.randn(shape, generator=generator) * 0.1
+        else:
+            fan_in = int(torch.tensor(shape[1:]).prod())
+            weights[name] = torch.randn(shape, generator=generator) * (1.5 / fan_in) ** 0.5
+    return weights
+
+
+@pytest.fixture(scope="session")
+def official_file(official_weights: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("official") / "official.pth"
+    torch.save({"state_dict": official_weights, "meta": {"epoch": 80}}, path)
+    return path
