@@ -25,8 +25,8 @@ class CaptureFailed(Exception):
 class CaptureProcess:
     """One camera's capture process and its replacements.
 
-    The process leads a session of its own, so that a Ctrl-C in the terminal reaches us alone; closing its standard input
-    ends it. What it or a library under it prints goes to `log`, never to the terminal.
+    The process leads a session of its own, so that a Ctrl-C in the terminal reaches us alone; closing its standard
+    input ends it. What it or a library under it prints goes to `log`, never to the terminal.
     """
 
     def __init__(self, spec: CaptureSpec, log: Path, clock: Clock, hang_ns: int, max_restarts: int) -> None:
@@ -52,7 +52,7 @@ class CaptureProcess:
                 stderr=log,
                 start_new_session=True,
                 # the process must find the packages wherever this one found them
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
             )
         self._started_ns = self._clock.now_ns()
         if self._process.stdin is not None:

@@ -28,8 +28,8 @@ class SlidingWindow:
 
     def __init__(self, camera_id: int, length: int, span_ns: int, hop_ns: int, max_gap_ns: int) -> None:
         if length < 1 or span_ns < max(2, length) or hop_ns < 1 or max_gap_ns < 1:
-            raise ValueError(f"expected length >= 1, span >= 2 and >= length, hop and gap >= 1 ns, got {length}, {span_ns}, "
-                             f"{hop_ns}, {max_gap_ns}")
+            raise ValueError(f"expected length >= 1, span >= 2 and >= length, hop and gap >= 1 ns, got {length}, "
+                             f"{span_ns}, {hop_ns}, {max_gap_ns}")
         self._camera_id = camera_id
         self._span_ns, self._hop_ns = span_ns, hop_ns
         self._max_gap_ns = min(max_gap_ns, span_ns - 1)  # a window without any frame is a gap, whatever is allowed
