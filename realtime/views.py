@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from engines.preprocess import center_crop, center_seen, letterbox, short_side_for
+from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
 from realtime.messages import Framing
+from realtime.model_files import POSE, model_path
+from realtime.people import Box, Follower, PersonFinder
 from realtime.sources.base import Image
 
 UInt8Array = npt.NDArray[np.uint8]
 
 PREVIEW_SIDE = 72  # pixels
+SEARCH_EVERY_NS = NS_PER_S // 4
+
+
+class Finder(Protocol):
+    """Finds people in pictures."""
+
+    def find(self, pixels: UInt8Array, time_ns: int) -> list[Box]: ...
+
+    def close(self) -> None: ...
 
 
 class View(abc.ABC):
@@ -50,6 +65,51 @@ class FullView(View):
         return letterbox(image.pixels, self.size), Framing(magnified=self.size / max(image.pixels.shape[:2]))
 
 
+class PersonView(View):
+    """A steady square around the seated person; the whole picture while there is nobody.
+
+    The person is looked for a few times a second of media time, not in every picture: a search costs several times
+    what everything else here does, and a seated person does not leave the margin between two searches. Media time,
+    so that a recording gives the same crops on every machine.
+    """
+
+    def __init__(self, size: int, margin: float, finder: Finder) -> None:
+        super().__init__(size)
+        self._finder = finder
+        self._follower = Follower(margin)
+        self._next_search_ns: int | None = None
+        self._found = False
+
+    def apply(self, image: Image) -> tuple[UInt8Array, Framing]:
+        height, width = image.pixels.shape[:2]
+        if self._next_search_ns is None or image.media_ns >= self._next_search_ns:
+            self._next_search_ns = image.media_ns + SEARCH_EVERY_NS
+            people = self._finder.find(image.pixels, image.media_ns)
+            self._found = self._follower.look(image.media_ns, people, (height, width))
+        square = self._follower.at(image.media_ns)
+        if square is None:
+            framing = Framing(magnified=self.size / max(height, width), person_found=False)
+            return letterbox(image.pixels, self.size), framing
+        body, framing = square.cut(image.pixels, self.size)
+        return body, dataclasses.replace(framing, person_found=self._found)
+
+    def close(self) -> None:
+        self._finder.close()
+
+
+def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: None) -> None:
+    """Fetch what the view needs, before a process that must not block is started. Quick when nothing is missing.
+
+    Args:
+        say: told in one line what is being fetched.
+
+    Raises:
+        BadInput: the person crop's model file cannot be had.
+    """
+    if settings.crop == "person":
+        model_path(POSE, say)
+
+
 def make_view(settings: ViewSettings, size: int) -> View:
     """The view that `settings.crop` names, giving (size, size, 3).
 
@@ -60,7 +120,7 @@ def make_view(settings: ViewSettings, size: int) -> View:
         return CenterView(size)
     if settings.crop == "full":
         return FullView(size)
-    raise NotImplementedError("person")
+    return PersonView(size, settings.person_margin, PersonFinder(model_path(POSE)))
 
 
 def preview(body: UInt8Array, side: int = PREVIEW_SIDE) -> UInt8Array:

