@@ -95,10 +95,12 @@ class Aggregator:
         exit_: FloatArray,
         live: bool = False,
         clock: Clock | None = None,
+        centre_shift_ns: int = 0,
     ) -> None:
         """`enter`, `exit_`: (52,) posteriors as from `thresholds`; windows last `span_ns` and fall due every `hop_ns`.
 
         live: the media clock is the machine's monotonic clock, so events carry the full delay, up to `clock`'s now.
+        centre_shift_ns: how much later than its middle the frames of a window are centred (`SlidingWindow`).
 
         Raises:
             ValueError: wrong shapes, an exit above its enter, or times that are not positive.
@@ -107,7 +109,7 @@ class Aggregator:
             raise ValueError(f"expected enter and exit ({len(ACTIONS)},) with exit <= enter, got {enter.shape}, "
                              f"{exit_.shape}")
         self._camera_id = camera_id
-        self._grid = PosteriorGrid(span_ns, hop_ns, to_ns(settings.latency_s))
+        self._grid = PosteriorGrid(span_ns, hop_ns, to_ns(settings.latency_s), centre_shift_ns)
         self._enter, self._exit = enter.astype(np.float32), exit_.astype(np.float32)  # as precise as a posterior
         self._minimum_ns = to_ns(settings.min_duration_s)
         self._merge_ns = to_ns(settings.merge_gap_s)

@@ -26,7 +26,7 @@ from realtime.analysis import Analysis
 from realtime.capture import CaptureSpec
 from realtime.clock import MonotonicClock, to_ns, to_s
 from realtime.config import Config
-from realtime.display import Display, framing_warnings, running_states
+from realtime.display import Display, framing_warnings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
 from realtime.messages import CaptureState
@@ -99,7 +99,10 @@ class Session:
         self._receiver = Receiver(endpoint, config.supervision.queue_frames)
         self.intake = Intake(self._receiver, window, self.queue, clock)
         enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
-        aggregator = Aggregator(0, span_ns, hop_ns, config.aggregator, enter, exit_, live=source.live, clock=clock)
+        aggregator = Aggregator(
+            0, span_ns, hop_ns, config.aggregator, enter, exit_, live=source.live, clock=clock,
+            centre_shift_ns=window.centre_shift_ns,
+        )  # fmt: skip
         self.analysis = Analysis(self.queue, runtime, model, aggregator, stream, clock)
         spec = CaptureSpec(
             source=source, view=config.view, size=card.size, endpoint=self._receiver.endpoint, camera_id=0,
@@ -144,7 +147,7 @@ class Session:
         """What the overlay shows of this moment."""
         card, request, newest = self.model.card, self.request, self.intake.latest
         stats = self.stats()
-        posteriors, events = self.analysis.aggregator.posteriors, tuple(reversed(self.analysis.events))
+        aggregator, events = self.analysis.aggregator, tuple(reversed(self.analysis.events))
         return OverlayState(
             model=card.name,
             engine=self.runtime.name,
@@ -160,7 +163,7 @@ class Session:
             framing=framing_warnings(newest.framing, request.config.view.crop) if newest else (),
             picture=newest.preview if newest else None,
             show_picture=request.config.overlay.picture,
-            top=top_actions(posteriors, running_states(events)),
+            top=top_actions(aggregator.posteriors, aggregator.running),
             events=events,
             session_start_ns=self.intake.window.start_ns or 0,
             latency=self.analysis.latency.percentiles(),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
 
-from realtime.messages import ActionEvent, EventState, Framing
+from realtime.messages import Framing
 from realtime.overlay import Overlay, OverlayState
 
 LEAST_SEEN = 0.5  # MA-52 clips show 64 % of their picture, 4:3 webcams 57 %, 16:9 ones 43 %
@@ -41,15 +41,6 @@ class Display:
         if now_s >= self._next_s:
             self._next_s = now_s + self._period_s
             self._live.update(Overlay(self._snapshot()), refresh=True)
-
-
-def running_states(events: Iterable[ActionEvent]) -> dict[int, EventState]:
-    """Action index → provisional or confirmed, for the actions that run; `events` are reports, newest first."""
-    newest: dict[int, ActionEvent] = {}
-    for event in events:
-        newest.setdefault(event.id, event)
-    running = (EventState.PROVISIONAL, EventState.CONFIRMED)
-    return {event.action.index: event.state for event in newest.values() if event.state in running}
 
 
 def framing_warnings(framing: Framing, crop: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ diarisation aggregates overlapping chunks (Coria et al. 2021, "Overlap-aware low
 section 2.4).
 
 The latency knob sets how many later windows a cell waits for. Unlike a diariser, a window here has one score for its
-whole span, which speaks of its *middle*; and with a short latency most windows that cover a cell are centred before
+whole span, which speaks of the *middle* of its frames; and with a short latency most windows that cover a cell are centred before
 it. Taken at face value, every onset would be reported too late: by 0.45 s with a span of 1.9 s, a hop of 0.25 s and a
 latency of 0.5 s. The mean distance between a cell and the windows it is made of is known beforehand (`lag_ns`), so
 cells are dated back by it: the same decision at the same instant, with an honest date and hence an honest delay.
@@ -51,12 +51,16 @@ class PosteriorGrid:
     What the first window shows is taken to hold since its start, and what the last one shows until its end.
     """
 
-    def __init__(self, span_ns: int, hop_ns: int, latency_ns: int) -> None:
-        """`latency_ns` is clipped to one hop .. the last window that covers a cell, and rounded down to whole hops."""
+    def __init__(self, span_ns: int, hop_ns: int, latency_ns: int, centre_shift_ns: int = 0) -> None:
+        """`latency_ns` is clipped to one hop .. the last window that covers a cell, and rounded down to whole hops.
+
+        `centre_shift_ns`: how much later than its middle the frames of a window are centred.
+        """
         if span_ns < 1 or hop_ns < 1 or latency_ns < 0:
             raise ValueError(f"expected span and hop >= 1 ns and latency >= 0 ns, got {span_ns}, {hop_ns}, "
                              f"{latency_ns}")
         self.span_ns = span_ns
+        self._centre_ns = span_ns / 2 + centre_shift_ns  # from a window's start to the middle of its frames
         self.step_ns = min(hop_ns, span_ns)  # windows further apart than their span have a stretch each
         self._half_ns = (self.step_ns + 1) // 2  # from a cell's centre to its end
         covering = (span_ns - self._half_ns) // self.step_ns  # windows after the first that cover a cell's centre
@@ -69,7 +73,8 @@ class PosteriorGrid:
 
     def _lag_ns(self, later: int) -> int:
         """Weighted mean distance from the centres of the windows to that of the cell, all windows present."""
-        distances = np.array([(self.span_ns - self.step_ns) / 2 - k * self.step_ns for k in range(later + 1)])
+        nearest_ns = self.span_ns - self._centre_ns - self.step_ns / 2  # of the window that ends with the cell
+        distances = np.array([nearest_ns - k * self.step_ns for k in range(later + 1)])
         weights = _taper(distances / self.span_ns)
         return max(round(float(distances @ weights / weights.sum())), 0)
 
@@ -124,7 +129,7 @@ class PosteriorGrid:
 
     def _posterior(self, centre_ns: int) -> Float32Array:
         covering = [window for window in self._windows if window[0] <= centre_ns < window[1]]
-        distances = np.array([centre_ns - (start + end) / 2 for start, end, _ in covering])
+        distances = np.array([centre_ns - start - self._centre_ns for start, _, _ in covering])
         weights = _taper(distances / self.span_ns)
         mean = weights @ np.stack([probs for _, _, probs in covering]) / weights.sum()  # (n,) @ (n, 52)
         posterior: Float32Array = mean.astype(np.float32)  # takes the rounding off: constant scores stay constant

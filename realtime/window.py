@@ -42,6 +42,11 @@ class SlidingWindow:
         self.late = 0  # frames refused because they came out of order
         self.skipped: Counter[str] = Counter()
 
+    @property
+    def centre_shift_ns(self) -> int:
+        """How much later than the middle of a window its frames are centred: half a segment."""
+        return self._span_ns // (2 * len(self._offsets_ns))
+
     def push(self, frame: Frame, received_ns: int) -> list[Window]:
         """Take one frame; return the windows that it makes due, oldest first.
 

@@ -394,3 +394,10 @@ def test_impossible_thresholds_are_refused(chosen: AggregatorSettings, enter: fl
                                            exit_: float | None, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         thresholds(chosen, enter, exit_)
+
+
+def test_windows_whose_frames_lie_later_are_dated_back_less() -> None:
+    span, hop, shift = to_ns(2), to_ns(0.25), to_ns(0.125)
+    plain, later = PosteriorGrid(span, hop, hop), PosteriorGrid(span, hop, hop, centre_shift_ns=shift)
+    assert 0 <= later.lag_ns < plain.lag_ns
+    assert abs(plain.lag_ns - later.lag_ns - shift) < to_ns(0.06)  # the taper weighs nearer windows a little more
