@@ -6,10 +6,11 @@ diarisation aggregates overlapping chunks (Coria et al. 2021, "Overlap-aware low
 section 2.4).
 
 The latency knob sets how many later windows a cell waits for. Unlike a diariser, a window here has one score for its
-whole span, which speaks of the *middle* of its frames; and with a short latency most windows that cover a cell are centred before
-it. Taken at face value, every onset would be reported too late: by 0.45 s with a span of 1.9 s, a hop of 0.25 s and a
-latency of 0.5 s. The mean distance between a cell and the windows it is made of is known beforehand (`lag_ns`), so
-cells are dated back by it: the same decision at the same instant, with an honest date and hence an honest delay.
+whole span, which speaks of the *middle* of its frames; and with a short latency most windows that cover a cell are
+centred before it. Taken at face value, every onset would be reported too late: by 0.45 s with a span of 1.9 s, a hop of
+0.25 s and a latency of 0.5 s (0.12 s less where the frames lie half a segment late). The mean distance between a cell
+and the windows it is made of is known beforehand (`lag_ns`), so cells are dated back by it: the same decision at the
+same instant, with an honest date and hence an honest delay.
 
 What bias remains is the model's: a window counts an action once enough of it is inside. Were the score to jump at a
 share of one half, dates would be right on average. A lower threshold is crossed sooner at the onset and later at the
