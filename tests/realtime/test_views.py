@@ -30,7 +30,7 @@ def noise(height: int, width: int) -> np.ndarray:
 
 def read(path: Path) -> list[Image]:
     images = []
-    with open_source(FileSpec(path)) as source:
+    with open_source(FileSpec(str(path))) as source:
         while True:
             try:
                 got = source.read(5.0)
