@@ -11,9 +11,6 @@ from av.video.reformatter import VideoReformatter
 
 from realtime.sources.base import UInt8Array
 
-# Scaling threads cost more CPU than they save at video sizes; older PyAV has no such choice and uses one.
-_ONE_THREAD = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
-
 
 class ToRgb:
     """Turns frames into uint8 (H, W, 3) RGB, bit-identical to `ffmpeg -pix_fmt rgb24`.
@@ -27,7 +24,7 @@ class ToRgb:
 
     def __call__(self, frame: av.VideoFrame) -> UInt8Array:
         """Convert and turn upright by the frame's display matrix."""
-        rgb = self._reformatter.reformat(frame, format="rgb24", **_ONE_THREAD)
+        rgb = self._reformatter.reformat(frame, format="rgb24", threads=1)  # more cost more CPU than they save
         return upright(np.asarray(rgb.to_ndarray(), np.uint8), display_matrix(frame))
 
 
