@@ -35,6 +35,7 @@ from realtime.overlay import OverlayState, top_actions
 from realtime.sources import SourceSpec, probe
 from realtime.stream import EventStream, Output, SessionLine, StatsLine
 from realtime.supervisor import CaptureFailed, CaptureProcess
+from realtime.views import prepare_view
 from realtime.window import SlidingWindow
 from realtime.wire import Receiver
 
@@ -70,6 +71,7 @@ def run(request: Request) -> None:
     """
     with ExitStack() as stack:
         probe(request.source)
+        prepare_view(request.config.view, _tell)
         model = Bundle.load(bundles.find(request.model))
         stream = EventStream(_outputs(request, model, stack))
         engine = request.config.engine

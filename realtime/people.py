@@ -38,6 +38,10 @@ LOOSE_S = 2.0  # ... for this long before it closes in
 LARGER = 1.5  # another person must be this much larger in area ...
 LARGER_S = 1.5  # ... for this long to be followed instead
 
+# MediaPipe reports usage to its maker over HTTPS and has no switch for it. Nothing about an interview leaves this
+# machine, so it is handed a proxy that does not exist: the discard port of the loopback.
+NOWHERE = "http://127.0.0.1:9"
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -229,6 +233,9 @@ class PersonFinder:
 
     def __init__(self, model: Path) -> None:
         """model: the pose landmarker's .task file."""
+        os.environ["https_proxy"] = os.environ["HTTPS_PROXY"] = NOWHERE
+        os.environ.pop("no_proxy", None)
+        os.environ.pop("NO_PROXY", None)
         with _quiet():
             from mediapipe.tasks.python.core.base_options import BaseOptions
             from mediapipe.tasks.python.vision import pose_landmarker

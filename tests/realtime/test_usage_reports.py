@@ -1,0 +1,33 @@
+"""MediaPipe's usage reports go to the proxy that we hand it, which in use does not exist."""
+
+import socket
+import subprocess
+import sys
+
+from realtime.model_files import POSE, model_path
+
+FIND = """
+import sys, time
+import numpy as np
+from pathlib import Path
+from realtime import people
+people.NOWHERE = f"http://127.0.0.1:{sys.argv[2]}"
+finder = people.PersonFinder(Path(sys.argv[1]))
+for step in range(100):
+    finder.find(np.zeros((480, 640, 3), np.uint8), step * 33_000_000)
+    time.sleep(0.1)
+"""
+
+
+def test_reports_are_sent_nowhere():
+    model = model_path(POSE)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        child = subprocess.Popen([sys.executable, "-c", FIND, str(model), str(listener.getsockname()[1])])
+        try:
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.recv(100).startswith(b"CONNECT ")  # asked to pass it on, and we would have to agree
+        finally:
+            child.kill()
+            child.wait()
