@@ -64,11 +64,11 @@ class Capture:
         self._report(CaptureState.OPENING, self._spec.source.name)
         try:
             view = make_view(self._spec.view, self._spec.size)
-            with contextlib.closing(view), contextlib.closing(open_source(self._spec.source)) as source:
-                source.open()
-                self._stream(source, view)
-        except EndOfSource:
-            self._report(CaptureState.ENDED, self._status.detail)
+            with contextlib.closing(view), open_source(self._spec.source) as source:
+                try:
+                    self._stream(source, view)
+                except EndOfSource:
+                    self._report(CaptureState.ENDED, source.detail)
         except BadInput as error:
             self._report(CaptureState.FAILED, str(error), bad_input=True)
         except SourceLost as error:
