@@ -19,7 +19,7 @@ STATISTICS_CLIPS = 8
 SCENES, TAKES = 10, 5  # clips that the classifier is aimed with
 COMPONENTS = 16  # leading components of the features that are whitened
 DIRECTIONS = 8  # of those, what the classifier reads
-BATCH = 4  # clips at once; bounds memory
+STATISTICS_BATCH = 4  # clips at once: enough to vary, few enough for memory
 
 
 def initialise(spec: NetworkSpec, seed: int) -> MANet:
@@ -48,7 +48,7 @@ def _measure_statistics(graph: InferenceGraph, clips: Tensor) -> None:
     for norm in norms:
         norm.momentum = None  # cumulative average
         norm.train()
-    for batch in torch.split(clips, BATCH):
+    for batch in torch.split(clips, STATISTICS_BATCH):
         graph.network.features(graph.normalise(batch))
     for norm in norms:
         norm.momentum = 0.1
@@ -67,7 +67,7 @@ def _aim_classifier(graph: InferenceGraph, clips: Tensor) -> None:
     """
     network = graph.network
     length = network.spec.length
-    pooled = [network.features(graph.normalise(batch)) for batch in torch.split(clips, BATCH)]
+    pooled = [network.features(graph.normalise(batch)) for batch in torch.split(clips, 1)]  # small is faster here
     features = torch.cat(pooled).reshape(-1, length, network.spec.features).mean(dim=1).double()  # (K, C)
     mean = features.mean(dim=0)
     _, scales, components = torch.linalg.svd(features - mean, full_matrices=False)  # (r,), (r, C)
