@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.bundle import Bundle, check_target, find, known
-from engines.card import OFFICIAL_TEMPERATURE, Calibration, ModelCard, Provenance
+from engines.card import NAME_PATTERN, OFFICIAL_TEMPERATURE, Calibration, ModelCard, Provenance
 from engines.compare import CompareFailed, compare_bundles
 from engines.errors import BadInput
 from engines.runtimes import RUNTIMES, RuntimeFailed, available
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
                 "job interviews.")
 UNTRAINED_USE = "Exercising the program without a trained model. Its scores mean nothing."
-TORCH_EXTRA = 'pip install "manet-live[train]"'
+UNTRAINED = "nothing: untrained"
+OFFICIAL_BASIS = "makes the official checkpoint's mean confidence equal its MA-52 test accuracy; not calibrated here"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"manet-live: error: {error}", file=sys.stderr)
         return 2
-    except (RuntimeFailed, CompareFailed) as error:
+    except (RuntimeFailed, CompareFailed, OSError) as error:
         print(f"manet-live: failed: {error}", file=sys.stderr)
         return 1
     return 0
@@ -105,16 +107,13 @@ def _import(options: argparse.Namespace) -> None:
     checkpoint = read_checkpoint(options.checkpoint)
     spec = NetworkSpec(length=options.length, embedding=not options.no_embedding)
     network = network_from_official(checkpoint.weights, spec)
-    provenance = Provenance(
-        trained=checkpoint.trained, trained_on="MA-52, as the checkpoint's publisher states" if checkpoint.trained
-        else "nothing: untrained", source=options.checkpoint.name, source_sha256=checkpoint.sha256,
-        made_with=_made_with("import", options),
-    )
-    calibration = Calibration(
-        temperature=OFFICIAL_TEMPERATURE,
-        basis="makes the official checkpoint's mean confidence equal its MA-52 test accuracy; not calibrated here",
-    ) if checkpoint.trained else Calibration()
-    use = RESEARCH_USE if checkpoint.trained else UNTRAINED_USE
+    if checkpoint.trained:
+        trained_on, use = "MA-52, as the checkpoint's publisher states", RESEARCH_USE
+        calibration = Calibration(temperature=OFFICIAL_TEMPERATURE, basis=OFFICIAL_BASIS)
+    else:  # written by `export --official` from untrained weights
+        trained_on, use, calibration = UNTRAINED, UNTRAINED_USE, Calibration()
+    provenance = Provenance(trained=checkpoint.trained, trained_on=trained_on, source=options.checkpoint.name,
+                            source_sha256=checkpoint.sha256, made_with=_made_with("import", options))
     _write(network, options, _card(options, spec, provenance, use, calibration))
 
 
@@ -131,7 +130,7 @@ def _init(options: argparse.Namespace) -> None:
     _need_torch()
     from engines.initialise import initialise
 
-    provenance = Provenance(trained=False, trained_on="nothing: untrained", seed=options.seed,
+    provenance = Provenance(trained=False, trained_on=UNTRAINED, seed=options.seed,
                             made_with=_made_with("init", options))
     card = _card(options, spec, provenance, UNTRAINED_USE, Calibration())
     _write(initialise(spec, options.seed), options, card)
@@ -147,7 +146,8 @@ def _export(options: argparse.Namespace) -> None:
 
         network = network_from_onnx(bundle.card.network, bundle.onnx_path)
         write_official(network, options.official, trained=bundle.card.trained, overwrite=options.overwrite)
-        print(f"{options.official}: official layout, from {bundle.card.name}{_untrained(bundle)}")
+        note = "" if bundle.card.network.embedding else ", embedding head zero"
+        print(f"{options.official}: official layout, from {bundle.card.name}{note}{_untrained(bundle)}")
         return
     check_target(options.out, options.overwrite)
     spec = bundle.card.network
@@ -190,11 +190,7 @@ def _card(options: argparse.Namespace, spec: NetworkSpec, provenance: Provenance
 
 
 def _name(options: argparse.Namespace) -> str:
-    """--name, or the folder's; checked here because structs check types only when read."""
-    import re
-
-    from engines.card import NAME_PATTERN
-
+    """--name, or the folder's; checked here because structs check their fields only when read."""
     name: str = options.name or options.out.resolve().name
     if not re.match(NAME_PATTERN, name):
         raise BadInput("a name of up to 64 letters, digits, '.', '_' and '-'", repr(name), "give another with --name")

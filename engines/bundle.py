@@ -202,7 +202,8 @@ def check_target(path: Path, overwrite: bool) -> None:
     if not path.exists() and not path.is_symlink():
         return
     ours = {CARD_FILE, ONNX_FILE, REFERENCE_FILE, ENGINES_FOLDER}
-    is_bundle = path.is_dir() and (path / CARD_FILE).is_file() and {item.name for item in path.iterdir()} <= ours
+    is_bundle = (path.is_dir() and not path.is_symlink() and (path / CARD_FILE).is_file()
+                 and {item.name for item in path.iterdir()} <= ours)
     if not is_bundle:
         raise BadInput("a new folder", f"{path}, which exists and is no bundle", "choose another")
     if not overwrite:

@@ -24,7 +24,7 @@ class OnnxRuntime(Runtime):
         options.log_severity_level = 3  # errors only
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        # Idle workers would spin on the cores that the capture process needs between windows.
+        # Waiting workers would spin on cores that the capture process needs; not spinning costs no measurable time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Bytes, not a path: a file that points at other files cannot be followed.
         self._session = onnxruntime.InferenceSession(self.bundle.onnx_path.read_bytes(), options,

@@ -10,10 +10,9 @@ from engines.runtimes.base import Runtime, Scores, UInt8Array
 
 
 class OpenVinoRuntime(Runtime):
-    """Compiles model.onnx for one clip at a time.
+    """Compiles model.onnx for one clip at a time, as the live path asks.
 
-    The live path asks for one window at a time, and a fixed shape compiles to a faster plan than a dynamic one;
-    several clips are run one after the other, so that a clip's scores do not depend on its company.
+    Several clips run one after the other, so that a clip's scores do not depend on its company.
     """
 
     name = "openvino"
