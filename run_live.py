@@ -12,7 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
+from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
+from engines.runtimes import RuntimeFailed
 from realtime import config as configuration
 from realtime.app import Request, SessionFailed, run
 from realtime.sources import CameraSpec, FileSpec, SourceSpec, StreamSpec
@@ -23,39 +25,29 @@ DEFAULT_MODEL = "untrained-small"
 DEMO_SECONDS = 30
 
 
-class Parser(argparse.ArgumentParser):
-    """Bad usage in one line, as every other bad input."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadInput("a valid command line", message, f"see {self.prog} --help")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input."""
     signal.signal(signal.SIGTERM, _interrupt)  # until the session takes over, SIGTERM is a Ctrl-C
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
-    except BadInput as error:
-        return _fail(2, f"error: {error}")
-    except KeyboardInterrupt:
-        return 0
+        return run_guarded(lambda: _run(argv), failures=(SessionFailed, RuntimeFailed))
     except BrokenPipeError:  # the reader of our output left; nothing more can be written there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: Sequence[str] | None) -> None:
     arguments = _parser().parse_args(argv)
     if arguments.command == "cameras":
-        return _cameras()
+        _cameras()
+        return
     config = configuration.load(arguments.config, _overrides(arguments))
     if arguments.print_config:
         print(configuration.describe(config), end="")
-        return 0
-    return _session(arguments, config)
+        return
+    _session(arguments, config)
 
 
-def _session(arguments: argparse.Namespace, config: configuration.Config) -> int:
+def _session(arguments: argparse.Namespace, config: configuration.Config) -> None:
     with ExitStack() as stack:
         request = Request(
             source=_source(arguments, config, stack),
@@ -67,11 +59,7 @@ def _session(arguments: argparse.Namespace, config: configuration.Config) -> int
             record=arguments.record,
             consent=arguments.consent,
         )
-        try:
-            run(request)
-        except SessionFailed as error:
-            return _fail(1, f"failed: {error}")
-    return 0
+        run(request)
 
 
 def _source(arguments: argparse.Namespace, config: configuration.Config, stack: ExitStack) -> SourceSpec:
@@ -117,13 +105,12 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     }
 
 
-def _cameras() -> int:
+def _cameras() -> None:
     cameras = list_cameras()
     for camera in cameras:
         print(f"{camera.index}: {camera.width}x{camera.height} at {camera.fps:g} fps ({camera.name})")
     if not cameras:
         print("no camera opens on this machine")
-    return 0
 
 
 def _parser() -> Parser:
@@ -180,11 +167,6 @@ def _natural(text: str) -> int:
 
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def _fail(code: int, line: str) -> int:
-    print(f"manet-live: {' '.join(line.split())}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import msgspec
 
 from engines.bundle import Bundle, check_target, find, known
 from engines.card import NAME_PATTERN, OFFICIAL_TEMPERATURE, Calibration, ModelCard, Provenance
+from engines.command_line import Parser, run_guarded
 from engines.compare import CompareFailed, compare_bundles
 from engines.errors import BadInput
 from engines.runtimes import RUNTIMES, RuntimeFailed, available
@@ -30,20 +31,15 @@ OFFICIAL_BASIS = "makes the official checkpoint's mean confidence equal its MA-5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
-    options = _parser().parse_args(arguments)
-    try:
+    def command() -> None:
+        options = _parser().parse_args(arguments)
         options.run(options)
-    except BadInput as error:
-        print(f"manet-live: error: {error}", file=sys.stderr)
-        return 2
-    except (RuntimeFailed, CompareFailed, OSError) as error:
-        print(f"manet-live: failed: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return run_guarded(command, failures=(RuntimeFailed, CompareFailed, OSError))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m engines", description="make, convert and compare model bundles")
+def _parser() -> Parser:
+    parser = Parser(prog="python -m engines", description="make, convert and compare model bundles")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("import", help="an official MANet checkpoint into a bundle")

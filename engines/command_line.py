@@ -1,0 +1,38 @@
+"""What every command line of ours shares: bad usage in one line, and the exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from engines.errors import BadInput
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports bad usage as every other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput("a valid command line", message, f"see {self.prog} --help")
+
+
+def run_guarded(command: Callable[[], None], failures: tuple[type[Exception], ...] = ()) -> int:
+    """Run a command and give its exit code: 0 done, 1 failed (one of `failures`), 2 bad usage or bad input.
+
+    The last two print one line on standard error. Ctrl-C is a user's way to end a command, not a failure.
+    """
+    try:
+        command()
+    except BadInput as error:
+        return _fail(2, "error", error)
+    except failures as error:
+        return _fail(1, "failed", error)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _fail(code: int, kind: str, error: Exception) -> int:
+    print(f"manet-live: {kind}: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
