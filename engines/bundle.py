@@ -153,8 +153,12 @@ class Bundle:
         return clips, logits
 
     def probabilities(self, logits: Float32Array) -> Float32Array:
-        """softmax(logits / temperature) over the last axis, float32. The one place where temperature is applied."""
-        scaled = np.asarray(logits, np.float64) / self.card.calibration.temperature
+        """activation(logits / temperature), softmax over the last axis or sigmoid, float32. The one place for both."""
+        calibration = self.card.calibration
+        scaled = np.asarray(logits, np.float64) / calibration.temperature
+        if calibration.activation == "sigmoid":
+            each: Float32Array = (0.5 + 0.5 * np.tanh(0.5 * scaled)).astype(np.float32)  # never overflows
+            return each
         exp = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
         probabilities: Float32Array = (exp / exp.sum(axis=-1, keepdims=True)).astype(np.float32)
         return probabilities

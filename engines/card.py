@@ -32,7 +32,9 @@ class Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Calibration(Plain, frozen=True):
     """How logits become probabilities, and probabilities become events."""
 
-    temperature: Annotated[float, Meta(ge=0.01, le=100.0)] = 1.0  # probabilities = softmax(logits / temperature)
+    # softmax: one action at a time (MA-52 clips). sigmoid: each action by itself, so that several may run, or none.
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    temperature: Annotated[float, Meta(ge=0.01, le=100.0)] = 1.0  # probabilities = activation(logits / temperature)
     enter: Thresholds = None  # posterior that starts an event
     exit: Thresholds = None  # posterior below which it ends
     basis: Line = "none: raw softmax"  # what the numbers rest on

@@ -28,7 +28,8 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     width: Annotated[int, Meta(ge=8, le=128, multiple_of=8)] = 64  # channels of the stem; 64 in ResNet
     length: Literal[4, 8, 16] = 8  # T, frames per clip (MANet paper, Table III)
     size: Annotated[int, Meta(ge=32, le=512)] = OFFICIAL_SIZE  # S, pixels
-    se_ratio: Annotated[int, Meta(ge=1, le=16)] = 4  # channels per squeezed channel
+    # Channels per squeezed channel; 0: without squeeze-and-excitation (MANet paper, Table V, "w/o SE").
+    se_ratio: Annotated[int, Meta(ge=0, le=16)] = 4
     shift_fraction: Annotated[int, Meta(ge=2, le=64)] = 8  # one in this many channels is shifted, each way
     embedding: bool = True  # has the label-embedding head
     num_classes: Annotated[int, Meta(ge=NUM_CLASSES, le=NUM_CLASSES)] = NUM_CLASSES

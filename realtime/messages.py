@@ -155,7 +155,7 @@ class Prediction:
     start_ns: int
     end_ns: int
     logits: Float32Array  # (52,)
-    probs: Float32Array  # (52,) calibrated: softmax(logits / temperature)
+    probs: Float32Array  # (52,) calibrated: `Bundle.probabilities` of the logits
     embedding: Float32Array | None  # (300,) label-space embedding, where the model has one
     stamps: Stamps
 

@@ -74,7 +74,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         outputs = base * spec.expansion
         self.length, self.fraction = spec.length, spec.shift_fraction
-        self.gate = Gate(inputs, spec.se_ratio)
+        self.gate = Gate(inputs, spec.se_ratio) if spec.se_ratio else nn.Identity()
         if spec.bottleneck:
             self.conv1 = ConvNorm(inputs, base, 1)
             self.conv2 = ConvNorm(base, base, 3, stride)

@@ -191,6 +191,18 @@ def test_probabilities_are_softmax_at_the_cards_temperature(small_bundle: Bundle
     assert cool.probabilities(logits[0]).shape == (52,)
 
 
+def test_sigmoid_probabilities_take_each_action_by_itself(small_bundle: Bundle) -> None:
+    assert Calibration().activation == "softmax"
+    logits = np.array([[0.0, 2.0, -2.0, 1e4, -1e4] + [0.0] * 47], np.float32)
+    each = dataclasses.replace(small_bundle, card=msgspec.structs.replace(
+        small_bundle.card, calibration=Calibration(activation="sigmoid", temperature=2.0)))
+    probs = each.probabilities(logits)
+    assert (probs.dtype, probs.shape) == (np.float32, (1, 52))
+    assert probs[0, :5] == pytest.approx([0.5, 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 1.0, 0.0])
+    with pytest.raises(msgspec.ValidationError):
+        small_bundle.derive(small_bundle.path.with_name("unknown"), calibration=Calibration(activation="relu"))  # type: ignore[arg-type]
+
+
 def test_models_are_found_by_folder_or_name(small_bundle: Bundle, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch) -> None:
     assert find(small_bundle.path) == small_bundle.path

@@ -65,6 +65,16 @@ def test_every_shape_of_network_runs(spec: NetworkSpec) -> None:
     assert [tuple(o.shape) for o in outputs] == ([(2, 52), (2, 300)] if spec.embedding else [(2, 52)])
 
 
+def test_without_squeeze_and_excitation_only_the_gates_are_gone() -> None:
+    """MANet paper, Table V, "w/o SE"."""
+    with torch.device("meta"):
+        full, plain = MANet(NetworkSpec()).state_dict(), MANet(NetworkSpec(se_ratio=0)).state_dict()
+    assert {name for name in full if ".gate." not in name} == plain.keys()
+    clips = torch.zeros(2, 8, 32, 32, 3, dtype=torch.uint8)
+    spec = NetworkSpec(depth=18, width=8, size=32, se_ratio=0, embedding=False)
+    assert InferenceGraph(MANet(spec)).eval()(clips)[0].shape == (2, 52)
+
+
 def test_clips_do_not_see_each_other() -> None:
     graph = InferenceGraph(initialise(SMALL, 0)).eval()
     clips = torch.from_numpy(moving_patterns(8, 3, 8, 64))
