@@ -1,0 +1,95 @@
+"""The overlay in a real pseudo-terminal: it draws, it resizes, it leaves the terminal as it was."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+
+from tests.conftest import ROOT
+
+ENTER, LEAVE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
+
+
+class Terminal:
+    """A pseudo-terminal with the command running in it."""
+
+    def __init__(self, *arguments, columns=80, rows=24):
+        self.master, slave = pty.openpty()
+        self.resize(columns, rows)
+        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        environment.pop("COLUMNS", None)
+        environment.pop("LINES", None)
+        self.process = subprocess.Popen(
+            [sys.executable, ROOT / "run_live.py", *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
+            env=environment, start_new_session=True,
+        )  # fmt: skip
+        os.close(slave)
+        self.seen = b""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        with contextlib.suppress(OSError):  # the other side is closed
+            while data := os.read(self.master, 65536):
+                self.seen += data
+
+    def resize(self, columns, rows):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read_until(self, pattern, seconds=30.0, since=0):
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, self.seen[since:]):
+            assert time.monotonic() < deadline, self.seen[-3000:]
+            time.sleep(0.02)
+        return len(self.seen)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+def test_the_overlay_draws_resizes_and_restores_the_terminal(recording):
+    terminal = Terminal("replay", recording, "--engine", "onnxruntime")
+    try:
+        at = terminal.read_until(rb"UNTRAINED WEIGHTS")
+        assert ENTER in terminal.seen
+        terminal.read_until("▀".encode(), since=0)  # the person's picture
+        terminal.resize(120, 40)
+        at = terminal.read_until(rb"UNTRAINED WEIGHTS[^\n]{80,}", since=at)  # drawn again at the new width
+        os.kill(terminal.process.pid, signal.SIGINT)
+        assert terminal.process.wait(5) == 0
+        terminal.read_until(re.escape(LEAVE) + b"[^$]*UNTRAINED")  # the last state stays readable
+        assert terminal.seen.count(ENTER) == terminal.seen.count(LEAVE) == 1
+        assert SHOW_CURSOR in terminal.seen[terminal.seen.index(LEAVE) - 200 :]
+        assert b"Traceback" not in terminal.seen
+    finally:
+        terminal.close()
+
+
+def test_a_recording_ends_by_itself(recording):
+    terminal = Terminal("replay", recording, "--engine", "onnxruntime", "--speed", "max", "--no-picture")
+    try:
+        terminal.read_until(re.escape(LEAVE))
+        assert terminal.process.wait(10) == 0
+        assert "▀".encode() not in terminal.seen
+    finally:
+        terminal.close()
+
+
+def test_bad_input_in_a_terminal_is_one_line(tmp_path):
+    terminal = Terminal("replay", tmp_path / "none.mp4")
+    try:
+        assert terminal.process.wait(20) == 2
+        terminal.read_until(rb"none\.mp4")
+        assert ENTER not in terminal.seen
+        assert terminal.seen.count(b"\n") == 1
+    finally:
+        terminal.close()
