@@ -111,7 +111,7 @@ class Panel:
 
 BODY = Panel(0, 0, 63, 112, 22.0, (31.5, 32.0))
 HEAD = Panel(64, 0, 112, 47, 52.0, (24.0, 24.0))
-HAND_PANELS = (Panel(64, 48, 112, 79, 62.0, (24.0, 15.5)), Panel(64, 80, 112, 112, 62.0, (24.0, 16.0)))
+HAND_PANELS = (Panel(64, 48, 112, 79, 54.0, (24.0, 15.5)), Panel(64, 80, 112, 112, 54.0, (24.0, 16.0)))
 GRID = 112
 EDGE = 40  # brightness of the lines between the panels
 

@@ -17,8 +17,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 11, 12, 23, 24
 LEFT_EAR, RIGHT_EAR = 7, 8
-PALM = (0, 5, 17)  # of a hand: wrist and the outer knuckles
-POSE_PALMS = ((15, 19, 17), (16, 20, 18))  # the same places in the pose, left and right
+KNUCKLES = (5, 17)  # of a hand: the index finger's and the little finger's
+WRISTS, POSE_KNUCKLES = (15, 16), ((19, 17), (20, 18))  # in the pose, left and right
 
 TORSO_WIDTHS = 1.5  # a torso's length in shoulder widths, seen from the front
 FORGET_NS = 1_000_000_000  # without anybody for this long, or a gap this long: start anew
@@ -79,10 +79,12 @@ def observe(pose: npt.NDArray[np.float32], hands: npt.NDArray[np.float32], seen:
     head = (points[:, LEFT_EAR] + points[:, RIGHT_EAR]) / 2
     palms = []
     for side in (0, 1):
-        tracked = hands[:, side, PALM, :2].astype(np.float64)  # (T, 3, 2)
-        posed = np.where(seen[:, POSE_PALMS[side], None] > 0.0, points[:, POSE_PALMS[side]], np.nan)
+        tracked = hands[:, side, KNUCKLES, :2].astype(np.float64)  # (T, 2, 2)
+        wrist, knuckles = points[:, WRISTS[side]], points[:, POSE_KNUCKLES[side]]
+        posed = np.where(seen[:, POSE_KNUCKLES[side], None] > 0.0, knuckles, wrist[:, None])
+        posed = np.where(seen[:, WRISTS[side], None, None] > 0.0, posed, np.nan)
         palm = np.where(np.isnan(tracked), posed, tracked)
-        palms.append((palm[:, 0] + palm[:, 1] + palm[:, 2]) / 3)
+        palms.append((palm[:, 0] + palm[:, 1]) / 2)
     rows: list[list[float]] = np.concatenate([middle, size[:, None], head, *palms], axis=1).tolist()
     return rows
 
