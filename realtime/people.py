@@ -6,11 +6,7 @@ inside it, and glides when it must move; it jumps only to a person it has not sh
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.clock import NS_PER_MS, NS_PER_S
+from realtime.clock import NS_PER_S
+from realtime.mediapipe_task import VideoTask
 from realtime.messages import Framing
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -37,10 +34,6 @@ LOOSE = 0.7  # a crop needs this share of its size or less ...
 LOOSE_S = 2.0  # ... for this long before it closes in
 LARGER = 1.5  # another person must be this much larger in area ...
 LARGER_S = 1.5  # ... for this long to be followed instead
-
-# MediaPipe reports usage to its maker over HTTPS and has no switch for it. Nothing about an interview leaves this
-# machine, so it is handed a proxy that does not exist: the discard port of the loopback.
-NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +69,16 @@ class Square:
     y: float
     side: float
 
+    @property
+    def corner(self) -> tuple[int, int, int]:
+        """left, top and side in whole pixels."""
+        side = max(1, round(self.side))
+        return round(self.x - side / 2), round(self.y - side / 2), side
+
     def cut(self, pixels: UInt8Array, size: int) -> tuple[UInt8Array, Framing]:
         """uint8 (size, size, 3) of what is inside, black where the square leaves the picture; and its framing."""
         height, width = pixels.shape[:2]
-        side = max(1, round(self.side))
-        left, top = round(self.x - side / 2), round(self.y - side / 2)
+        left, top, side = self.corner
         x0, x1 = max(0, left), min(width, left + side)
         y0, y1 = max(0, top), min(height, top + side)
         canvas = np.zeros((size, size, 3), np.uint8)
@@ -113,6 +111,11 @@ class Follower:
         self._seen_ns = 0
         self._loose_since_ns: int | None = None
         self._larger_since_ns: int | None = None
+
+    @property
+    def person(self) -> Box | None:
+        """Where the person was last seen; None: nobody is followed."""
+        return self._person
 
     def look(self, time_ns: int, people: list[Box], shape: tuple[int, int]) -> bool:
         """Take note of the people found in a picture of `shape` (H, W); returns whether ours is among them."""
@@ -231,61 +234,26 @@ def extent(landmarks: Float32Array, height: int, width: int) -> Box | None:
 class PersonFinder:
     """MediaPipe's pose landmarker on a video."""
 
-    def __init__(self, model: Path) -> None:
-        """model: the pose landmarker's .task file."""
-        os.environ["https_proxy"] = os.environ["HTTPS_PROXY"] = NOWHERE
-        os.environ.pop("no_proxy", None)
-        os.environ.pop("NO_PROXY", None)
-        with _quiet():
-            from mediapipe.tasks.python.core.base_options import BaseOptions
-            from mediapipe.tasks.python.vision import pose_landmarker
-            from mediapipe.tasks.python.vision.core import image, vision_task_running_mode
+    def __init__(self, model: Path, side: int = SEARCH_SIDE) -> None:
+        """model: the pose landmarker's .task file; side: pictures are shrunk to this many pixels first."""
+        self._task = VideoTask("pose", model, num_poses=MAX_PEOPLE)
+        self._side = side
 
-            self._image, self._format = image.Image, image.ImageFormat.SRGB
-            options = pose_landmarker.PoseLandmarkerOptions(
-                base_options=BaseOptions(model_asset_path=str(model)),
-                running_mode=vision_task_running_mode.VisionTaskRunningMode.VIDEO,
-                num_poses=MAX_PEOPLE,
-            )
-            self._landmarker = pose_landmarker.PoseLandmarker.create_from_options(options)
-        self._last_ms = -1
+    def poses(self, pixels: UInt8Array, time_ns: int) -> list[Float32Array]:
+        """Each person in uint8 (H, W, 3) RGB: (33, 5) x, y, z (0..1 inside the picture), visibility, presence."""
+        height, width = pixels.shape[:2]
+        scale = self._side / max(height, width)
+        if scale < 1.0:
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        found = self._task.detect(pixels, time_ns).pose_landmarks
+        return [np.array([(p.x, p.y, p.z, p.visibility, p.presence) for p in pose], np.float32) for pose in found]
 
     def find(self, pixels: UInt8Array, time_ns: int) -> list[Box]:
         """The people in uint8 (H, W, 3) RGB, boxes in its pixels."""
         height, width = pixels.shape[:2]
-        scale = SEARCH_SIDE / max(height, width)
-        small = pixels
-        if scale < 1.0:
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-        first = self._last_ms < 0
-        self._last_ms = max(self._last_ms + 1, time_ns // NS_PER_MS)  # it refuses times that do not grow
-        with _quiet() if first else contextlib.nullcontext():
-            image = self._image(image_format=self._format, data=np.ascontiguousarray(small))
-            poses = self._landmarker.detect_for_video(image, self._last_ms).pose_landmarks
-        boxes = (
-            extent(np.array([(p.x, p.y, p.visibility, p.presence) for p in pose], np.float32), height, width)
-            for pose in poses
-        )
+        boxes = (extent(pose[:, [0, 1, 3, 4]], height, width) for pose in self.poses(pixels, time_ns))
         return [box for box in boxes if box is not None]
 
     def close(self) -> None:
-        self._landmarker.close()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the library's start-up chatter, which no log level stops, off our stderr."""
-    try:
-        stderr = sys.__stderr__.fileno() if sys.__stderr__ else 2
-        saved = os.dup(stderr)
-    except (OSError, ValueError):
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), stderr)
-        yield
-    finally:
-        os.dup2(saved, stderr)
-        os.close(saved)
+        self._task.close()

@@ -10,8 +10,8 @@ FIND = """
 import sys, time
 import numpy as np
 from pathlib import Path
-from realtime import people
-people.NOWHERE = f"http://127.0.0.1:{sys.argv[2]}"
+from realtime import mediapipe_task, people
+mediapipe_task.NOWHERE = f"http://127.0.0.1:{sys.argv[2]}"
 finder = people.PersonFinder(Path(sys.argv[1]))
 for step in range(5):
     finder.find(np.zeros((480, 640, 3), np.uint8), step * 33_000_000)

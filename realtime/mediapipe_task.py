@@ -1,0 +1,79 @@
+"""One of MediaPipe's landmarkers on a video: silent, and without a word to its maker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime.clock import NS_PER_MS
+
+UInt8Array = npt.NDArray[np.uint8]
+
+# MediaPipe reports usage to its maker over HTTPS and has no switch for it. Nothing about an interview leaves this
+# machine, so it is handed a proxy that does not exist: the discard port of the loopback.
+NOWHERE = "http://127.0.0.1:9"
+
+
+class VideoTask:
+    """A landmarker in video mode: it follows from picture to picture what it has found."""
+
+    def __init__(self, kind: Literal["pose", "hand", "face"], model: Path, **options: float) -> None:
+        """model: the landmarker's .task file; options: as the kind's options class names them."""
+        os.environ["https_proxy"] = os.environ["HTTPS_PROXY"] = NOWHERE
+        os.environ.pop("no_proxy", None)
+        os.environ.pop("NO_PROXY", None)
+        with _quiet():
+            from mediapipe.tasks.python.core.base_options import BaseOptions
+            from mediapipe.tasks.python.vision import face_landmarker, hand_landmarker, pose_landmarker
+            from mediapipe.tasks.python.vision.core import image, vision_task_running_mode
+
+            landmarker, settings = {
+                "pose": (pose_landmarker.PoseLandmarker, pose_landmarker.PoseLandmarkerOptions),
+                "hand": (hand_landmarker.HandLandmarker, hand_landmarker.HandLandmarkerOptions),
+                "face": (face_landmarker.FaceLandmarker, face_landmarker.FaceLandmarkerOptions),
+            }[kind]
+            self._image, self._format = image.Image, image.ImageFormat.SRGB
+            self._landmarker = landmarker.create_from_options(
+                settings(
+                    base_options=BaseOptions(model_asset_path=str(model)),
+                    running_mode=vision_task_running_mode.VisionTaskRunningMode.VIDEO,
+                    **options,
+                )
+            )
+        self._last_ms = -1
+
+    def detect(self, pixels: UInt8Array, time_ns: int) -> Any:
+        """The library's own result for uint8 (H, W, 3) RGB. Lets other threads run meanwhile."""
+        first = self._last_ms < 0
+        self._last_ms = max(self._last_ms + 1, time_ns // NS_PER_MS)  # it refuses times that do not grow
+        with _quiet() if first else contextlib.nullcontext():
+            picture = self._image(image_format=self._format, data=np.ascontiguousarray(pixels))
+            return self._landmarker.detect_for_video(picture, self._last_ms)
+
+    def close(self) -> None:
+        self._landmarker.close()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the library's start-up chatter, which no log level stops, off our stderr."""
+    try:
+        stderr = sys.__stderr__.fileno() if sys.__stderr__ else 2
+        saved = os.dup(stderr)
+    except (OSError, ValueError):
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), stderr)
+        yield
+    finally:
+        os.dup2(saved, stderr)
+        os.close(saved)
