@@ -37,10 +37,23 @@ def center_crop(image: UInt8Array, size: int = OFFICIAL_SIZE) -> UInt8Array:
     Returns:
         uint8 (size, size, 3).
     """
-    height, width = resized_shape(image.shape[0], image.shape[1], short_side_for(size))
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    top, left = (height - size) // 2, (width - size) // 2
+    resized = resize_short_side(image, short_side_for(size))
+    top, left = (resized.shape[0] - size) // 2, (resized.shape[1] - size) // 2
     return np.ascontiguousarray(resized[top : top + size, left : left + size])
+
+
+def resize_short_side(image: UInt8Array, short_side: int) -> UInt8Array:
+    """The official bilinear resize of uint8 (H, W, 3) to a short side, its aspect kept."""
+    height, width = resized_shape(image.shape[0], image.shape[1], short_side)
+    resized: UInt8Array = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return resized
+
+
+def crop_resized(image: UInt8Array, top: int, left: int, height: int, width: int, size: int) -> UInt8Array:
+    """A rectangle of an image, bilinearly resized to (size, size, 3): how training varies what a model sees."""
+    crop = image[top : top + height, left : left + width]
+    resized: UInt8Array = np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return resized
 
 
 def center_seen(height: int, width: int, size: int = OFFICIAL_SIZE) -> float:
