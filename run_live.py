@@ -14,9 +14,8 @@ from typing import Any, NoReturn
 
 from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
-from engines.runtimes import RuntimeFailed
 from realtime import config as configuration
-from realtime.app import Request, SessionFailed, run
+from realtime.app import Request, run
 from realtime.sources import CameraSpec, FileSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
 from simulation.recording import write_recording
@@ -29,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input."""
     signal.signal(signal.SIGTERM, _interrupt)  # until the session takes over, SIGTERM is a Ctrl-C
     try:
-        return run_guarded(lambda: _run(argv), failures=(SessionFailed, RuntimeFailed))
+        return run_guarded(lambda: _run(argv))
     except BrokenPipeError:  # the reader of our output left; nothing more can be written there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

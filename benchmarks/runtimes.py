@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from benchmarks.bundles import manet_r50
@@ -18,9 +19,9 @@ def run() -> Result:
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder, ExitStack() as stack:
         model = manet_r50(Path(folder))
         clips, _ = model.reference()
-        names = [name for name in ("torch", "onnxruntime", "openvino") if name in available()]
+        names = [name for name, found in available().items() if found]
         runtimes = {name: stack.enter_context(open_runtime(model, name)) for name in names}
-        times = median_ms({name: (lambda r=r: r.infer(clips[:1])) for name, r in runtimes.items()}, ROUNDS)
+        times = median_ms({name: partial(runtime.infer, clips[:1]) for name, runtime in runtimes.items()}, ROUNDS)
     best = min(times, key=lambda name: times[name])
     return Result(
         ours=times[best],

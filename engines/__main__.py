@@ -14,9 +14,9 @@ import msgspec
 from engines.bundle import Bundle, check_target, find, known
 from engines.card import NAME_PATTERN, OFFICIAL_TEMPERATURE, Calibration, ModelCard, Provenance
 from engines.command_line import Parser, run_guarded
-from engines.compare import CompareFailed, compare_bundles
+from engines.compare import compare_bundles
 from engines.errors import BadInput
-from engines.runtimes import RUNTIMES, RuntimeFailed, available
+from engines.runtimes import RUNTIMES, available
 from engines.spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         options.run(options)
 
-    return run_guarded(command, failures=(RuntimeFailed, CompareFailed, OSError))
+    return run_guarded(command)
 
 
 def _parser() -> Parser:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from engines.errors import BadInput
+from engines.errors import BadInput, Failed
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,16 +17,18 @@ class Parser(argparse.ArgumentParser):
         raise BadInput("a valid command line", message, f"see {self.prog} --help")
 
 
-def run_guarded(command: Callable[[], None], failures: tuple[type[Exception], ...] = ()) -> int:
-    """Run a command and give its exit code: 0 done, 1 failed (one of `failures`), 2 bad usage or bad input.
+def run_guarded(command: Callable[[], None]) -> int:
+    """Run a command and give its exit code: 0 done, 1 failed, 2 bad usage or bad input.
 
     The last two print one line on standard error. Ctrl-C is a user's way to end a command, not a failure.
     """
     try:
         command()
+    except BrokenPipeError:
+        raise
     except BadInput as error:
         return _fail(2, "error", error)
-    except failures as error:
+    except (Failed, OSError) as error:
         return _fail(1, "failed", error)
     except KeyboardInterrupt:
         return 0

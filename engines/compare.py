@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.errors import BadInput, Failed
 from engines.patterns import moving_patterns
 from engines.preprocess import center_crop, clip_frame_indices
 from engines.runtimes import RUNTIMES, Runtime, available, median_ms, open_runtime
@@ -18,7 +18,7 @@ from engines.runtimes import RUNTIMES, Runtime, available, median_ms, open_runti
 UInt8Array = npt.NDArray[np.uint8]
 
 
-class CompareFailed(RuntimeError):
+class CompareFailed(Failed):
     """There is nothing to compare with."""
 
 

@@ -1,4 +1,4 @@
-"""The one error a user may cause and mend."""
+"""The two ways a command may end badly: by its user's mistake, or because something broke while it ran."""
 
 from __future__ import annotations
 
@@ -18,3 +18,7 @@ class BadInput(Exception):
         error = cls.__new__(cls)
         Exception.__init__(error, line)
         return error
+
+
+class Failed(Exception):
+    """Something broke while it ran, and the user could not have known: one line saying what. Exit code 1."""

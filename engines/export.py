@@ -16,10 +16,9 @@ from onnxscript import optimizer
 
 from engines.bundle import Bundle, Float32Array, UInt8Array, check_target
 from engines.card import ModelCard
-from engines.errors import BadInput
+from engines.errors import BadInput, Failed
 from engines.networks.manet import InferenceGraph, MANet
 from engines.patterns import moving_patterns
-from engines.runtimes.base import RuntimeFailed
 from engines.spec import NetworkSpec
 
 OPSET = 20
@@ -30,7 +29,7 @@ REFERENCE_CLIPS = 2
 EXPORT_TOLERANCE = 1e-4  # relative; both sides compute in float32
 
 
-class ExportFailed(RuntimeFailed):
+class ExportFailed(Failed):
     """The exported graph does not answer as the network does."""
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from engines import bundle as bundles
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.errors import BadInput, Failed
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
 from realtime.aggregator import Aggregator, thresholds
@@ -44,7 +44,7 @@ STOP_S = 1.5  # all parts together get this long to end politely; a user's Ctrl-
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-class SessionFailed(Exception):
+class SessionFailed(Failed):
     """The session broke while it ran; one line says how."""
 
 
@@ -71,8 +71,8 @@ def run(request: Request) -> None:
     """
     with ExitStack() as stack:
         probe(request.source)
-        prepare_view(request.config.view, _tell)
         model = Bundle.load(bundles.find(request.model))
+        prepare_view(request.config.view, _tell, model.card.view)
         stream = EventStream(_outputs(request, model, stack))
         engine = request.config.engine
         runtime = stack.enter_context(open_runtime(model, engine.runtime, engine.threads, report=_tell))
@@ -109,7 +109,7 @@ class Session:
         spec = CaptureSpec(
             source=source, view=config.view, size=card.size, endpoint=self._receiver.endpoint, camera_id=0,
             generation=0, queue_frames=config.supervision.queue_frames, speed=request.speed,
-            preview=not request.headless and config.overlay.picture,
+            preview=not request.headless and config.overlay.picture, sees=card.view,
         )  # fmt: skip
         self.capture = CaptureProcess(
             spec, folder / "capture.log", clock, to_ns(config.supervision.hang_s), config.supervision.max_restarts

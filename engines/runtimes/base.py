@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.errors import BadInput, Failed
 from engines.spec import EMBEDDING_SIZE, NUM_CLASSES
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -21,7 +21,7 @@ Float32Array = npt.NDArray[np.float32]
 AnyRuntime = TypeVar("AnyRuntime", bound="Runtime")
 
 
-class RuntimeFailed(RuntimeError):
+class RuntimeFailed(Failed):
     """A runtime could not load the model or broke while computing; one line."""
 
 
