@@ -28,7 +28,7 @@ from realtime.config import ViewSettings
 from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame
 from realtime.sources import SourceSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
-from realtime.views import View, make_view, preview
+from realtime.views import Sees, View, make_view, preview
 
 CLOSING_S = 5.0  # how long the last frames of a recording may take to leave
 
@@ -45,6 +45,7 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_frames: Annotated[int, Meta(ge=1)]
     speed: Annotated[float, Meta(gt=0)] | None  # recordings: media seconds per second; None: full speed, lossless
     preview: bool
+    sees: Sees = "rgb"  # what the model was made for
 
 
 class Capture:
@@ -63,7 +64,7 @@ class Capture:
         """Capture until the end; every way out is reported as a status."""
         self._report(CaptureState.OPENING, self._spec.source.name)
         try:
-            view = make_view(self._spec.view, self._spec.size)
+            view = make_view(self._spec.view, self._spec.size, self._spec.sees)
             with contextlib.closing(view), open_source(self._spec.source) as source:
                 try:
                     self._stream(source, view)

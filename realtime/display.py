@@ -9,10 +9,16 @@ from types import TracebackType
 from rich.console import Console
 from rich.live import Live
 
-from realtime.messages import Framing
+from realtime.messages import BodyPart, Framing
 from realtime.overlay import Overlay, OverlayState
 
 LEAST_SEEN = 0.5  # MA-52 clips show 64 % of their picture, 4:3 webcams 57 %, 16:9 ones 43 %
+LOST_WITH: dict[BodyPart, str] = {  # what cannot be told without a part
+    "face": "what a hand touches on it",
+    "hands": "upper limb actions and touches",
+    "legs": "lower limb and leg-hand actions",
+    "feet": "tiptoe, stretching and retracting feet",
+}
 
 
 class Display:
@@ -52,4 +58,6 @@ def framing_warnings(framing: Framing, crop: str) -> tuple[str, ...]:
         warnings.append(f"the person is {framing.magnified:.1f}x smaller than the model expects: move or zoom closer")
     if framing.person_found is False:
         warnings.append("no person found: events mean nothing until one is")
+    hidden = [part for part in framing.unseen if not (part == "feet" and "legs" in framing.unseen)]
+    warnings.extend(f"{part} out of view: {LOST_WITH[part]} cannot be seen" for part in hidden)
     return tuple(warnings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
+BodyPart = Literal["face", "hands", "legs", "feet"]
+BODY_PARTS_SEEN: tuple[BodyPart, ...] = get_args(BodyPart)
 MAX_SIDE = 1024  # pixels; bounds every image that crosses the wire
 
 
@@ -46,8 +49,11 @@ class Framing:
     seen: float = 1.0  # share of the source picture's area inside the crop, 0..1
     magnified: float = 1.0  # crop pixels per source pixel; above 1 the source is smaller than the model's input
     person_found: bool | None = None  # None: this view does not look for a person
+    unseen: tuple[BodyPart, ...] = ()  # parts that have been out of view for a while
 
     def __post_init__(self) -> None:
+        if not set(self.unseen) <= set(BODY_PARTS_SEEN):
+            raise ValueError(f"framing: expected unseen parts among {', '.join(BODY_PARTS_SEEN)}, got {self.unseen}")
         if not 0.0 <= self.seen <= 1.0 or not self.magnified > 0.0:
             raise ValueError(f"framing: expected seen in 0..1 and magnified > 0, got {self.seen}, {self.magnified}")
 

@@ -1,25 +1,30 @@
-"""What an engine may see of a picture: the whole, its centre, or the person."""
+"""What an engine may see of a picture: the whole, its centre, the person, or a drawing of the person's landmarks."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.drawing import LandmarkDrawing
+from engines.landmarks import Landmarks
 from engines.preprocess import center_crop, center_seen, letterbox, short_side_for
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
+from realtime.coverage import Coverage
+from realtime.landmark_tracker import LandmarkTracker
 from realtime.messages import Framing
-from realtime.model_files import POSE, model_path
+from realtime.model_files import FACE, HAND, POSE, model_path
 from realtime.people import Box, Follower, PersonFinder
 from realtime.sources.base import Image
 
 UInt8Array = npt.NDArray[np.uint8]
+Sees = Literal["rgb", "landmarks"]  # as a model's card says
 
 PREVIEW_SIDE = 72  # pixels
 SEARCH_EVERY_NS = NS_PER_S // 4
@@ -97,25 +102,56 @@ class PersonView(View):
         self._finder.close()
 
 
-def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: None) -> None:
+class Tracker(Protocol):
+    """Finds the landmarks of one person in pictures."""
+
+    def track(self, pixels: UInt8Array, time_ns: int) -> Landmarks: ...
+
+    def close(self) -> None: ...
+
+
+class LandmarkView(View):
+    """The landmark drawing: posture and motion in a fixed style, and nothing of how the person looks."""
+
+    def __init__(self, size: int, tracker: Tracker) -> None:
+        super().__init__(size)
+        self._tracker = tracker
+        self._drawing = LandmarkDrawing(size)
+        self._coverage = Coverage()
+
+    def apply(self, image: Image) -> tuple[UInt8Array, Framing]:
+        landmarks = self._tracker.track(image.pixels, image.media_ns)
+        return self._drawing.draw(landmarks), self._coverage.look(landmarks)
+
+    def close(self) -> None:
+        self._tracker.close()
+
+
+def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: None, sees: Sees = "rgb") -> None:
     """Fetch what the view needs, before a process that must not block is started. Quick when nothing is missing.
 
     Args:
         say: told in one line what is being fetched.
+        sees: what the model was made for, from its card.
 
     Raises:
-        BadInput: the person crop's model file cannot be had.
+        BadInput: a model file cannot be had.
     """
-    if settings.crop == "person":
+    if sees == "landmarks":
+        for model in (POSE, HAND, FACE):
+            model_path(model, say)
+    elif settings.crop == "person":
         model_path(POSE, say)
 
 
-def make_view(settings: ViewSettings, size: int) -> View:
-    """The view that `settings.crop` names, giving (size, size, 3).
+def make_view(settings: ViewSettings, size: int, sees: Sees = "rgb") -> View:
+    """The view that the model was made for, giving (size, size, 3); `settings.crop` says which part of an RGB picture.
 
     Raises:
-        BadInput: the person crop's model file cannot be had.
+        BadInput: a model file cannot be had.
     """
+    if sees == "landmarks":
+        return LandmarkView(size, LandmarkTracker(model_path(POSE), model_path(HAND), model_path(FACE)))
     if settings.crop == "center":
         return CenterView(size)
     if settings.crop == "full":

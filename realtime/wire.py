@@ -15,9 +15,18 @@ import numpy as np
 import zmq
 from msgspec import Meta
 
-from realtime.messages import MAX_SIDE, CaptureState, CaptureStatus, Frame, Framing, UInt8Array
+from realtime.messages import (
+    BODY_PARTS_SEEN,
+    MAX_SIDE,
+    BodyPart,
+    CaptureState,
+    CaptureStatus,
+    Frame,
+    Framing,
+    UInt8Array,
+)
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_HEADER_BYTES = 8192
 MAX_PART_BYTES = MAX_SIDE * MAX_SIDE * 3
 
@@ -43,6 +52,7 @@ class _FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     seen: Annotated[float, Meta(ge=0.0, le=1.0)]
     magnified: Annotated[float, Meta(gt=0.0, le=1e4)]
     person_found: bool | None
+    unseen: Annotated[tuple[BodyPart, ...], Meta(max_length=len(BODY_PARTS_SEEN))]
 
 
 class _StatusHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="status", tag_field="kind"):
@@ -76,7 +86,7 @@ def encode_frame(frame: Frame, generation: int) -> list[bytes | memoryview]:
     header = _FrameHeader(
         PROTOCOL, generation, frame.camera_id, frame.frame_id, frame.captured_ns, frame.media_ns,
         body, face, preview,  # type: ignore[arg-type]
-        frame.framing.seen, frame.framing.magnified, frame.framing.person_found,
+        frame.framing.seen, frame.framing.magnified, frame.framing.person_found, frame.framing.unseen,
     )  # fmt: skip
     parts = [np.ascontiguousarray(image).data for image in images if image is not None]
     return [_encoder.encode(header), *parts]
@@ -129,7 +139,7 @@ def _frame(header: _FrameHeader, payload: Sequence[bytes]) -> Frame:
                             f"bytes, got {len(data)}")
         images[name] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
     try:
-        framing = Framing(header.seen, header.magnified, header.person_found)
+        framing = Framing(header.seen, header.magnified, header.person_found, header.unseen)
         return Frame(header.camera_id, header.frame_id, header.captured_ns, header.media_ns, framing=framing, **images)
     except ValueError as error:
         raise WireError(f"frame {header.frame_id}: {error}") from None

@@ -64,7 +64,7 @@ def tampered(**changes) -> list[bytes]:
         ([b"not msgpack at all"], "header"),
         (as_bytes(wire.encode_frame(make_frame(), 0))[:1], "expected 1 images, got 0 parts"),
         ([as_bytes(wire.encode_frame(make_frame(), 0))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
-        (tampered(protocol=99), "expected protocol 1, got 99"),
+        (tampered(protocol=99), "expected protocol 2, got 99"),
         (tampered(body=[100000, 100000]), "body"),
         (tampered(body=[2**30, 1]), "body"),
         (tampered(body=[8, 4]), "body announces"),
