@@ -118,14 +118,14 @@ def _pose_at(script: list[tuple[float, float, int, float]], at_s: float) -> Pose
 
 def _background() -> UInt8Array:
     picture = np.full((HEIGHT, WIDTH, 3), WALL, np.uint8)
-    cv2.rectangle(picture, (0, 520), (WIDTH, HEIGHT), FLOOR, -1)
-    cv2.rectangle(picture, (165, 190), (375, 430), CHAIR, -1, cv2.LINE_AA)
+    cv2.rectangle(picture, (0, 485), (WIDTH, HEIGHT), FLOOR, -1)
+    cv2.rectangle(picture, (185, 205), (355, 400), CHAIR, -1, cv2.LINE_AA)
     return picture
 
 
 def _draw(background: UInt8Array, pose: Pose) -> UInt8Array:
     picture = background.copy()
-    unit, origin = 120.0, (WIDTH / 2, 400.0)
+    unit, origin = 100.0, (WIDTH / 2, 375.0)
 
     def at(point: Point) -> tuple[int, int]:
         return round(origin[0] + unit * point[0]), round(origin[1] + unit * point[1])
@@ -136,26 +136,26 @@ def _draw(background: UInt8Array, pose: Pose) -> UInt8Array:
 
     lift = 0.12 * pose.right_heel_lift
     for side, up in ((1.0, 0.0), (-1.0, lift)):  # thigh towards the camera, shank down
-        limb(TROUSERS, 50, (0.22 * side, 0.0), (0.38 * side, 0.45 - up), (0.36 * side, 1.35 - up))
-        limb(SHOES, 28, (0.36 * side, 1.45 - up), (0.44 * side, 1.52))
+        limb(TROUSERS, 42, (0.22 * side, 0.0), (0.38 * side, 0.45 - up), (0.36 * side, 1.35 - up))
+        limb(SHOES, 24, (0.36 * side, 1.45 - up), (0.44 * side, 1.52))
     torso = np.array([at(point) for point in ((-0.5, -1.45), (0.5, -1.45), (0.36, 0.15), (-0.36, 0.15))])
     cv2.fillConvexPoly(picture, torso, SHIRT, cv2.LINE_AA)
-    limb(SKIN, 34, (0.0, -1.5), (pose.head[0], pose.head[1] + 0.3))
+    limb(SKIN, 28, (0.0, -1.5), (pose.head[0], pose.head[1] + 0.3))
     for side, hand in ((1.0, pose.left_hand), (-1.0, pose.right_hand)):
         shoulder = (0.46 * side, -1.35)
         middle = ((shoulder[0] + hand[0]) / 2 + 0.2 * side, (shoulder[1] + hand[1]) / 2 + 0.12)
-        limb(SHIRT, 34, shoulder, middle)
-        limb(SKIN, 24, middle, hand)
-        cv2.circle(picture, at(hand), 19, SKIN, -1, cv2.LINE_AA)
+        limb(SHIRT, 28, shoulder, middle)
+        limb(SKIN, 20, middle, hand)
+        cv2.circle(picture, at(hand), 16, SKIN, -1, cv2.LINE_AA)
     _draw_head(picture, at(pose.head), pose)
     return picture
 
 
 def _draw_head(picture: UInt8Array, center: tuple[int, int], pose: Pose) -> None:
     x, y = center
-    cv2.ellipse(picture, (x, y - 8), (46, 54), 0, 0, 360, HAIR, -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (x, y - 7), (40, 47), 0, 0, 360, HAIR, -1, cv2.LINE_AA)
     shift, drop = round(16 * pose.face_turn), round(14 * pose.face_drop)
-    cv2.ellipse(picture, (x + shift // 2, y + 6 + drop // 2), (38, 46), 0, 0, 360, SKIN, -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (x + shift // 2, y + 5 + drop // 2), (33, 40), 0, 0, 360, SKIN, -1, cv2.LINE_AA)
     for side in (-1, 1):
         cv2.circle(picture, (x + shift + 15 * side, y - 4 + drop), 4, HAIR, -1, cv2.LINE_AA)
     cv2.line(picture, (x + shift, y + 2 + drop), (x + shift, y + 14 + drop), (190, 140, 110), 4, cv2.LINE_AA)
