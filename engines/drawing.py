@@ -10,10 +10,10 @@ all large enough to be seen at 112 pixels:
     │           │  right │
     └───────────┴────────┘
 
-Colours: red is the person's left, blue the right, both the middle; green is the posture of this very moment, brighter
-where it is nearer to the camera, with the face's features. What red and blue show without green is a trail: where the
-point was in the last fraction of a second, in the body panel larger than life. Frames are drawn some 0.24 s apart, and
-a leg that shakes 4 times a second would look still without them.
+Colours: green is the posture of this very moment, brighter where it is nearer to the camera, with the face's features.
+Red is the person's left, blue the right, both the middle: half bright the posture again, fully bright the trails on top,
+which show where a point was in the last fraction of a second, in the body panel larger than life. A model sees pictures
+some 0.24 s apart, and a leg that shakes 4 times a second would look still without trails.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ Plane = UInt8Array  # (S, S), one colour
 
 TRAIL_S = 0.24
 TRAIL_STEPS = 6  # points of a trail; fixed in time, so that the frame rate does not show
-TRAIL_GAIN, TRAIL_LIMIT = 3.0, 0.7  # body panel: small movements this much larger, none longer (shoulder widths)
-TRAIL_NEW, TRAIL_OLD = 150, 90  # brightness of a trail's two halves
+TRAIL_GAIN, TRAIL_LIMIT = 4.0, 0.8  # body panel: small movements this much larger, none longer (shoulder widths)
+TRAIL_NEW, TRAIL_OLD = 255, 190  # brightness of a trail's two halves
 FULL, DIM, CONTEXT = 255, 130, 110
+POSTURE = 0.45  # of full brightness, in red and blue
 NEAR, FAR = -1.2, 0.8  # depth, shoulder widths from the hips, that is drawn brightest and darkest
 NEAR_GREEN, FAR_GREEN = 255, 110
 SHIFT = 4  # sub-pixel bits
@@ -196,23 +197,26 @@ class _Scene:
                 if seen > 0.0:
                     line = [self.pixels[list(chain)]]
                     green = sum(self.green[at] for at in chain[:2]) * seen * share / 2
-                    self.line(self.planes[side], line, int(FULL * seen * share))
+                    self.line(self.planes[side], line, int(FULL * POSTURE * seen * share))
                     self.line(self.green_plane, line, int(green))
 
     def draw_torso(self, brightness: int) -> None:
         for side in (0, 1):
             seen = min(self.seen[at] for at in SIDES[side])
             if seen > 0.0:
-                self.line(self.planes[side], [self.pixels[list(SIDES[side])]], int(brightness * seen))
+                line = [self.pixels[list(SIDES[side])]]
+                self.line(self.planes[side], line, int(brightness * POSTURE * seen))
+                self.line(self.green_plane, line, int(brightness * seen))
         girdles = [self.pixels[list(pair)] for pair in GIRDLES if min(self.seen[at] for at in pair) > 0.5]
-        for plane in (*self.planes, self.green_plane):
-            self.line(plane, girdles, brightness)
+        for plane in self.planes:
+            self.line(plane, girdles, int(brightness * POSTURE))
+        self.line(self.green_plane, girdles, brightness)
 
     def draw_head(self, detail: bool) -> None:
         """From the pose always; with the face's features where they were found."""
         mouth = self.chains([POSE_MOUTH])
         for side in (0, 1):
-            self.line(self.planes[side], [*self.chains([HEAD_CHAINS[side]]), *mouth], FULL)
+            self.line(self.planes[side], [*self.chains([HEAD_CHAINS[side]]), *mouth], int(FULL * POSTURE))
         neck = [np.stack((self.pixels[NECK], (self.pixels[9] + self.pixels[10]) // 2))]
         self.line(self.green_plane, neck, DIM)
         if not self.face:
@@ -230,7 +234,7 @@ class _Scene:
             else:
                 lines, strength = self.chains(POSE_FINGERS[side]), self.seen[wrist]
             if strength > 0.0:
-                self.line(self.planes[side], lines, int(brightness[side] * strength))
+                self.line(self.planes[side], lines, int(brightness[side] * POSTURE * strength))
                 self.line(self.green_plane, lines, int(self.green[wrist] * brightness[side] / FULL * strength))
 
 
@@ -238,6 +242,7 @@ _BODY_TRAILS = [(column, column // len(TRAILED[0])) for column in range(2 * len(
 _NOSE_TRAIL = len(_BODY_TRAILS)
 _BODY_TRAILS.append((_NOSE_TRAIL, 2))
 _TIP_TRAILS = tuple([(_NOSE_TRAIL + 1 + side * len(TIPS) + tip, side) for tip in range(len(TIPS))] for side in (0, 1))
+_HEAD_TRAILS = [(_NOSE_TRAIL, 2), *_TIP_TRAILS[0], *_TIP_TRAILS[1]]
 _TRAIL_POINTS = [*TRAILED[0], *TRAILED[1], NOSE_POINT, *(at + tip for at in HANDS_AT for tip in TIPS)]
 
 
@@ -259,26 +264,26 @@ def _draw(
     scene = _Scene((planes[0], planes[1], planes[2]), placement.unit, np.where(missing[:, None], 0.0, points),
                    (~missing).tolist(), seen.tolist(), green.astype(np.int64).tolist(), trails)  # fmt: skip
     scene.enter(BODY, placement.body)
-    scene.draw_trails(_BODY_TRAILS, TRAIL_GAIN)
     scene.draw_torso(DIM)
-    scene.draw_head(detail=False)
     scene.draw_limbs(5, 1.0)
+    scene.draw_head(detail=False)
     scene.draw_hands()
+    scene.draw_trails(_BODY_TRAILS, TRAIL_GAIN)
     scene.enter(HEAD, placement.head)
-    scene.draw_trails([(_NOSE_TRAIL, 2), *_TIP_TRAILS[0], *_TIP_TRAILS[1]], 1.0)
     scene.draw_torso(CONTEXT)
-    scene.draw_head(detail=True)
     scene.draw_limbs(ARM_CHAINS, 0.5)
     scene.draw_hands()
+    scene.draw_head(detail=True)  # over the hands: what they touch matters
+    scene.draw_trails(_HEAD_TRAILS, 1.0)
     for side in (0, 1):
         if np.isnan(placement.hands[side][0]):
             continue
         scene.enter(HAND_PANELS[side], placement.hands[side])
-        scene.draw_trails(_TIP_TRAILS[side], 1.0)
         scene.draw_torso(CONTEXT)
-        scene.draw_head(detail=True)
         scene.draw_limbs(5, 0.4)
         scene.draw_hands((FULL, CONTEXT) if side == 0 else (CONTEXT, FULL))
+        scene.draw_head(detail=True)
+        scene.draw_trails(_TIP_TRAILS[side], 1.0)
     return np.asarray(cv2.merge([planes[0], planes[1], planes[2]]), np.uint8)
 
 
