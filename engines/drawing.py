@@ -11,9 +11,9 @@ all large enough to be seen at 112 pixels:
     └───────────┴────────┘
 
 Colours: green is the posture of this very moment, brighter where it is nearer to the camera, with the face's features.
-Red is the person's left, blue the right, both the middle: half bright the posture again, fully bright the trails on top,
-which show where a point was in the last fraction of a second, in the body panel larger than life. A model sees pictures
-some 0.24 s apart, and a leg that shakes 4 times a second would look still without trails.
+Red is the person's left, blue the right, both the middle: half bright the posture again, fully bright the trails, which
+show where a point was in the last fraction of a second, in the body panel larger than life. A model sees pictures some
+0.24 s apart, and a leg that shakes 4 times a second would look still without trails.
 """
 
 from __future__ import annotations
@@ -26,25 +26,29 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.landmark_motion import Float64Array, Normaliser, Placement, observe, resample, visibility
-from engines.landmarks import (
-    FACE_OVAL,
-    FACE_POINTS,
-    HAND_POINTS,
-    LEFT_BROW,
-    LEFT_EYE,
-    LIPS,
-    MOUTH,
-    NOSE,
-    POSE_POINTS,
-    RIGHT_BROW,
-    RIGHT_EYE,
-    Float32Array,
-    Landmarks,
+from engines.landmark_chains import (
+    ARM_CHAINS,
+    FACE_AT,
+    FEATURES,
+    FINGERS,
+    GIRDLES,
+    HANDS_AT,
+    HEAD_CHAINS,
+    LIMBS,
+    NECK,
+    NOSE_POINT,
+    OVAL,
+    POSE_FINGERS,
+    POSE_MOUTH,
+    SIDES,
+    TIPS,
+    TRAILED,
+    Chain,
 )
+from engines.landmark_motion import Float64Array, Normaliser, Placement, observe, resample, visibility
+from engines.landmarks import Float32Array, Landmarks
 
 UInt8Array = npt.NDArray[np.uint8]
-Chain = tuple[int, ...]
 Plane = UInt8Array  # (S, S), one colour
 
 TRAIL_S = 0.24
@@ -57,39 +61,6 @@ NEAR, FAR = -1.2, 0.8  # depth, shoulder widths from the hips, that is drawn bri
 NEAR_GREEN, FAR_GREEN = 255, 110
 SHIFT = 4  # sub-pixel bits
 FAR_AWAY = 4096.0  # pixels; clips what cv2's fixed point could not hold
-
-# All points in one array: pose, left hand, right hand, face, then two made here (middle of shoulders, middle of hips).
-HANDS_AT = (POSE_POINTS, POSE_POINTS + HAND_POINTS)
-FACE_AT = POSE_POINTS + 2 * HAND_POINTS
-NECK = FACE_AT + FACE_POINTS
-
-TRAILED = ((11, 13, 15, 25, 29, 31), (12, 14, 16, 26, 30, 32))  # left, right: shoulder, arm, knee, heel, toes
-NOSE_POINT = 0
-TIPS = (4, 8, 12, 16, 20)
-LIMBS = (  # left, right: upper arm, forearm, thigh, shin, foot
-    ((11, 13), (13, 15), (23, 25), (25, 27), (27, 29, 31, 27)),
-    ((12, 14), (14, 16), (24, 26), (26, 28), (28, 30, 32, 28)),
-)
-ARM_CHAINS = 2  # of the limbs, how many are arms
-SIDES = ((11, 23), (12, 24))  # the torso's
-GIRDLES = ((11, 12), (23, 24))  # shoulders, hips
-HEAD_CHAINS = ((7, 2, 0), (8, 5, 0))  # ear, eye, nose
-POSE_MOUTH = (10, 9)
-POSE_FINGERS = (((15, 19), (15, 17), (15, 21)), ((16, 20), (16, 18), (16, 22)))  # where no hand was tracked
-FINGERS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (5, 9, 10, 11, 12), (9, 13, 14, 15, 16), (13, 17, 18, 19, 20), (0, 17))
-
-
-def _runs(*lengths: int) -> list[Chain]:
-    starts = np.cumsum((FACE_AT, *lengths)).tolist()
-    return [tuple(range(start, start + length)) for start, length in zip(starts, lengths, strict=False)]
-
-
-_OVAL, _LBROW, _RBROW, _LEYE, _REYE, _NOSE, _LIPS, _ = _runs(
-    *(len(part) for part in (FACE_OVAL, LEFT_BROW, RIGHT_BROW, LEFT_EYE, RIGHT_EYE, NOSE, LIPS, MOUTH))
-)
-OVAL = (*_OVAL[::3], _OVAL[0])  # every third point is round enough
-FEATURES: tuple[Chain, ...] = (_LBROW, _RBROW, (*_LEYE, _LEYE[0]), (*_REYE, _REYE[0]), _NOSE[:4],
-                               (_NOSE[5], _NOSE[3], _NOSE[4]), (*_LIPS, _LIPS[0]))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
