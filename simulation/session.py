@@ -1,0 +1,97 @@
+"""One simulated session: a person, a camera, what happens and what a tracker says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.landmarks import Landmarks
+from simulation.body import Posed, pose_body
+from simulation.camera import Camera, draw_camera
+from simulation.geometry import Array
+from simulation.interview import BALANCED, TrueAction, write_interview
+from simulation.subject import Subject, draw_subject
+from simulation.tracker_noise import NoiseSettings, Tracked, observe
+
+Float32Array = npt.NDArray[np.float32]
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to simulate. None: at random."""
+
+    mode: str = BALANCED  # natural, balanced or idle (see interview)
+    split: str = "train"  # people, cameras and events of different splits never share a random stream
+    noise: NoiseSettings | None = NoiseSettings()  # noqa: RUF009 - immutable; None: the truth itself
+    framing: str | None = None  # "whole body" or "upper body"
+    longest_s: float = 14.0  # longest duration of an action
+    actions: tuple[int, ...] | None = None  # only these
+    hand_rest: str | None = None  # see postures.HAND_RESTS
+    crossed: bool | None = None  # legs rest crossed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """T pictures' landmarks with their ground truth. What was not seen is NaN (see engines.landmarks)."""
+
+    times_ns: npt.NDArray[np.int64]  # (T,)
+    pose: Float32Array  # (T, 33, 4)
+    hands: Float32Array  # (T, 2, 21, 3)
+    face: Float32Array  # (T, FACE_POINTS, 3)
+    truth: tuple[TrueAction, ...]
+    subject: Subject
+    camera: Camera
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.times_ns)
+
+    def landmarks(self, index: int) -> Landmarks:
+        """One picture's landmarks."""
+        return Landmarks(int(self.times_ns[index]), self.camera.height, self.camera.width,
+                         self.pose[index], self.hands[index], self.face[index])  # fmt: skip
+
+    def targets(self) -> npt.NDArray[np.bool_]:
+        """(T, 52) which actions run at each picture."""
+        running = np.zeros((len(self), 52), np.bool_)
+        seconds = self.times_ns * 1e-9
+        for one in self.truth:
+            running[(seconds >= one.onset_s) & (seconds <= one.offset_s), one.index] = True
+        return running
+
+
+def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | None = None) -> Session:
+    """A session drawn at random from `seed`; the same arguments give the same bytes."""
+    settings = settings or Settings()
+    root = np.random.SeedSequence([seed, SPLITS.index(settings.split)])
+    person, view, events, tracker = (np.random.default_rng(child) for child in root.spawn(4))
+    subject = draw_subject(person)
+    camera = draw_camera(view, subject, settings.framing)
+    controls, truth = write_interview(
+        events, subject, seconds, fps, settings.mode, longest_s=settings.longest_s, wanted=settings.actions,
+        hand_rest=settings.hand_rest, crossed=settings.crossed,
+    )  # fmt: skip
+    posed = pose_body(subject, controls)
+    seen = observe(tracker, posed, project_body(posed, camera), camera, subject, fps, settings.noise)
+    times = np.round(np.arange(controls.count) * (1e9 / fps)).astype(np.int64)
+    return Session(times, seen.pose, seen.hands, seen.face, tuple(truth), subject, camera, fps)
+
+
+def project_body(posed: Posed, camera: Camera) -> Tracked:
+    """The body in pixels, with z as `Landmarks` defines it and visibility 1."""
+    count = len(posed.pose)
+    pixels, depth = camera.project(np.concatenate((posed.pose, posed.hands.reshape(count, -1, 3), posed.face), axis=1))
+    hips = 0.5 * (depth[:, 23] + depth[:, 24])
+    scale = (camera.focal / hips)[:, None]
+
+    def points(part: slice, origin: Array) -> Array:
+        return np.concatenate((pixels[:, part], ((depth[:, part] - origin) * scale)[..., None]), axis=-1)
+
+    pose = points(slice(0, 33), hips[:, None])
+    left, right = points(slice(33, 54), depth[:, 33:34]), points(slice(54, 75), depth[:, 54:55])
+    face = points(slice(75, None), camera.depth(posed.head)[:, None])
+    pose = np.concatenate((pose, np.ones((count, 33, 1))), axis=-1)
+    return Tracked(*(a.astype(np.float32) for a in (pose, np.stack((left, right), axis=1), face)))

@@ -1,0 +1,294 @@
+"""What a landmark tracker makes of the truth: jitter, lag, lost hands, swapped hands, guessed legs, lost faces.
+
+Lengths are in shoulder widths as the camera sees them face on ("widths"), times in seconds, so that the settings hold for
+every resolution and frame rate. Head points of real, still clips jitter by 0.003-0.016 widths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simulation.body import Posed
+from simulation.camera import Camera
+from simulation.geometry import Array, minimum_jerk, wander
+from simulation.subject import Subject
+
+Float32Array = npt.NDArray[np.float32]
+Range = tuple[float, float]
+HEAD, SHOULDERS, ELBOWS, WRISTS = slice(0, 11), slice(11, 13), slice(13, 15), slice(15, 23)
+HIPS, KNEES, FEET = slice(23, 25), slice(25, 27), slice(27, 33)
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseSettings:
+    """Every constant of the tracker's errors. Ranges are drawn once per session, log-uniformly where both are positive."""
+
+    severity: Range = (0.6, 1.7)  # multiplies all jitter
+    head: Range = (0.003, 0.011)  # std of jitter, widths
+    shoulders: Range = (0.003, 0.012)
+    elbows: Range = (0.005, 0.02)
+    wrists: Range = (0.006, 0.022)
+    hips: Range = (0.004, 0.014)
+    knees: Range = (0.006, 0.025)
+    feet: Range = (0.008, 0.03)
+    hand: Range = (0.004, 0.014)  # the whole hand
+    finger: Range = (0.002, 0.007)  # its points, in addition
+    face: Range = (0.002, 0.007)  # the whole face mesh
+    face_point: Range = (0.0008, 0.003)
+    jitter_memory_s: float = 0.06  # jitter of neighbouring frames is alike
+    white_share: float = 0.35  # of the jitter's variance, new at every frame
+    depth_factor: Range = (2.5, 5.0)  # z is that much noisier
+    depth_scale: Range = (0.6, 1.3)  # and wrongly scaled
+    bias: float = 0.018  # std of the constant misplacement of each pose point, widths
+    lag_s: Range = (0.015, 0.07)  # smoothing filter of the tracker
+    lag_speed: float = 0.9  # widths per s at which the filter lets half of the movement through
+    burst_rate_hz: Range = (0.01, 0.12)  # spells of larger error of one part of the body
+    burst_factor: Range = (2.0, 6.0)
+    burst_s: Range = (0.08, 0.5)
+    hand_lost: Range = (0.002, 0.08)  # share of time, plainly visible
+    hand_lost_near_face: Range = (0.02, 0.4)
+    hand_lost_near_hand: Range = (0.03, 0.45)  # one of two hands that meet
+    hand_lost_fast: Range = (0.05, 0.5)  # at 6 widths per s
+    hand_lost_small: float = 0.35  # a hand of 12 pixels; none more at 40
+    hand_spell_s: float = 0.25
+    hands_swapped: Range = (0.0, 0.04)  # share of time while close together
+    hands_lost_session: float = 0.06  # of sessions without any hands (gloves, sleeves, dark)
+    face_lost_yaw: Range = (1.05, 1.45)  # rad between face and camera
+    face_lost: Range = (0.0, 0.01)
+    face_covered: Range = (0.05, 0.5)  # share of time lost while a hand covers the face
+    legs_hidden: float = 0.14  # of whole-body sessions, legs behind a table or a desk
+    guess_drift: float = 0.1  # std of slow drift of points that are not in the picture, widths
+    guess_bias: float = 0.12
+    frozen_share: Range = (0.0, 0.02)  # of frames that repeat the one before (dropped by the camera)
+
+
+@dataclass(slots=True)
+class Tracked:
+    """T frames of landmarks as `engines.landmarks.Landmarks` defines them."""
+
+    pose: Float32Array  # (T, 33, 4)
+    hands: Float32Array  # (T, 2, 21, 3)
+    face: Float32Array  # (T, FACE_POINTS, 3)
+
+
+def observe(rng: np.random.Generator, posed: Posed, truth: Tracked, camera: Camera, subject: Subject, fps: float,
+            settings: NoiseSettings | None) -> Tracked:  # fmt: skip
+    """What the tracker reports of the true points; without settings only what cannot be seen is taken away."""
+    width = camera.focal * subject.shoulder_width / float(np.mean(camera.depth(posed.pose[:, 0])))
+    return _Observer(rng, posed, truth, camera, fps, settings or _SILENT, width).report()
+
+
+def _draw(rng: np.random.Generator, bounds: Range) -> float:
+    low, high = bounds
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))) if low > 0 else rng.uniform(low, high))
+
+
+class _Observer:
+    def __init__(self, rng: np.random.Generator, posed: Posed, truth: Tracked, camera: Camera, fps: float,
+                 settings: NoiseSettings, width: float) -> None:
+        self.rng, self.posed, self.truth, self.camera = rng, posed, truth, camera
+        self.fps, self.settings, self.width = fps, settings, width
+        self.count = len(truth.pose)
+        self.severity = _draw(rng, settings.severity)
+
+    def report(self) -> Tracked:
+        truth, s, rng = self.truth, self.settings, self.rng
+        hands_near = self._hand_facts()
+        pose, hands, face = truth.pose.copy(), truth.hands.copy(), truth.face.copy()
+        pose[..., 3] = self._visibility()
+        lag = _draw(rng, s.lag_s)
+        pose[..., :3] = self._smooth(pose[..., :3], lag)
+        hands = self._smooth(hands.reshape(self.count, 42, 3), lag).reshape(hands.shape)
+        face = self._smooth(face, lag)
+        self._shake_pose(pose)
+        self._shake_hands(hands)
+        self._shake_face(face)
+        self._guess(pose)
+        self._lose_hands(hands, *hands_near)
+        self._lose_face(face, hands_near[0])
+        seen = Tracked(pose, hands, face)
+        self._freeze(seen)
+        return seen
+
+    def _smooth(self, points: Float32Array, lag_s: float) -> Float32Array:
+        """A causal filter that lets fast movement through, as the tracker's one-euro filter does."""
+        if lag_s <= 0:
+            return points
+        keep = float(np.exp(-1.0 / (lag_s * self.fps)))
+        if keep < 0.05:
+            return points
+        taps = int(np.clip(np.ceil(np.log(0.03) / np.log(keep)), 2, 8))
+        weights = keep ** np.arange(taps)
+        weights /= weights.sum()
+        padded = np.concatenate((np.repeat(points[:1], taps - 1, axis=0), points))
+        slow = np.zeros_like(points)
+        for tap, weight in enumerate(weights):
+            slow += np.float32(weight) * padded[taps - 1 - tap : len(padded) - tap]
+        step = np.diff(padded[taps - 2 :, :, :2], axis=0)
+        speed = np.sqrt(np.sum(step * step, axis=-1, keepdims=True)) * np.float32(self.fps / self.width)
+        through = speed / (speed + np.float32(self.settings.lag_speed))
+        return np.asarray(slow + through * (points - slow), np.float32)
+
+    def _jitter(self, points: int, channels: int = 3) -> Float32Array:
+        """(T, points, channels) noise of standard deviation 1, alike from frame to frame."""
+        s = self.settings
+        shape = (self.count + 4, points, channels)
+        raw = self.rng.standard_normal(shape, dtype=np.float32)
+        keep = float(np.exp(-1.0 / max(s.jitter_memory_s * self.fps, 1e-3)))
+        weights = keep ** np.arange(5)
+        weights /= np.sqrt(np.sum(weights**2))
+        smooth = np.zeros((self.count, points, channels), np.float32)
+        for tap, weight in enumerate(weights):
+            smooth += np.float32(weight) * raw[4 - tap : self.count + 4 - tap]
+        white = self.rng.standard_normal((self.count, points, channels), dtype=np.float32)
+        share = s.white_share
+        return np.asarray(np.float32(np.sqrt(1 - share)) * smooth + np.float32(np.sqrt(share)) * white)
+
+    def _shake_pose(self, pose: Float32Array) -> None:
+        s, rng = self.settings, self.rng
+        depth = _draw(rng, s.depth_factor)
+        scale = _draw(rng, s.depth_scale)
+        noise = 0.75 * self._jitter(33)
+        common = 0.66 * self._jitter(7)
+        parts = ((HEAD, s.head), (SHOULDERS, s.shoulders), (ELBOWS, s.elbows), (WRISTS, s.wrists), (HIPS, s.hips), (KNEES, s.knees),
+                 (FEET, s.feet))  # fmt: skip
+        for which, (part, bounds) in enumerate(parts):
+            size = _draw(rng, bounds) * self.severity * self.width
+            spells = self._bursts()[:, None, None]
+            moved = (noise[:, part] + common[:, which : which + 1]) * np.float32(size) * spells
+            moved[..., 2] *= depth
+            pose[:, part, :3] += moved
+        bias = rng.normal(0.0, s.bias, (33, 3)) * np.array([1.0, 1.0, 2.5])
+        bias[HEAD] *= 0.35
+        pose[..., 2] *= scale
+        pose[..., :3] += (bias * self.width).astype(np.float32)
+
+    def _bursts(self) -> Float32Array:
+        s, rng = self.settings, self.rng
+        factor = np.ones(self.count)
+        rate = _draw(rng, s.burst_rate_hz) * self.severity
+        seconds = np.arange(self.count) / self.fps
+        for _ in range(int(rng.poisson(rate * self.count / self.fps))):
+            at, length = rng.uniform(0.0, self.count / self.fps), _draw(rng, s.burst_s)
+            bell = minimum_jerk(1.0 - np.abs(seconds - at) / length)
+            factor = np.maximum(factor, 1.0 + (_draw(rng, s.burst_factor) - 1.0) * bell)
+        return factor.astype(np.float32)
+
+    def _shake_hands(self, hands: Float32Array) -> None:
+        s, rng = self.settings, self.rng
+        depth, scale = _draw(rng, s.depth_factor), _draw(rng, s.depth_scale)
+        for side in (0, 1):
+            whole = self._jitter(1) * np.float32(_draw(rng, s.hand) * self.severity * self.width)
+            whole[..., 2] = 0.0
+            points = self._jitter(21) * np.float32(_draw(rng, s.finger) * self.severity * self.width)
+            points[..., 2] *= depth
+            swell = 1.0 + 0.04 * self.severity * wander(rng, self.count, self.fps, 0.5)[:, 0]
+            wrist = hands[:, side, :1].copy()
+            local = (hands[:, side] - wrist) * swell[:, None, None].astype(np.float32)
+            local[..., 2] *= scale
+            wrist[..., 2] = 0.0
+            hands[:, side] = wrist + local + whole + points * self._bursts()[:, None, None]
+
+    def _shake_face(self, face: Float32Array) -> None:
+        s, rng = self.settings, self.rng
+        whole = self._jitter(1) * np.float32(_draw(rng, s.face) * self.severity * self.width)
+        points = self._jitter(face.shape[1]) * np.float32(_draw(rng, s.face_point) * self.severity * self.width)
+        points[..., 2] *= 2.0
+        face += (whole + points) * self._bursts()[:, None, None]
+
+    def _inside(self, pixels: Float32Array, margin: float = 0.0) -> npt.NDArray[np.bool_]:
+        edge = margin * self.width
+        return np.asarray((pixels[..., 0] > -edge) & (pixels[..., 0] < self.camera.width + edge)
+                          & (pixels[..., 1] > -edge) & (pixels[..., 1] < self.camera.height + edge))  # fmt: skip
+
+    def _visibility(self) -> Float32Array:
+        """(T, 33) 0..1: high inside the picture, low outside and behind the trunk."""
+        pose = self.truth.pose
+        level = np.full((self.count, 33), 4.5)
+        level[:, 11:13] += 2.0
+        level[:, 23:33] -= 1.0
+        level[~self._inside(pose)] -= 6.0
+        behind = pose[:, 15:23, 2] > np.mean(pose[:, 11:13, 2], axis=1, keepdims=True) + 0.35 * self.width
+        level[:, 15:23] -= 3.5 * behind
+        if self.rng.random() < self.settings.legs_hidden and self.settings is not _SILENT:
+            level[:, 25:33] -= self.rng.uniform(4.0, 6.5)
+        level += 0.6 * wander(self.rng, self.count, self.fps, 0.8, 33) + self.rng.normal(0.0, 0.5, 33)
+        return np.asarray(1.0 / (1.0 + np.exp(-level)), np.float32)
+
+    def _guess(self, pose: Float32Array) -> None:
+        """Points that the tracker cannot see are guessed: they drift."""
+        s = self.settings
+        unseen = np.clip((0.6 - pose[..., 3]) / 0.4, 0.0, 1.0)[..., None]
+        drift = s.guess_drift * wander(self.rng, self.count, self.fps, 0.9, 66).reshape(self.count, 33, 2)
+        limb = s.guess_bias * self.rng.standard_normal((8, 2))
+        group = np.array([0] * 11 + [1, 2, 1, 2, 3, 4, 3, 4, 3, 4, 3, 4, 5, 5, 6, 7, 6, 7, 6, 7, 6, 7])
+        common = s.guess_drift * wander(self.rng, self.count, self.fps, 1.2, 16).reshape(self.count, 8, 2)
+        off = 0.4 * drift + (common + limb)[:, group]
+        pose[..., :2] += (unseen * off * self.width).astype(np.float32)
+
+    def _hand_facts(self) -> tuple[Array, Array, Array, Array]:
+        """(T, 2) nearness to the face and to the other hand 0..1, speed in widths per s, (2,) pixels long."""
+        hands, face = self.truth.hands[..., :2], self.truth.face[..., :2]
+        middle = hands[:, :, 9]
+        face_middle = face.mean(axis=1)
+        to_face = np.linalg.norm(middle - face_middle[:, None], axis=-1) / self.width
+        apart = np.linalg.norm(middle[:, 0] - middle[:, 1], axis=-1) / self.width
+        near_hand = np.clip((0.5 - apart) / 0.25, 0.0, 1.0)
+        step = np.diff(middle, axis=0, prepend=middle[:1])
+        speed = np.linalg.norm(step, axis=-1) * self.fps / self.width
+        bones = np.linalg.norm(np.diff(hands[:, :, [0, 9, 12]], axis=2), axis=-1).sum(axis=-1)
+        return np.clip((0.6 - to_face) / 0.3, 0.0, 1.0), np.stack((near_hand, near_hand), axis=1), speed, bones.mean(axis=0)
+
+    def _lose_hands(self, hands: Float32Array, near_face: Array, near_hand: Array, speed: Array, pixels: Array) -> None:
+        s, rng = self.settings, self.rng
+        base, face_loss = _draw(rng, s.hand_lost), _draw(rng, s.hand_lost_near_face)
+        hand_loss, fast_loss = _draw(rng, s.hand_lost_near_hand), _draw(rng, s.hand_lost_fast)
+        behind = self.truth.pose[:, 15:17, 2] > np.mean(self.truth.pose[:, 11:13, 2], axis=1, keepdims=True) + 0.3 * self.width
+        outside = np.mean(self._inside(self.truth.hands), axis=2) < 0.6
+        weaker = int(rng.integers(2))
+        for side in (0, 1):
+            small = s.hand_lost_small * float(np.clip((40.0 - pixels[side]) / 28.0, 0.0, 1.0)) * rng.uniform(0.3, 1.5)
+            chance = base + small + face_loss * near_face[:, side] + fast_loss * np.clip(speed[:, side] / 6.0, 0.0, 1.0)
+            chance = chance + hand_loss * near_hand[:, side] * (1.0 if side == weaker else 0.25)
+            chance = np.clip(chance, 1e-5, 0.97)
+            threshold = np.log(chance / (1.0 - chance)) / 1.702  # logistic stand-in for the normal quantile
+            gone = (wander(rng, self.count, self.fps, s.hand_spell_s)[:, 0] < threshold) & (chance > 1e-4)
+            hands[gone | outside[:, side] | (behind[:, side] & (rng.random() < 0.95)), side] = np.nan
+        swapped = _draw(rng, s.hands_swapped)
+        if swapped > 0:
+            close = near_hand[:, 0] > 0.5
+            mixed = close & (wander(rng, self.count, self.fps, s.hand_spell_s)[:, 0] > 1.7 - 8.0 * swapped)
+            hands[mixed] = hands[mixed][:, ::-1]
+        if rng.random() < s.hands_lost_session:
+            hands[:] = np.nan
+
+    def _lose_face(self, face: Float32Array, near_face: Array) -> None:
+        s, rng = self.settings, self.rng
+        towards = np.array(self.camera.position) - self.posed.head
+        towards /= np.linalg.norm(towards, axis=-1, keepdims=True)
+        angle = np.arccos(np.clip(np.sum(self.posed.head_axes[:, :, 2] * towards, axis=-1), -1.0, 1.0))
+        covered = np.clip(near_face.sum(axis=1) - 1.2, 0.0, 1.0)
+        chance = np.clip(_draw(rng, s.face_lost) + _draw(rng, s.face_covered) * covered, 1e-5, 0.95)
+        gone = wander(rng, self.count, self.fps, 0.3)[:, 0] < np.log(chance / (1.0 - chance)) / 1.702
+        outside = np.mean(self._inside(self.truth.face), axis=1) < 0.7
+        face[(angle > _draw(rng, s.face_lost_yaw)) | outside | (gone & (chance > 1e-4))] = np.nan
+
+    def _freeze(self, seen: Tracked) -> None:
+        share = _draw(self.rng, self.settings.frozen_share)
+        stuck = self.rng.random(self.count) < share
+        stuck[0] = False
+        index = np.arange(self.count)
+        index[stuck] = 0
+        index = np.maximum.accumulate(index)
+        seen.pose, seen.hands, seen.face = seen.pose[index], seen.hands[index], seen.face[index]
+
+
+_NONE: Range = (0.0, 0.0)
+_SILENT = NoiseSettings(
+    severity=_NONE, depth_factor=(1.0, 1.0), depth_scale=(1.0, 1.0), bias=0.0, lag_s=_NONE, burst_rate_hz=_NONE, hand_lost=_NONE,
+    hand_lost_near_face=_NONE, hand_lost_near_hand=_NONE, hand_lost_fast=_NONE, hand_lost_small=0.0, hands_swapped=_NONE,
+    hands_lost_session=0.0, face_lost=_NONE, face_covered=_NONE, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0, frozen_share=_NONE,
+)  # fmt: skip
