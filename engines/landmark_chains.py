@@ -20,7 +20,7 @@ from engines.landmarks import (
 
 Chain = tuple[int, ...]
 
-# All points in one array: pose, left hand, right hand, face, then two made here (middle of shoulders, middle of hips).
+# All points in one array: pose, left hand, right hand, face, then the middle of the shoulders.
 HANDS_AT = (POSE_POINTS, POSE_POINTS + HAND_POINTS)
 FACE_AT = POSE_POINTS + 2 * HAND_POINTS
 NECK = FACE_AT + FACE_POINTS

@@ -27,7 +27,7 @@ HANDS_SIDE = 960  # pixels; a hand is seen at up to 224
 PERSON_MARGIN, HEAD_MARGIN = 0.15, 0.6
 HAND_SCORE = 0.4  # confidence that is enough for a hand: one that is not at a wrist of ours is refused anyway
 REACH = 0.45  # shoulder widths between a hand's wrist and the pose's, at most
-SAME = 0.25  # shoulder widths between two hands that are one, on average over their points
+SAME = 0.15  # shoulder widths between two hands that are one, on average over their points; half, if labelled apart
 WRONG_LABEL = 0.2  # shoulder widths that a hand's label counts against another wrist
 REMEMBERED_NS = NS_PER_S // 2  # how long a hand's last place helps to know it again
 HEAD_SIZE = 0.75  # of a head, in shoulder widths
@@ -161,7 +161,7 @@ def _distinct(hands: list[_Hand], unit: float) -> list[_Hand]:
     """Without a hand that was found twice."""
     if len(hands) == 2:
         apart = np.hypot(*(hands[0].points[:, :2] - hands[1].points[:, :2]).T).mean()
-        if apart < SAME * unit:
+        if apart < SAME * unit * (1.0 if hands[0].left == hands[1].left else 0.5):
             return [max(hands, key=lambda hand: hand.score)]
     return hands
 

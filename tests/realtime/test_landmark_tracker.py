@@ -1,0 +1,237 @@
+"""The landmark tracker and its view on real clips, and what needs no models: which hand is whose, what is in view."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from engines.drawing import LandmarkDrawing
+from engines.errors import BadInput
+from engines.landmarks import FACE_MESH_INDICES, Landmarks
+from realtime import landmark_tracker
+from realtime.config import ViewSettings
+from realtime.coverage import Coverage
+from realtime.display import framing_warnings
+from realtime.landmark_tracker import LandmarkTracker
+from realtime.model_files import FACE, HAND, POSE, model_path
+from realtime.people import Square
+from realtime.sources import EndOfSource, FileSpec, Image, open_source
+from realtime.views import LandmarkView, make_view
+
+CLIPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "clips"
+SEATED = "seated_B2_shaking_head.mp4"
+UPPER_BODY = "upper_body_asl_milk.mkv"
+FRAME_NS = 33_333_333
+SHAPE = (1000, 1000)
+
+
+def read(name: str) -> list[Image]:
+    path = CLIPS / name
+    if not path.exists():
+        pytest.skip("the shared clips are not here")
+    images = []
+    with open_source(FileSpec(str(path))) as source:
+        while True:
+            try:
+                got = source.read(5.0)
+            except EndOfSource:
+                return images
+            assert got is not None
+            images.append(got)
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Path, Path, Path]:
+    pytest.importorskip("mediapipe")
+    try:
+        return model_path(POSE), model_path(HAND), model_path(FACE)
+    except BadInput as error:
+        pytest.skip(f"no landmark models: {error}")
+
+
+def track(models: tuple[Path, Path, Path], images: list[Image]) -> list[Landmarks]:
+    with closing(LandmarkTracker(*models)) as tracker:
+        return [tracker.track(image.pixels, image.media_ns) for image in images]
+
+
+@pytest.fixture(scope="module")
+def seated(models: tuple[Path, Path, Path]) -> list[Landmarks]:
+    return track(models, read(SEATED))
+
+
+@pytest.fixture(scope="module")
+def upper_body(models: tuple[Path, Path, Path]) -> list[Landmarks]:
+    return track(models, read(UPPER_BODY))
+
+
+def found(values: list[Landmarks], name: str) -> np.ndarray:
+    return np.stack([getattr(value, name) for value in values])
+
+
+@pytest.mark.parametrize("clip", ["seated", "upper_body"])
+def test_a_real_person_is_tracked(clip: str, request: pytest.FixtureRequest) -> None:
+    landmarks = request.getfixturevalue(clip)
+    assert np.mean([each.person for each in landmarks]) >= 0.95
+    pose, hands = found(landmarks, "pose"), found(landmarks, "hands")
+    shoulders = np.hypot(*(pose[:, 11, :2] - pose[:, 12, :2]).T)
+    assert (pose[:, 11, 0] > pose[:, 12, 0]).all()  # facing the camera, the person's left is on the right
+    assert np.nanmean(~np.isnan(hands[:, 0, 0, 0])) > 0.9
+    for side in (0, 1):
+        apart = np.hypot(*(hands[:, side, 0, :2] - pose[:, 15 + side, :2]).T) / shoulders
+        assert np.nanmax(apart) <= landmark_tracker.REACH + 1e-3
+        assert np.nanmedian(apart) < 0.15
+
+
+def test_the_face_is_where_the_pose_says(upper_body: list[Landmarks]) -> None:
+    face, pose = found(upper_body, "face"), found(upper_body, "pose")
+    assert np.mean(np.isnan(face[:, 0, 0])) < 0.1
+    shoulders = np.hypot(*(pose[:, 11, :2] - pose[:, 12, :2]).T)
+
+    def at(index: int) -> np.ndarray:
+        return face[:, FACE_MESH_INDICES.index(index), :2]
+
+    for index, point in ((1, 0), (263, 3), (33, 6)):  # nose, left and right outer eye corner
+        assert np.nanmax(np.hypot(*(at(index) - pose[:, point, :2]).T) / shoulders) < 0.15
+    assert np.nanmax(at(33)[:, 0] - at(263)[:, 0]) < 0
+    assert np.nanmax(at(10)[:, 1] - at(152)[:, 1]) < 0  # forehead above chin
+
+
+def test_the_same_clip_gives_the_same_landmarks(models: tuple[Path, Path, Path], upper_body: list[Landmarks]) -> None:
+    again = track(models, read(UPPER_BODY)[:20])
+    for name in ("pose", "hands", "face"):
+        assert np.array_equal(found(again, name), found(upper_body[:20], name), equal_nan=True)
+
+
+def test_a_still_picture_gives_a_still_drawing(models: tuple[Path, Path, Path]) -> None:
+    picture = read(UPPER_BODY)[25]
+    stills = [dataclasses.replace(picture, media_ns=index * FRAME_NS) for index in range(40)]
+    drawing = LandmarkDrawing(112)
+    drawn = np.stack([drawing.draw(landmarks) for landmarks in track(models, stills)]).astype(int)
+    assert drawn[-1].any()
+    assert np.abs(np.diff(drawn[25:], axis=0)).mean() < 0.3
+
+
+def test_leaving_and_coming_back(models: tuple[Path, Path, Path]) -> None:
+    there = [image.pixels for image in read(UPPER_BODY)[:12]]
+    gone = [np.full_like(there[0], 127)] * 20
+    images = [Image(pixels, 0, 0, index * 3 * FRAME_NS) for index, pixels in enumerate(there + gone + there)]
+    with closing(LandmarkView(112, LandmarkTracker(*models))) as view:
+        drawn, framings = zip(*(view.apply(image) for image in images), strict=True)
+    assert framings[5].person_found
+    assert not framings[31].person_found
+    assert not drawn[31].any()
+    assert framings[-1].person_found
+    assert drawn[-1].any()
+
+
+def test_the_larger_of_two_people(models: tuple[Path, Path, Path]) -> None:
+    near, far = read(SEATED)[:15], read("seated_A1_shaking_body.mp4")[:15]
+    images = []
+    for big, small in zip(near, far, strict=True):
+        canvas = np.full((1296, 2160, 3), 200, np.uint8)
+        canvas[:, 1080:] = big.pixels
+        canvas[500:1148, 200:740] = small.pixels[::2, ::2]
+        images.append(dataclasses.replace(big, pixels=canvas))
+    landmarks = track(models, images)
+    assert all(each.person for each in landmarks)
+    assert found(landmarks, "pose")[:, 11, 0].min() > 1080
+
+
+def test_the_view_warns_of_legs_out_of_view(models: tuple[Path, Path, Path]) -> None:
+    with closing(make_view(ViewSettings(), 112, "landmarks")) as view:
+        assert isinstance(view, LandmarkView)
+        framing = [view.apply(image)[1] for image in read(UPPER_BODY)[:40]][-1]
+    assert framing.unseen == ("legs", "feet")
+    assert framing_warnings(framing, "center") == ("legs out of view: lower limb and leg-hand actions cannot be seen",)
+
+
+def pose(left: tuple[float, float] = (600, 500), right: tuple[float, float] = (400, 500)) -> np.ndarray:
+    """(33, 4) with the wrists here."""
+    made = np.full((33, 4), 0.9, np.float32)
+    made[[11, 12], :2], made[[15, 16], :2] = [(600, 300), (400, 300)], [left, right]
+    return made
+
+
+def seen_hands(*hands: tuple[tuple[float, float], str]) -> SimpleNamespace:
+    """The library's result for hands with these wrists (pixels of a 1000x1000 crop) and labels."""
+    return SimpleNamespace(
+        hand_landmarks=[[SimpleNamespace(x=x / 1000, y=(y + 5 * point) / 1000, z=0.0) for point in range(21)]
+                        for (x, y), _ in hands],
+        handedness=[[SimpleNamespace(category_name=label, score=0.95)] for _, label in hands],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def tracker(monkeypatch: pytest.MonkeyPatch) -> LandmarkTracker:
+    """Without models."""
+    monkeypatch.setattr(landmark_tracker, "PersonFinder", lambda *_: None)
+    monkeypatch.setattr(landmark_tracker, "VideoTask", lambda *_, **__: None)
+    return LandmarkTracker(Path(), Path(), Path())
+
+
+def sides(tracker: LandmarkTracker, time_ns: int, *hands: tuple[tuple[float, float], str], **wrists: object) -> list:
+    crop = landmark_tracker._Crop(np.zeros((1, 1, 3), np.uint8), 0, 0, 1000, 1000)
+    assigned = tracker._assign(seen_hands(*hands), crop, pose(**wrists), 200.0, time_ns)  # type: ignore[arg-type]
+    return [None if np.isnan(hand[0, 0]) else tuple(np.rint(hand[0, :2]).astype(int).tolist()) for hand in assigned]
+
+
+def test_hands_go_to_the_nearer_wrist_whatever_their_label(tracker: LandmarkTracker) -> None:
+    assert sides(tracker, 0, ((405, 505), "Left"), ((595, 500), "Right")) == [(595, 500), (405, 505)]
+
+
+def test_hands_at_one_place_are_told_apart_by_label_and_past(tracker: LandmarkTracker) -> None:
+    together = {"left": (510, 500), "right": (490, 500)}
+    assert sides(tracker, 0, ((490, 500), "Left"), ((515, 500), "Right"), **together) == [(490, 500), (515, 500)]
+    assert sides(tracker, FRAME_NS, ((515, 500), "Left"), ((470, 500), "Left"), **together) == [(470, 500), (515, 500)]
+
+
+def test_one_hand_found_twice_is_one(tracker: LandmarkTracker) -> None:
+    assert sides(tracker, 0, ((600, 500), "Left"), ((603, 502), "Left")) == [(600, 500), None]
+
+
+def test_somebody_elses_hand_is_refused(tracker: LandmarkTracker) -> None:
+    assert sides(tracker, 0, ((800, 800), "Left")) == [None, None]
+    assert sides(tracker, 0) == [None, None]
+
+
+def test_a_crop_may_leave_the_picture() -> None:
+    pixels = np.full((100, 200, 3), 255, np.uint8)
+    crop = landmark_tracker._cut(pixels, Square(0, 50, 100), 50)
+    assert crop.pixels.shape == (50, 50, 3)
+    assert not crop.pixels[:, :24].any()
+    assert crop.pixels[:, 26:].all()
+    points = crop.points([SimpleNamespace(x=1.0, y=0.5, z=0.1)])
+    assert points.tolist() == [pytest.approx([50.0, 50.0, 10.0])]
+
+
+def covered(hidden: range, seconds: float, coverage: Coverage, start_s: float = 0.0) -> tuple[str, ...]:
+    landmarks = Landmarks.nobody(0, *SHAPE)
+    body = pose()
+    body[:, :2] = np.clip(body[:, :2], 1, 999)
+    body[list(hidden), 3] = 0.1
+    unseen: tuple[str, ...] = ()
+    for index in range(round(seconds * 30)):
+        time_ns = round((start_s + index / 30) * 1e9)
+        unseen = coverage.look(dataclasses.replace(landmarks, time_ns=time_ns, pose=body)).unseen
+    return unseen
+
+
+def test_a_part_is_unseen_only_after_a_while() -> None:
+    coverage = Coverage()
+    assert covered(range(0), 1.0, coverage) == ("face",)
+    assert covered(range(15, 17), 1.0, coverage, 1.0) == ("face",)  # a moment behind the back
+    assert covered(range(15, 17), 2.0, coverage, 2.0) == ("face", "hands")
+    assert covered(range(0), 2.0, coverage, 4.0) == ("face",)
+    assert covered(range(25, 33), 4.0, coverage, 6.0) == ("face", "legs", "feet")
+    assert coverage.look(Landmarks.nobody(0, *SHAPE)).unseen == ("face", "legs", "feet")
+
+
+def test_a_person_too_far_away_is_told() -> None:
+    coverage = Coverage()
+    body = pose()
+    assert coverage.look(dataclasses.replace(Landmarks.nobody(0, *SHAPE), pose=body)).magnified == pytest.approx(0.32)
