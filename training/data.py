@@ -32,14 +32,19 @@ FLIP_SHARE = 0.5  # none of the 52 actions is of the left or of the right
 
 
 class Source(Protocol):
-    """Numbered examples that can be drawn again and again, each epoch varied."""
+    """Numbered items of one or more examples each, that can be drawn again and again, each epoch varied."""
+
+    @property
+    def per_item(self) -> int:
+        """K, examples per item."""
+        ...
 
     def __len__(self) -> int:
-        """Examples per epoch."""
+        """Items per epoch."""
         ...
 
     def item(self, index: int, epoch: int) -> tuple[UInt8Array, Float32Array]:
-        """Clip uint8 (T, S, S, 3) and target float32 (52,), the share of each action, 0..1."""
+        """Clips uint8 (K, T, S, S, 3) and targets float32 (K, 52), the share of each action, 0..1."""
         ...
 
 
@@ -65,6 +70,10 @@ class ClipSource:
     seed: int = 0
     augment: bool = False
 
+    @property
+    def per_item(self) -> int:
+        return 1
+
     def __len__(self) -> int:
         return len(self.entries)
 
@@ -82,7 +91,7 @@ class ClipSource:
         else:
             images = read_frames(self.folder / entry.name, lambda count: clip_frame_indices(count, self.length))
             clip = np.stack([center_crop(image, self.size) for image in images])
-        return clip, one_hot(entry.index)
+        return clip[None], one_hot(entry.index)[None]
 
 
 def one_hot(index: int) -> Float32Array:
@@ -147,25 +156,25 @@ def _collate(items: Sequence[tuple[UInt8Array, Float32Array] | str]) -> Batch | 
             return item
         examples.append(item)
     clips, targets = zip(*examples, strict=True)
-    return Batch(torch.from_numpy(np.stack(clips)), torch.from_numpy(np.stack(targets)))
+    return Batch(torch.from_numpy(np.concatenate(clips)), torch.from_numpy(np.concatenate(targets)))
 
 
 def batches(source: Source, order: Sequence[int], epoch: int, batch_size: int, workers: int = 0) -> Iterator[Batch]:
-    """Batches of the examples in `order`; the last one may be smaller.
+    """Batches of the items in `order`; the last one may be smaller.
 
     Args:
         source: what they are drawn from.
-        order: indices of the source.
+        order: indices of the source's items.
         epoch: passed on to the source.
-        batch_size: B.
+        batch_size: B, examples, rounded down to whole items.
         workers: processes that prepare batches ahead; 0: none.
 
     Raises:
         BadInput: an example cannot be read.
     """
     loader: Iterable[Batch | str] = DataLoader(
-        _Examples(source, epoch), batch_size=batch_size, sampler=list(order), num_workers=workers,
-        collate_fn=_collate, worker_init_fn=_start_worker, prefetch_factor=4 if workers else None,
+        _Examples(source, epoch), batch_size=items_per_batch(source, batch_size), sampler=list(order),
+        num_workers=workers, collate_fn=_collate, worker_init_fn=_start_worker, prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # its own: the global one belongs to dropout and must not depend on the loader
     )
     for batch in loader:
@@ -174,8 +183,13 @@ def batches(source: Source, order: Sequence[int], epoch: int, batch_size: int, w
         yield batch
 
 
+def items_per_batch(source: Source, batch_size: int) -> int:
+    """Items that make a batch of about `batch_size` examples."""
+    return max(1, batch_size // source.per_item)
+
+
 def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
-    """The examples of an epoch in random order, the same for the same seed and epoch."""
+    """The items of an epoch in random order, the same for the same seed and epoch."""
     order: list[int] = np.random.default_rng([seed, epoch, count]).permutation(count).tolist()
     return order
 

@@ -33,7 +33,8 @@ class EventScores:
         """(C,) F1; NaN for a class that neither occurs nor is detected."""
         wrong = self.false_positives + self.false_negatives
         whole = 2 * self.true_positives + wrong
-        return np.divide(2.0 * self.true_positives, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+        each: FloatArray = np.divide(2 * self.true_positives, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+        return each
 
     @property
     def f1_macro(self) -> float:

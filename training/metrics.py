@@ -155,4 +155,5 @@ def mean_average_precision(scores: FloatArray, shares: FloatArray, least_share: 
 
 def _ratio(part: FloatArray, whole: FloatArray | IntArray) -> FloatArray:
     """part / whole, NaN for 0 / 0."""
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    ratio: FloatArray = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    return ratio

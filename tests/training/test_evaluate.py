@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.conftest import DataSet
+from training.__main__ import main
+from training.lists import read_list
+from training.submission import HEADER, write_submission
+
+
+def evaluate(model: Path, data: DataSet, which: Path, out: Path) -> int:
+    return main(["evaluate", str(model), "--data", str(data.folder), "--list", str(which), "--out", str(out),
+                 "--pictures", "2"])  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["model", "state.pt"])
+def test_evaluate_writes_scores_pictures_and_a_submission(model: str, trained: Path, data: DataSet, tmp_path: Path,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(trained / model, data, data.val, tmp_path / "out") == 0
+    out = capsys.readouterr().out
+    assert "f1_mean" in out
+    assert "MA-52: 18 clips of 3 actions" in " ".join(out.split())
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    pictures = {"confusion_fine.png", "confusion_coarse.png", "tsne_fine.png", "tsne_coarse.png",
+                "clip_01_0019_01.png", "clip_02_0020_01.png"}  # fmt: skip
+    assert names == pictures | {"scores.csv", "submission.zip"}
+    for name in pictures:
+        assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
+    rows = {row["score"]: row for row in csv.DictReader((tmp_path / "out" / "scores.csv").open())}
+    parts = ("f1_macro_coarse", "f1_micro_coarse", "f1_macro_fine", "f1_micro_fine")
+    assert float(rows["f1_mean"]["body_mapping"]) == pytest.approx(
+        np.mean([float(rows[part]["body_mapping"]) for part in parts]), abs=1e-5)
+
+
+def test_withheld_labels_give_a_submission_and_no_scores(trained: Path, data: DataSet, tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(trained / "model", data, data.test, tmp_path / "out") == 0
+    assert "labels withheld" in capsys.readouterr().out
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "submission.zip" in names
+    assert not names & {"scores.csv", "confusion_fine.png"}
+    with zipfile.ZipFile(tmp_path / "out" / "submission.zip") as archive:
+        assert archive.namelist() == ["prediction.csv"]  # without a folder
+        rows = list(csv.reader(io.TextIOWrapper(archive.open("prediction.csv"))))
+    assert rows[0] == HEADER == ["vid", *(f"{kind}_pred_{rank}" for kind in ("action", "body") for rank in range(1, 6))]
+    assert [row[0] for row in rows[1:]] == [entry.name for entry in read_list(data.test, data.folder)]
+    assert all(0 <= int(value) <= 51 for row in rows[1:] for value in row[1:6])
+    assert all(0 <= int(value) <= 6 for row in rows[1:] for value in row[6:])
+
+
+def test_submissions_rank_actions_and_parts(tmp_path: Path) -> None:
+    probs = np.zeros((1, 52))
+    probs[0, [9, 24, 25, 48]] = 0.4, 0.3, 0.2, 0.1
+    for rule, parts in (("mapping", ["1", "3", "6", "0", "2"]), ("sum", ["3", "1", "6", "0", "2"])):
+        write_submission(tmp_path / "s.zip", ["0003_01_0005.mp4"], probs, rule)
+        with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+            row = archive.read("prediction.csv").decode().splitlines()[1].split(",")
+        assert row == ["0003_01_0005.mp4", "9", "24", "25", "48", "0", *parts]
+    first = (tmp_path / "s.zip").read_bytes()
+    write_submission(tmp_path / "s.zip", ["0003_01_0005.mp4"], probs, "sum")
+    assert (tmp_path / "s.zip").read_bytes() == first

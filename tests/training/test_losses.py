@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from engines.networks.manet import Heads, InferenceGraph, MANet
+from engines.spec import NetworkSpec
+from training.losses import (
+    CODE_LOSS,
+    PAPER_LOSS,
+    LossSettings,
+    classification_loss,
+    embedding_loss,
+    losses,
+)
+
+
+def one_hot(*indices: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.tensor(indices), 52).float()
+
+
+def test_cross_entropy_by_hand() -> None:
+    """-log softmax: one logit ln 3 among 51 zeros gives p = 3/54; a flat clip 1/52."""
+    logits = torch.zeros(2, 52)
+    logits[0, 7] = math.log(3)
+    want = (math.log(54 / 3) + math.log(52)) / 2
+    assert classification_loss(logits, one_hot(7, 0), "softmax").item() == pytest.approx(want, rel=1e-6)
+
+
+def test_binary_cross_entropy_by_hand() -> None:
+    """Summed over the actions: 51 flat ones cost ln 2 each; p = 3/4 against a share of 1/2 costs the mean of both."""
+    logits = torch.zeros(1, 52)
+    logits[0, 3] = math.log(3)
+    targets = torch.zeros(1, 52)
+    targets[0, 3] = 0.5
+    want = 51 * math.log(2) + 0.5 * math.log(4 / 3) + 0.5 * math.log(4)
+    assert classification_loss(logits, targets, "sigmoid").item() == pytest.approx(want, rel=1e-6)
+
+
+def test_embedding_distance_by_hand() -> None:
+    """Eq. 2: all 300 differences are 0.1, so the squared distance is 3; the released code's mean is 0.01."""
+    vectors = torch.zeros(52, 300)
+    vectors[7] = 0.5
+    embedding = torch.full((1, 300), 0.4)
+    assert embedding_loss(embedding, one_hot(7), vectors, "squared_distance").item() == pytest.approx(3.0, rel=1e-5)
+    assert embedding_loss(embedding, one_hot(7), vectors, "mean_square").item() == pytest.approx(0.01, rel=1e-5)
+
+
+def test_embedding_of_several_actions_is_their_weighted_mean_and_of_none_counts_nothing() -> None:
+    vectors = torch.zeros(52, 300)
+    vectors[1], vectors[2] = 1.0, 4.0
+    targets = torch.zeros(2, 52)
+    targets[0, 1], targets[0, 2] = 0.4, 0.2  # mean (0.4 + 0.8) / 0.6 = 2
+    embedding = torch.full((2, 300), 3.0)
+    assert embedding_loss(embedding, targets, vectors, "mean_square").item() == pytest.approx((1.0 + 0.0) / 2)
+
+
+def test_paper_and_released_code_weigh_the_terms_as_they_say() -> None:
+    """Eq. 3 with α = 5 and Eq. 2; the code has 50 times the mean over the dimensions."""
+    vectors = torch.ones(52, 300)
+    heads = Heads(torch.zeros(1, 52), torch.full((1, 300), 0.9))
+    paper, code = (losses(heads, one_hot(0), vectors, settings) for settings in (PAPER_LOSS, CODE_LOSS))
+    assert paper.total.item() == pytest.approx(math.log(52) + 5 * 3.0, rel=1e-4)
+    assert code.total.item() == pytest.approx(math.log(52) + 50 * 0.01, rel=1e-4)
+    assert paper.classification.item() == pytest.approx(math.log(52))
+
+
+def test_without_embedding_there_is_classification_alone() -> None:
+    """Table IV, α = 0; and a network without the head."""
+    heads = Heads(torch.zeros(1, 52), torch.ones(1, 300))
+    for settings, given in ((LossSettings(alpha=0.0), heads), (PAPER_LOSS, Heads(heads.logits, None))):
+        result = losses(given, one_hot(0), None, settings)
+        assert (result.total.item(), result.embedding.item()) == (pytest.approx(math.log(52)), 0.0)
+    with pytest.raises(ValueError, match="expected label vectors"):
+        losses(heads, one_hot(0), None, PAPER_LOSS)
+
+
+def test_gradient_flows_into_the_embedding_head_and_the_backbone() -> None:
+    torch.manual_seed(0)
+    network = MANet(NetworkSpec(depth=18, width=8, size=32, length=4)).train()
+    graph = InferenceGraph(network)
+    heads = network(graph.normalise(torch.randint(0, 255, (2, 4, 32, 32, 3), dtype=torch.uint8)))
+    vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(52, 300)).astype(np.float32))
+    losses(heads, one_hot(3, 9), vectors, PAPER_LOSS).embedding.backward()
+    assert network.embedding is not None
+    for parameter in (*network.embedding.parameters(), network.stem.conv.weight):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum() > 0
+    assert network.classifier.weight.grad is None

@@ -1,0 +1,133 @@
+"""python -m training: make weights and judge them."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engines.bundle import check_target
+from engines.command_line import Parser, run_guarded
+from engines.errors import BadInput
+from engines.runtimes import RUNTIMES
+
+if TYPE_CHECKING:
+    from training.recipes import Recipe
+
+RECIPE_NAMES = ("paper", "code", "small")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
+    def command() -> None:
+        options = _parser().parse_args(arguments)
+        _need_extras()
+        options.run(options)
+
+    return run_guarded(command)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m training", description="train and evaluate")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("train", help="train on labelled clips, in MA-52's list format")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
+    command.add_argument("--train-list", type=Path, required=True, metavar="FILE", help="`name.mp4 index` a line")
+    command.add_argument("--val-list", type=Path, metavar="FILE", help="scored after each epoch")
+    command.add_argument("--label-vectors", type=Path, metavar="FILE",
+                         help=".npy (52, 300), or a GloVe text file; needed unless --no-embedding")
+    command.add_argument("--data-name", default="MA-52", help="what the clips are, for the model card (MA-52)")
+    command.add_argument("--alpha", type=float, help="weight of the embedding loss (the recipe's)")
+    command.add_argument("--no-embedding", action="store_true", help="without label embedding (Table V, w/o emb)")
+    _add_training(command, recipe="paper", depth=50, width=64, size=224)
+    command.set_defaults(run=_train)
+
+    command = commands.add_parser("evaluate", help="score a model on labelled clips; pictures; a submission")
+    command.add_argument("model", metavar="MODEL", help="bundle (name or folder) or state.pt")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
+    command.add_argument("--list", type=Path, required=True, metavar="FILE", help="`name.mp4 index` a line")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for scores and pictures")
+    command.add_argument("--pictures", type=int, default=6, help="clips to plot the probabilities of (6)")
+    command.add_argument("--workers", type=int, default=0, help="processes that read videos (0)")
+    command.set_defaults(run=_evaluate)
+    return parser
+
+
+def _add_training(command: argparse.ArgumentParser, recipe: str, depth: int, width: int, size: int) -> None:
+    """What every kind of training has."""
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for checkpoint and curves")
+    command.add_argument("--bundle", type=Path, metavar="DIR", help="bundle to make (OUT/model)")
+    command.add_argument("--recipe", choices=RECIPE_NAMES, default=recipe, help=f"({recipe})")
+    command.add_argument("--epochs", type=int, help="(the recipe's)")
+    command.add_argument("--batch-size", type=int, help="(the recipe's)")
+    command.add_argument("--learning-rate", type=float, help="(the recipe's)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--depth", type=int, default=depth, choices=(18, 34, 50), help=f"({depth})")
+    command.add_argument("--width", type=int, default=width, help=f"channels of the stem, a multiple of 8 ({width})")
+    command.add_argument("--length", type=int, default=8, choices=(4, 8, 16), help="T, frames per clip (8; Table III)")
+    command.add_argument("--size", type=int, default=size, help=f"pixels ({size})")
+    command.add_argument("--no-se", action="store_true", help="without squeeze-and-excitation (Table V, w/o SE)")
+    command.add_argument("--workers", type=int, default=0, help="processes that prepare examples (0)")
+    command.add_argument("--threads", type=int, help="CPU threads (all)")
+    command.add_argument("--save-every", type=int, metavar="N", help="batches between checkpoints (one a minute)")
+    command.add_argument("--resume", action="store_true", help="continue the run in --out, if there is one")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from training.commands import train_clips
+
+    _check_training(options)
+    if options.alpha is not None and not 0 <= options.alpha < math.inf:
+        raise BadInput("--alpha of 0 or more", f"{options.alpha:g}", "see MANet paper, Table IV")
+    train_clips(options, _recipe(options))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from training.evaluate import evaluate
+    from training.lists import read_list
+
+    if options.workers < 0 or options.pictures < 0:
+        raise BadInput("--workers and --pictures of 0 or more", f"{options.workers} and {options.pictures}",
+                       "leave them out for the defaults")
+    entries = read_list(options.list, options.data)
+    evaluate(options.model, entries, options.data, options.out, Console(), pictures=options.pictures,
+             workers=options.workers)
+
+
+def _check_training(options: argparse.Namespace) -> None:
+    positive = {"epochs", "batch_size", "learning_rate", "threads", "save_every"}
+    for name, value in vars(options).items():
+        if name in positive and value is not None and not 0 < value < math.inf:
+            raise BadInput(f"--{name.replace('_', '-')} above 0", f"{value:g}", "leave it out for the default")
+        if name in {"seed", "workers"} and value < 0:
+            raise BadInput(f"--{name} of 0 or more", str(value), "leave it out for the default")
+    options.bundle = options.bundle or options.out / "model"
+    check_target(options.bundle, options.resume)
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    from training.recipes import RECIPES
+
+    recipe = RECIPES[options.recipe]
+    changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
+    recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+    alpha = 0.0 if options.no_embedding else options.alpha
+    return recipe if alpha is None else replace(recipe, loss=replace(recipe.loss, alpha=alpha))
+
+
+def _need_extras() -> None:
+    availability = RUNTIMES["torch"].availability()
+    if not availability:
+        raise BadInput("torch and onnx for training", str(availability),
+                       "install the extra: pip install manet-live[train]")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What the training commands do with their options: data in, weights and a bundle out."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+
+from engines.card import Calibration, ModelCard, Provenance
+from engines.errors import BadInput
+from engines.export import write_bundle
+from engines.networks.manet import MANet
+from engines.spec import NetworkSpec
+from training.data import ClipSource
+from training.label_vectors import read_label_vectors
+from training.lists import Entry, read_list, withheld
+from training.metrics import score_clips
+from training.recipes import Recipe
+from training.train import FloatArray, Run, train
+
+RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
+                "job interviews.")
+
+
+def train_clips(options: argparse.Namespace, recipe: Recipe) -> None:
+    """`python -m training train`.
+
+    Raises:
+        BadInput: see `training.train`, and a list or label vectors that cannot be used.
+    """
+    spec = network_spec(options, embedding=recipe.loss.alpha > 0.0)
+    entries = _labelled(options.train_list, options.data)
+    validation = _labelled(options.val_list, options.data) if options.val_list else None
+    vectors = None
+    if spec.embedding:
+        if options.label_vectors is None:
+            raise BadInput("--label-vectors for the embedding loss", "none", "give them, or --no-embedding")
+        vectors = read_label_vectors(options.label_vectors)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    listed = "".join(f"{entry.name} {entry.index}\n" for entry in entries).encode()
+    about = f"{options.data_name}: {len(entries)} clips of {len({entry.index for entry in entries})} actions"
+    digest = hashlib.sha256(listed + (b"" if vectors is None else vectors.tobytes())).hexdigest()
+    run = Run(recipe, spec, options.seed, options.out, digest, about, options.workers, options.save_every,
+              options.resume)  # fmt: skip
+    source = ClipSource(entries, options.data, spec.length, spec.size, options.seed, augment=True)
+    held = ClipSource(validation, options.data, spec.length, spec.size) if validation else None
+    network = train(run, source, held, vectors, clip_scores)
+    write_trained(network, options, about, Calibration(), view="rgb")
+
+
+def clip_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:
+    """What is reported of validation clips."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    probs = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    true = targets.argmax(axis=1)
+    scores = score_clips(probs, true)
+    loss = -float(np.log(probs[np.arange(len(true)), true] + 1e-12).mean())
+    return {"loss": loss, "f1_mean": scores.f1_mean, "top1_fine": scores.top1_fine, "top1_coarse": scores.top1_coarse}
+
+
+def network_spec(options: argparse.Namespace, embedding: bool) -> NetworkSpec:
+    """The network that the options ask for.
+
+    Raises:
+        BadInput: none can be built.
+    """
+    fields = {"depth": options.depth, "width": options.width, "length": options.length, "size": options.size,
+              "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio, "embedding": embedding}
+    try:
+        return msgspec.convert(fields, NetworkSpec)
+    except msgspec.ValidationError as error:
+        raise BadInput("a network that can be built", str(error), "see --help") from None
+
+
+def write_trained(network: MANet, options: argparse.Namespace, trained_on: str, calibration: Calibration, *,
+                  view: str) -> None:
+    """Export a trained network into the bundle that the options name.
+
+    Raises:
+        BadInput: the folder is taken.
+        ExportFailed: the exported graph does not answer as the network does.
+    """
+    made_with = f"python -m training, recipe {options.recipe}, seed {options.seed} (torch {torch.__version__})"
+    card = msgspec.convert({
+        "name": options.bundle.resolve().name, "network": network.spec, "intended_use": RESEARCH_USE, "view": view,
+        "provenance": Provenance(trained=True, trained_on=trained_on, seed=options.seed, made_with=made_with),
+        "calibration": calibration,
+    }, ModelCard)  # fmt: skip
+    bundle = write_bundle(network, card, options.bundle, overwrite=options.resume)
+    print(f"{bundle.path}: {bundle.card.name}, trained on {trained_on}")
+
+
+def _labelled(path: Path, folder: Path) -> Sequence[Entry]:
+    entries = read_list(path, folder)
+    if withheld(entries):
+        raise BadInput("a list with labels", f"{path}, where every index is 0", "labels of the test list are withheld")
+    return entries

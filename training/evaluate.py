@@ -1,0 +1,136 @@
+"""Evaluation of a trained network on a list of clips: scores, the paper's pictures, a Codabench submission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from engines.bundle import CARD_FILE, Bundle, find
+from engines.errors import BadInput
+from engines.networks.manet import InferenceGraph, MANet
+from training.data import ClipSource, batches
+from training.figures import plot_clip, plot_confusion, plot_features
+from training.lists import Entry, withheld
+from training.metrics import PART_OF, ClipScores, body_scores, score_clips
+from training.state import network_of
+from training.submission import write_submission
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+BATCH = 8
+MOST_TSNE_CLIPS = 3000  # beyond that the picture is a blot and takes minutes
+LEAST_TSNE_CLIPS = 5
+SUBMISSION_FILE = "submission.zip"
+SCORES_FILE = "scores.csv"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What a network says of N clips."""
+
+    probs: FloatArray  # (N, 52)
+    features: FloatArray  # (N, C), mean over the frames, before the classifier
+
+
+def open_network(model: str) -> tuple[MANet, str]:
+    """A network from a bundle (folder or name) or a training checkpoint, and what it was trained on.
+
+    Raises:
+        BadInput: neither, or a bundle whose weights cannot be read back.
+    """
+    path = Path(model)
+    if path.is_file() and path.name != CARD_FILE:
+        return network_of(path)
+    from engines.export import network_from_onnx
+
+    bundle = Bundle.load(find(model))
+    trained_on = bundle.card.provenance.trained_on
+    return network_from_onnx(bundle.card.network, bundle.onnx_path), trained_on
+
+
+def predict(network: MANet, entries: Sequence[Entry], folder: Path, workers: int = 0) -> Predictions:
+    """Probabilities and features of clips, in the official view.
+
+    Raises:
+        BadInput: a video cannot be read.
+    """
+    graph = InferenceGraph(network).eval()
+    source = ClipSource(entries, folder, network.spec.length, network.spec.size)
+    probs, features = [], []
+    with torch.inference_mode():
+        for batch in batches(source, range(len(source)), 0, BATCH, workers):
+            of_frames = network.features(graph.normalise(batch.clips))  # (B·T, C)
+            logits = network.classifier(of_frames).reshape(-1, network.spec.length, network.spec.num_classes).mean(1)
+            probs.append(torch.softmax(logits.double(), dim=1).numpy())
+            features.append(of_frames.reshape(-1, network.spec.length, network.spec.features).mean(1).double().numpy())
+    return Predictions(np.concatenate(probs), np.concatenate(features))
+
+
+def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, console: Console, *, pictures: int = 6,
+             workers: int = 0) -> ClipScores | None:
+    """Evaluate and write everything into `out`.
+
+    Always: the submission and a probability plot of the first `pictures` clips (Fig. 4). With labels also: scores as
+    a table and CSV, confusion matrices (Fig. 6) and t-SNE (Fig. 5), coarse and fine.
+
+    Returns:
+        The scores, the body part being that of the top action; None where labels are withheld.
+
+    Raises:
+        BadInput: a model or video cannot be read, or `out` cannot be written.
+    """
+    network, trained_on = open_network(model)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput("a folder that can be written", f"{out} ({error.strerror})", "choose another --out") from None
+    found = predict(network, entries, folder, workers)
+    unlabelled = withheld(entries)
+    true = np.array([entry.index for entry in entries], np.int64)
+    write_submission(out / SUBMISSION_FILE, [entry.name for entry in entries], found.probs)
+    for at, entry in enumerate(entries[:pictures]):
+        plot_clip(found.probs[at], entry.name, None if unlabelled else entry.index,
+                  out / f"clip_{at + 1:02d}_{Path(entry.name).stem}.png")
+    if unlabelled:
+        console.print(f"{len(entries)} clips, labels withheld: no scores; {SUBMISSION_FILE} written")
+        return None
+    _write_pictures(found, true, out)
+    scores = score_clips(found.probs, true)
+    summed = score_clips(found.probs, true, "sum")
+    _write_scores(scores, summed, out / SCORES_FILE)
+    console.print(_table(scores, summed, f"{len(entries)} clips; trained on {trained_on}"))
+    return scores
+
+
+def _write_pictures(found: Predictions, true: IntArray, out: Path) -> None:
+    plot_confusion(true, found.probs.argmax(axis=1), out / "confusion_fine.png", coarse=False)
+    parts = body_scores(found.probs, "mapping").argmax(axis=1)
+    plot_confusion(PART_OF[true], parts, out / "confusion_coarse.png", coarse=True)
+    if len(true) < LEAST_TSNE_CLIPS:
+        return
+    step = -(-len(true) // MOST_TSNE_CLIPS)
+    for coarse in (False, True):
+        plot_features(found.features[::step], true[::step], out / f"tsne_{'coarse' if coarse else 'fine'}.png",
+                      coarse=coarse)
+
+
+def _write_scores(scores: ClipScores, summed: ClipScores, path: Path) -> None:
+    lines = ["score,body_mapping,body_sum"]
+    lines += [f"{name},{value:.6f},{other:.6f}"
+              for (name, value), (_, other) in zip(scores.rows(), summed.rows(), strict=True)]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _table(scores: ClipScores, summed: ClipScores, title: str) -> Table:
+    table = Table("score", "part of the top action", "sum of the part's actions", title=title)
+    for (name, value), (_, other) in zip(scores.rows(), summed.rows(), strict=True):
+        table.add_row(name, f"{100 * value:.2f}", f"{100 * other:.2f}")
+    return table
