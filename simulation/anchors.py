@@ -77,15 +77,17 @@ def _fixed(origin: Callable[[Frames], Array], axes: Callable[[Frames], Array], o
     return place
 
 
-def _segment(start: str, end: str, same: bool) -> Anchor:
-    """Origin at the segment's start, z along the segment, y up (or forward)."""
+_UP, _FRONT = np.array([0.0, 1.0, 0.25]), np.array([0.0, 0.3, 1.0])
+
+
+def _segment(start: str, end: str, same: bool, outer: Array) -> Anchor:
+    """Origin at the segment's start, z along the segment, y to its `outer` side."""
 
     def place(frames: Frames, hand: int) -> Place:
         side = hand if same else 1 - hand
         first: Array = getattr(frames, start)[side]
         last: Array = getattr(frames, end)[side]
-        up = np.broadcast_to(np.array([0.0, 1.0, 0.25]), first.shape)
-        return first, frame_along(last - first, up)
+        return first, frame_along(last - first, np.broadcast_to(outer, first.shape))
 
     return place
 
@@ -124,9 +126,9 @@ ANCHORS: dict[str, Anchor] = {
     **{name: _fixed(lambda f: f.pelvis, lambda f: f.pelvis_axes, at,
                     lambda s: s.scale * np.array([s.girth, 1.0, s.girth])) for name, at in _PELVIS.items()},
     "shoulder": _shoulder(same=True), "shoulder_other": _shoulder(same=False), "space": _space,
-    "thigh": _segment("hips", "knees", same=True), "thigh_other": _segment("hips", "knees", same=False),
-    "shank": _segment("knees", "ankles", same=True), "shank_other": _segment("knees", "ankles", same=False),
-    "forearm_other": _segment("elbows", "wrists", same=False),
-    "upper_arm_other": _segment("shoulders", "elbows", same=False),
+    "thigh": _segment("hips", "knees", True, _UP), "thigh_other": _segment("hips", "knees", False, _UP),
+    "shank": _segment("knees", "ankles", True, _FRONT), "shank_other": _segment("knees", "ankles", False, _FRONT),
+    "forearm_other": _segment("elbows", "wrists", False, _UP),
+    "upper_arm_other": _segment("shoulders", "elbows", False, _FRONT),
     "foot": _foot, "foot_other": _foot_other,
 }  # fmt: skip

@@ -21,7 +21,10 @@ from simulation.subject import Subject
 WRIST_LIMIT = 1.2  # rad between forearm and hand
 HEAD_LIMITS = {"head_yaw": 1.35, "head_pitch": 0.95, "head_roll": 0.75}  # rad either way
 HEAD_ON_PIVOT = np.array([0.0, 0.025, 0.018])  # m from the topmost joint of the neck to the face's origin
-DEFAULT_SWIVEL = 0.42
+DEFAULT_SWIVEL = 0.32
+
+
+_Arm = tuple[Array, Array, Array, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Posed:
     face: Array  # (T, FACE_POINTS, 3)
     head_axes: Array  # (T, 3, 3)
     head: Array  # (T, 3) the face's origin
+    missed: Array  # (T, 2) metres by which a hand stays short of where it should be (out of reach)
 
 
 @dataclass(slots=True)
@@ -140,8 +144,8 @@ def _leg_targets(subject: Subject, controls: Controls, leg: int) -> tuple[Array,
     return ankle, pole, heel - toe, 0.12 + controls.pair("foot_yaw")[leg]
 
 
-def _arm(subject: Subject, controls: Controls, frames: Frames, hand: int, cross: bool) -> tuple[Array, Array, Array]:
-    """(elbow, wrist, joints (T, 21, 3)) of one arm; without `cross`, layers that need the other arm are left out."""
+def _arm(subject: Subject, controls: Controls, frames: Frames, hand: int, cross: bool) -> _Arm:
+    """(elbow, wrist, joints (T, 21, 3), metres missed (T,)) of one arm; without `cross`, layers that need the other arm are left out."""
     sign, right = 1.0 - 2.0 * hand, hand == 1
     mirror = np.array([sign, 1.0, 1.0])
     count = controls.count
@@ -181,9 +185,11 @@ def _arm(subject: Subject, controls: Controls, frames: Frames, hand: int, cross:
         fingers = _limit(fingers, unit(end - elbow))
         axes = hand_axes(fingers, palm, right)
         wrist = place - (axes @ contact[..., None])[..., 0]
-    elbow, wrist = two_bones(shoulder, wrist, subject.upper_arm, subject.forearm, pole)
+    wanted = wrist
+    elbow, wrist = two_bones(shoulder, wanted, subject.upper_arm, subject.forearm, pole)
+    missed = np.sqrt(np.sum((wanted - wrist) ** 2, axis=-1))
     joints = hand_joints(np.clip(shape + controls.shape_offset[hand], -0.05, 1.05), subject.hand)
-    return elbow, wrist, wrist[:, None] + joints @ axes.swapaxes(-1, -2)
+    return elbow, wrist, wrist[:, None] + joints @ axes.swapaxes(-1, -2), missed
 
 
 def _limit(fingers: Array, forearm: Array) -> Array:
@@ -195,7 +201,7 @@ def _limit(fingers: Array, forearm: Array) -> Array:
 
 
 def _points(subject: Subject, controls: Controls, frames: Frames, feet: list[_Foot],
-            arms: list[tuple[Array, Array, Array]]) -> Posed:  # fmt: skip
+            arms: list[_Arm]) -> Posed:  # fmt: skip
     count, get = controls.count, controls.channel
     pose, hands = np.zeros((count, POSE_POINTS, 3)), np.zeros((count, 2, HAND_POINTS, 3))
     size = np.array([subject.face_width, 1.0, 1.0]) * subject.head
@@ -208,7 +214,7 @@ def _points(subject: Subject, controls: Controls, frames: Frames, feet: list[_Fo
                             left[3], right[3], left[4], right[4]))  # fmt: skip
     pose[:, :11] = frames.head[:, None] + head_points @ to_world
     for side in (0, 1):
-        elbow, wrist, joints = arms[side]
+        elbow, wrist, joints, _ = arms[side]
         hands[:, side] = joints
         pose[:, 11 + side] = frames.shoulders[side]
         pose[:, 13 + side], pose[:, 15 + side] = elbow, wrist
@@ -218,4 +224,4 @@ def _points(subject: Subject, controls: Controls, frames: Frames, feet: list[_Fo
         pose[:, 27 + side] = feet[side].ankle
         pose[:, 29 + side], pose[:, 31 + side] = feet[side].heel, feet[side].toe
     world_face = frames.head[:, None] + (face * subject.head) @ to_world
-    return Posed(pose, hands, world_face, frames.head_axes, frames.head)
+    return Posed(pose, hands, world_face, frames.head_axes, frames.head, np.stack((arms[0][3], arms[1][3]), axis=1))

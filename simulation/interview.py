@@ -159,6 +159,8 @@ class _Director:
         state = self.state
         if state.crossed and index in _NEEDS_FREE_LEGS:
             return None
+        if index == 13 and state.hands_rest_together:
+            return None  # they are together already
         if index in (26, 27):
             knee = max(state.knee_out) if index == 26 else min(state.knee_out)
             return 26 if (knee < 0.55 if index == 26 else knee < 0.3) else 27

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulation.hand import FLAT, LOOSE_FIST, RELAXED
-from simulation.motions.base import KNUCKLES, PALM, Motion, State
+from simulation.motions.base import KNUCKLES, PALM, TOGETHER, Motion, State
 from simulation.motions.leg_hand import on_leg
 from simulation.motions.legs import SIDES, cross_legs
 
@@ -41,7 +41,7 @@ def settle(motion: Motion, hand_rest: str | None = None, crossed: bool | None = 
 
 def _legs(m: Motion, crossed: bool) -> None:
     m.state.crossed = crossed
-    knee, wide, ahead = m.between(-0.05, 0.85) ** 1.0, m.between(-0.02, 0.1), m.between(-0.12, 0.2)
+    knee, wide, ahead = m.between(-0.05, 0.85), m.between(-0.02, 0.1), m.between(-0.12, 0.2)
     for leg in (0, 1):
         m.state.knee_out[leg] = knee + m.rng.normal(0.0, 0.08)
         m.state.foot_x[leg] = wide + m.rng.normal(0.0, 0.02) + 0.06 * knee
@@ -58,9 +58,11 @@ def _hands(m: Motion, rest: str) -> None:
     if rest == "mixed":
         first = m.pick(0.5, 0.5)
         for hand in (first, 1 - first):
-            _one_hand(m, hand, ("thighs", "armrests", "belly", "beside")[m.pick(0.5, 0.15, 0.25, 0.1)])
+            m.state.hand_rests[hand] = ("thighs", "armrests", "belly", "beside")[m.pick(0.5, 0.15, 0.25, 0.1)]
+            _one_hand(m, hand, m.state.hand_rests[hand])
         return
-    if rest in ("clasped", "stacked", "between"):
+    m.state.hand_rests[:] = [rest, rest]
+    if rest in TOGETHER:
         _together(m, rest)
         return
     for hand in (0, 1):

@@ -52,7 +52,7 @@ class PreviewDrawing:
     def _frame(self, landmarks: Landmarks) -> tuple[float, float, float]:
         inside = landmarks.pose[landmarks.pose[:, 3] > 0.35][:, :2]
         low, high = inside.min(axis=0), inside.max(axis=0)
-        side = 1.35 * float(max(high - low))
+        side = 1.22 * float(max(high - low))
         middle = (low + high) / 2
         return float(middle[0] - side / 2), float(middle[1] - 0.54 * side), self._size / side
 

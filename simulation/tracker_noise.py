@@ -204,6 +204,15 @@ class _Observer:
         return np.asarray((pixels[..., 0] > -edge) & (pixels[..., 0] < self.camera.width + edge)
                           & (pixels[..., 1] > -edge) & (pixels[..., 1] < self.camera.height + edge))  # fmt: skip
 
+    def _behind_trunk(self) -> npt.NDArray[np.bool_]:
+        """(T, 2) whether the trunk hides a wrist."""
+        pose = self.truth.pose[..., :3]
+        hips, shoulders = pose[:, 23:25].mean(axis=1)[:, None], pose[:, 11:13].mean(axis=1)[:, None]
+        spine, wrist = shoulders - hips, pose[:, 15:17]
+        share = np.clip(np.sum((wrist - hips) * spine, axis=-1) / np.sum(spine * spine, axis=-1), 0.0, 1.1)
+        away = wrist - (hips + share[..., None] * spine)
+        return np.asarray((away[..., 2] > 0.15 * self.width) & (np.abs(away[..., 0]) < 0.6 * self.width))
+
     def _visibility(self) -> Float32Array:
         """(T, 33) 0..1: high inside the picture, low outside and behind the trunk."""
         pose = self.truth.pose
@@ -211,8 +220,8 @@ class _Observer:
         level[:, 11:13] += 2.0
         level[:, 23:33] -= 1.0
         level[~self._inside(pose)] -= 6.0
-        behind = pose[:, 15:23, 2] > np.mean(pose[:, 11:13, 2], axis=1, keepdims=True) + 0.35 * self.width
-        level[:, 15:23] -= 3.5 * behind
+        behind = self._behind_trunk()
+        level[:, 15:23] -= 3.5 * np.tile(behind, 4)
         if self.rng.random() < self.settings.legs_hidden and self.settings is not _SILENT:
             level[:, 25:33] -= self.rng.uniform(4.0, 6.5)
         level += 0.6 * wander(self.rng, self.count, self.fps, 0.8, 33) + self.rng.normal(0.0, 0.5, 33)
@@ -246,7 +255,7 @@ class _Observer:
         s, rng = self.settings, self.rng
         base, face_loss = _draw(rng, s.hand_lost), _draw(rng, s.hand_lost_near_face)
         hand_loss, fast_loss = _draw(rng, s.hand_lost_near_hand), _draw(rng, s.hand_lost_fast)
-        behind = self.truth.pose[:, 15:17, 2] > np.mean(self.truth.pose[:, 11:13, 2], axis=1, keepdims=True) + 0.3 * self.width
+        behind = self._behind_trunk()
         outside = np.mean(self._inside(self.truth.hands), axis=2) < 0.6
         weaker = int(rng.integers(2))
         for side in (0, 1):

@@ -6,7 +6,7 @@ import numpy as np
 
 from simulation.geometry import Array, minimum_jerk
 from simulation.hand import FLAT, LOOSE_FIST, RELAXED, SPREAD_OPEN
-from simulation.motions.base import PALM, TIPS, WRIST, Motion, motion
+from simulation.motions.base import PALM, TIPS, TOGETHER, WRIST, Motion, motion
 from simulation.motions.touch import RUB, SCRATCH, scratching_fingers, touch_path
 
 
@@ -87,7 +87,8 @@ def retracting_arms(m: Motion) -> None:
         for hand in left_over:
             m.state.stretched.pop(hand).extend(m.start, 1.0 - curve)
         return
-    anchor, place, fingers, palm = _RETREATS[m.pick(0.4, 0.25, 0.15, 0.2)]
+    near_belly = any(m.state.hand_rests[hand] in (*TOGETHER, "belly") for hand in m.hands)
+    anchor, place, fingers, palm = _RETREATS[m.pick(0.0 if near_belly else 0.4, 0.25, 0.15, 0.2)]
     for hand in m.hands:
         m.state.stretched[hand] = m.reach(hand, curve, anchor, place, fingers, palm, PALM, RELAXED, arc=(0.02, 0.03, 0.02))
     m.add("lean", -m.between(0.0, 0.06) * m.envelope(0.5 * m.length, 0.4 * m.length))

@@ -22,6 +22,8 @@ TIPS, INDEX, INDEX_MIDDLE, PALM, WRIST, PINCH_TIPS, KNUCKLES, THUMB = (
     (8, 12, 16), (8,), (8, 12), (0, 5, 9, 17), (0,), (4, 8), (6, 10), (4,)
 )  # fmt: skip
 
+TOGETHER = ("clasped", "stacked", "between")  # rests in which the hands hold each other
+
 
 @dataclass(slots=True)
 class State:
@@ -34,6 +36,11 @@ class State:
     bowed: float = 0.0  # rad the head was left bowed
     stretched: dict[int, Reach] = field(default_factory=dict)  # hand -> the reach it was left in
     crossed: bool = False  # the legs rest crossed
+    hand_rests: list[str] = field(default_factory=lambda: ["thighs", "thighs"])  # where each hand rests (see postures)
+
+    @property
+    def hands_rest_together(self) -> bool:
+        return self.hand_rests[0] in TOGETHER
 
 
 @dataclass(slots=True)

@@ -104,7 +104,7 @@ def clenching_fist(m: Motion) -> None:
     pump = m.length > 2.0 and m.rng.random() < 0.45
     hold = gate * (1.0 - 0.35 * (1 - np.cos(m.cycle(m.between(0.7, 1.5), 0.1)))) if pump else gate
     close = (FIST - RELAXED) * 1.1
-    raised = m.rng.random() < 0.4
+    raised = m.state.hands_rest_together or m.rng.random() < 0.4
     for hand in m.hands:
         if raised:
             m.reach(hand, m.envelope(1.5 * attack, 1.5 * release), "space", (m.between(-0.05, 0.05), m.between(-0.38, -0.2), 0.26),

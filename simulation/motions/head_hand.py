@@ -104,9 +104,9 @@ def nose(m: Motion) -> None:
 @motion(44, "hand", shortest_s=0.9)
 def ears(m: Motion) -> None:
     """Fingers pull, rub or scratch the ear on their own side."""
-    touch(m, "ear", (0.006, m.between(-0.025, 0.025), 0.005), (-0.3, 0.75, -0.6), (-0.9, 0.0, -0.35), (0.0, 1.0, 0.2), (1.0, 0.0, 0.1),
+    touch(m, "ear", (0.006, m.between(-0.025, 0.025), 0.005), (-0.6, 0.45, -0.65), (-0.8, 0.0, -0.1), (0.0, 1.0, 0.2), (1.0, 0.0, 0.1),
           kinds=(0.25, 0.4, 0.35, 0.0), contact=PINCH_TIPS if m.rng.random() < 0.55 else INDEX_MIDDLE,
-          shape=PINCH if m.rng.random() < 0.55 else RELAXED, size=0.8, loose=0.006, swivel=0.7)
+          shape=PINCH if m.rng.random() < 0.55 else RELAXED, size=0.8, loose=0.006, swivel=0.3)
     meet(m, (-0.02, 0.1), 0.12, 0.12)
 
 

@@ -37,7 +37,8 @@ def touching_legs(m: Motion) -> None:
     """A hand goes to thigh or knee and lies there, or strokes slowly along; sometimes onto the other leg."""
     attack, release = m.ease(0.4, 0.8), m.ease(0.4, 0.8)
     gate, inside = m.envelope(attack, release), m.envelope(1.1 * attack, 1.1 * release)
-    stroking = m.rng.random() < 0.65
+    already_there = any(m.state.hand_rests[hand] == "thighs" for hand in m.hands)
+    stroking = already_there or m.rng.random() < 0.65
     other = len(m.hands) == 1 and m.rng.random() < 0.2
     along = m.between(0.14, 0.3)
     stroke = 0.5 * (1 - np.cos(m.cycle(m.between(0.35, 0.9), 0.2))) * m.size(0.06, 0.14) if stroking else np.zeros(m.count)
@@ -84,10 +85,10 @@ def scratching_feet(m: Motion) -> None:
               kinds=(0.15, 0.2, 0.65, 0.0), size=1.4, arc=(0.06, 0.0, 0.06))
     else:
         other = 1 - leg
-        m.step(other, gate, "other_knee", (-0.03, 0.11, -0.06), (1.0, 0.15, 0.5), 0.15, -0.9, arc=(0.1, 0.14, 0.1))
-        m.add("lean", m.size(0.15, 0.35) * gate)
-        m.add("head_pitch", m.between(0.1, 0.3) * gate)
-        touch(m, "foot_other", (0.02, 0.05, 0.06), (-0.5, -0.6, 0.4), (-0.3, -0.9, -0.2), (1.0, 0.0, 0.4), (0.0, 1.0, 0.3),
+        m.step(other, gate, "other_knee", (-0.02, 0.11, -0.12), (1.0, 0.15, 0.4), 0.15, -0.9, arc=(0.1, 0.14, 0.1))
+        m.add("lean", m.size(0.4, 0.62) * gate)
+        m.add("head_pitch", m.between(0.0, 0.2) * gate)
+        touch(m, "foot_other", (0.02, 0.05, 0.02), (-0.4, -0.6, 0.6), (-0.3, -0.9, -0.2), (1.0, 0.0, 0.4), (0.0, 1.0, 0.3),
               kinds=(0.15, 0.2, 0.65, 0.0), size=1.4, arc=(0.0, 0.1, 0.06))
     m.add("head_pitch", -m.between(0.0, 0.2) * gate)
 

@@ -52,7 +52,7 @@ def curling_legs(m: Motion) -> None:
         gate = m.envelope(attack * m.between(0.85, 1.2), release * m.between(0.85, 1.2))
         across = -m.between(0.0, 0.05) if hooked else m.between(0.03, 0.1)
         ahead = back + (0.055 if hooked and leg == front else 0.0)
-        m.step(leg, gate, "seat", (across, m.between(0.05, 0.1), ahead), (0.12, 0.75, 1.0), m.between(0.6, 1.0), 0.15,
+        m.step(leg, gate, "seat", (across, m.between(0.05, 0.1), ahead), (m.between(0.0, 0.5), 0.75, 1.0), m.between(0.6, 1.0), 0.15,
                motion=0.006 * m.wander(2.0, 3), arc=(0.0, 0.03, 0.0))
 
 
@@ -94,6 +94,10 @@ def crossing_legs(m: Motion) -> None:
 def cross_legs(m: Motion, leg: int, gate: Array, style: int) -> None:
     """Lay `leg` over the other: 0 knee over knee, 1 ankle on knee, 2 ankles on the floor."""
     idle = 0.004 * m.wander(1.5, 3)
+    knee, foot = m.state.knee_out[1 - leg], m.state.foot_x[1 - leg]
+    if style < 2:  # the supporting leg comes to the middle
+        m.add(f"knee_out_{SIDES[1 - leg]}", (m.between(-0.1, 0.1 if style == 0 else 0.4) - knee) * gate)
+        m.add(f"foot_x_{SIDES[1 - leg]}", (m.between(-0.05, 0.02) - foot) * gate)
     if style == 0:
         m.step(leg, gate, "other_knee", (-m.between(0.06, 0.14), -m.between(0.24, 0.31), m.between(0.06, 0.16)), (0.1, 1.0, 0.45),
                m.between(0.3, 0.8), -m.between(0.1, 0.4), motion=idle, arc=(0.0, 0.16, 0.12))

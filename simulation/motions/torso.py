@@ -70,9 +70,9 @@ def turning_around(m: Motion) -> None:
     """The torso twists far to one side and the head looks behind."""
     way = m.sign
     gate = m.envelope(m.ease(0.6, 1.0), m.ease(0.6, 1.0), 0.06)
-    m.add("twist", way * m.size(0.65, 1.1) * gate)
-    m.add("pelvis_yaw", way * m.between(0.1, 0.35) * gate)
-    m.add("head_yaw", way * m.between(0.35, 0.85) * m.envelope(m.ease(0.4, 0.7), m.ease(0.4, 0.8)))
+    m.add("twist", way * m.size(0.5, 0.8) * gate)
+    m.add("pelvis_yaw", way * m.between(0.05, 0.25) * gate)
+    m.add("head_yaw", way * m.between(0.3, 0.7) * m.envelope(m.ease(0.4, 0.7), m.ease(0.4, 0.8)))
     m.add("side", -way * m.between(-0.05, 0.15) * gate)
     m.add("lean", m.between(-0.05, 0.15) * gate)
 
