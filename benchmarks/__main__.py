@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.harness import Result
 
-NAMES = ("runtimes", "pipeline_efficiency", "memory_flat")
+NAMES = ("runtimes", "pipeline_efficiency", "memory_flat", "landmark_fps")
 RESULTS = Path(__file__).with_name("results.json")
 
 

@@ -1,0 +1,129 @@
+"""Frames/s of the landmark path from a recording: decoding, tracking, drawing, wire, windows, engine."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+
+from benchmarks.bundles import landmark_small
+from benchmarks.harness import Result, loop_recording, machine, median_ms
+from benchmarks.sessions import TimedRuntime, run_session
+from engines.drawing import LandmarkDrawing
+from engines.landmarks import Landmarks
+from engines.runtimes import open_runtime
+from realtime import wire
+from realtime.app import Session
+from realtime.config import Config
+from realtime.landmark_tracker import LandmarkTracker
+from realtime.mediapipe_task import VideoTask
+from realtime.messages import Frame
+from realtime.model_files import FACE, HAND, POSE, model_path
+from realtime.overlay import Overlay, OverlayState
+from simulation.recording import write_recording
+
+# A seated person, 1080x1296; where it is not there, a drawn one, whom the trackers find less often.
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips" / "seated_B2_shaking_head.mp4"
+TIMES = 12  # the real clip is 1.5 s long
+SECONDS = 18.0
+FPS = 30.0
+ROUNDS = 3
+PARTS_S = 3.0  # of recording, to time the parts on
+OVERLAY_HZ = Config().overlay.refresh_hz
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+def run() -> Result:
+    """A whole session at full speed against MediaPipe's three landmarkers one after another on the whole picture."""
+    with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
+        recording, person = Path(folder) / "person.mp4", "a real person"
+        if REAL.exists():
+            loop_recording(REAL, recording, TIMES)
+        else:
+            person = "a drawn person"
+            write_recording(recording, SECONDS, seed=0, scale=2)
+        model = landmark_small(Path(folder))
+        states: list[OverlayState] = []
+
+        def watch(session: Session) -> None:
+            while session.analysis.processed < 20 and session.analysis.alive:
+                time.sleep(0.05)
+            states.append(session.snapshot())
+
+        whole = []
+        with open_runtime(model) as runtime:
+            for _ in range(ROUNDS):
+                timed = TimedRuntime(runtime)
+                run_session(recording, model, timed, watch=watch)
+                whole.append(timed.windows_per_s * Config().window.hop_s * FPS)
+            engine = median_ms({"engine_ms": lambda: runtime.infer(timed.windows[-1])}, rounds=20)
+            name = runtime.name
+        parts = {**_parts(recording, model.card.size), **engine, **_overlay(states[-1])}
+    others = parts.pop("in_turn_fps")
+    ours = statistics.median(whole)
+    return Result(
+        ours=ours,
+        other=others,
+        ratio=ours / others,
+        unit="frames/s",
+        compared=f"replay --speed max of a 1080x1296 H.264 recording of {person} through the landmark view and {name} "
+        f"(MANet-18 of width 16, untrained), median of {ROUNDS}, against pose, hand and face landmarkers one after "
+        "another on the whole picture without anything else",
+        machine=machine(),
+        details={"lowest_fps": min(whole), "highest_fps": max(whole), **parts},
+    )
+
+
+def _parts(recording: Path, size: int) -> dict[str, float]:
+    """Median ms of each part, and the alternative, on the recording's first seconds."""
+    times: dict[str, list[float]] = {name: [] for name in ("decode_ms", "track_ms", "draw_ms", "wire_ms", "in_turn_ms")}
+
+    def timed(name: str, start: float) -> float:
+        now = time.perf_counter()
+        times[name].append((now - start) * 1e3)
+        return now
+
+    models = model_path(POSE), model_path(HAND), model_path(FACE)
+    tracks: list[Landmarks] = []
+    with closing(LandmarkTracker(*models)) as tracker, av.open(str(recording)) as container:
+        drawing = LandmarkDrawing(size)
+        alternative = [VideoTask("pose", models[0]), VideoTask("hand", models[1], num_hands=2),
+                       VideoTask("face", models[2])]  # fmt: skip
+        container.streams.video[0].thread_type = "AUTO"
+        decoded = container.decode(video=0)
+        for index in range(round(PARTS_S * FPS)):
+            start = time.perf_counter()
+            pixels: UInt8Array = np.asarray(next(decoded).to_ndarray(format="rgb24"), np.uint8)
+            time_ns = round(index / FPS * 1e9)
+            start = timed("decode_ms", start)
+            tracks.append(tracker.track(pixels, time_ns))
+            start = timed("track_ms", start)
+            body = drawing.draw(tracks[-1])
+            start = timed("draw_ms", start)
+            wire.decode([bytes(part) for part in wire.encode_frame(Frame(0, index, 0, time_ns, body), 0)])
+            start = timed("wire_ms", start)
+            for task in alternative:
+                task.detect(pixels, time_ns)
+            timed("in_turn_ms", start)
+        for task in alternative:
+            task.close()
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    medians["in_turn_fps"] = 1e3 / statistics.mean(times["in_turn_ms"])
+    medians["person_found"] = float(np.mean([each.person for each in tracks]))
+    return medians
+
+
+def _overlay(state: OverlayState) -> dict[str, float]:
+    """One redraw of the overlay, and its share of one core at the usual rate."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=40, color_system="truecolor")
+    redraw = median_ms({"overlay_ms": lambda: console.print(Overlay(state), height=40)}, rounds=20)["overlay_ms"]
+    return {"overlay_ms": redraw, "overlay_share_of_a_core": redraw * OVERLAY_HZ / 1e3}

@@ -1,0 +1,40 @@
+"""A whole session with a landmark model: its card alone chooses the view; a recording gives the same events again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engines.__main__ import main as engines_command
+from engines.errors import BadInput
+from realtime.model_files import FACE, HAND, POSE, model_path
+from tests.conftest import manet_live
+
+EVENTFUL = ("--headless", "--engine", "onnxruntime", "--config", Path(__file__).with_name("eventful.toml"))
+
+
+@pytest.fixture(scope="module")
+def landmark_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for module in ("torch", "onnx", "onnxscript", "mediapipe"):
+        pytest.importorskip(module)
+    try:
+        for model in (POSE, HAND, FACE):
+            model_path(model)
+    except BadInput as error:
+        pytest.skip(f"no landmark models: {error}")
+    path = tmp_path_factory.mktemp("models") / "landmarks"
+    options = ["--depth", "18", "--width", "8", "--size", "96", "--view", "landmarks", "--no-embedding"]
+    assert engines_command(["init", "--out", str(path), "--seed", "0", *options]) == 0
+    return path
+
+
+def test_the_same_recording_gives_the_same_bytes(landmark_model: Path, clips: Path) -> None:
+    recording = clips / "upper_body_asl_book.mkv"
+    first, second = (manet_live("replay", recording, "--speed", "max", "--model", landmark_model, *EVENTFUL)
+                     for _ in range(2))
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    stats = first.of("stats")[-1]
+    assert stats["windows"] == stats["windows_due"] > 3
+    assert stats["dropped"] == stats["skipped"] == {}
+    assert first.action_text == second.action_text
