@@ -11,6 +11,8 @@ from av.video.reformatter import VideoReformatter
 
 from realtime.sources.base import UInt8Array
 
+Matrix = tuple[int, int, int, int]  # (a, b, c, d) of a display matrix: x' = a·x + c·y and y' = b·x + d·y
+
 
 class ToRgb:
     """Turns frames into uint8 (H, W, 3) RGB, bit-identical to `ffmpeg -pix_fmt rgb24`.
@@ -21,15 +23,21 @@ class ToRgb:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
+        self._matrices: dict[int, Matrix | None] = {}  # by rotation in degrees
 
     def __call__(self, frame: av.VideoFrame) -> UInt8Array:
         """Convert and turn upright by the frame's display matrix."""
         rgb = self._reformatter.reformat(frame, format="rgb24", threads=1)  # more cost more CPU than they save
-        return upright(np.asarray(rgb.to_ndarray(), np.uint8), display_matrix(frame))
+        # Asking a frame for its side data ties it into a reference cycle, so that its megabytes stay until the garbage
+        # collector comes round. Its rotation costs nothing, and a mirroring never changes without it.
+        rotation = frame.rotation
+        if rotation not in self._matrices:
+            self._matrices[rotation] = display_matrix(frame)
+        return upright(np.asarray(rgb.to_ndarray(), np.uint8), self._matrices[rotation])
 
 
-def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
-    """(a, b, c, d) of the stored display matrix, x' = a·x + c·y and y' = b·x + d·y; None where there is none."""
+def display_matrix(frame: av.VideoFrame) -> Matrix | None:
+    """The stored display matrix; None where there is none."""
     side_data = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(side_data, Buffer):
         return None
@@ -37,7 +45,7 @@ def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
     return a, b, c, d
 
 
-def upright(image: UInt8Array, matrix: tuple[int, int, int, int] | None) -> UInt8Array:
+def upright(image: UInt8Array, matrix: Matrix | None) -> UInt8Array:
     """Apply a display matrix, rounded to quarter turns and mirrorings.
 
     Args:
