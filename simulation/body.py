@@ -14,7 +14,7 @@ from engines.landmarks import HAND_POINTS, POSE_POINTS
 from simulation.anchors import ANCHORS, CROSS_ANCHORS, Frames
 from simulation.controls import Controls
 from simulation.face import POSE_LEFT, POSE_NOSE, face_points
-from simulation.geometry import Array, blend_towards, rotation, turn, two_bones, unit
+from simulation.geometry import Array, blend_towards, minimum_jerk, rotation, turn, two_bones, unit
 from simulation.hand import hand_axes, hand_joints
 from simulation.subject import Subject
 
@@ -177,7 +177,8 @@ def _arm(subject: Subject, controls: Controls, frames: Frames, hand: int, cross:
     axes = hand_axes(fingers, palm, right)
     place = wrist + (axes @ contact[..., None])[..., 0] + turn(frames.thorax_axes, controls.hand_offset[hand] * mirror)
     shoulder = frames.shoulders[hand]
-    local_pole = np.stack((sign * (0.15 + swivel), -1.0 + 0.8 * swivel, np.full(count, -0.35)), axis=-1)
+    raised = minimum_jerk((wrist[:, 1] - shoulder[:, 1] + 0.22) / 0.3)  # the elbow of a raised hand is in front
+    local_pole = np.stack((sign * (0.15 + swivel), -1.0 + 0.8 * swivel, 0.75 * raised - 0.35), axis=-1)
     pole = (frames.thorax_axes @ local_pole[..., None])[..., 0]
     wrist = place - (axes @ contact[..., None])[..., 0]
     for _ in range(2):  # a wrist bends only so far: turn the hand, keep what it touches

@@ -44,7 +44,7 @@ def _resting() -> Array:
 RESTING = _resting()  # (FACE_POINTS, 3) cm
 # The pose's own face points in the same axes: nose, inner, middle and outer eye, ear, mouth corner (left ones).
 POSE_NOSE = np.array([0.0, -1.13, 7.48])
-POSE_LEFT = np.array([(1.9, 2.6, 3.8), (3.15, 2.7, 3.9), (4.4, 2.65, 3.2), (7.7, 1.2, -2.6), (2.4, -4.3, 4.3)])
+POSE_LEFT = np.array([(1.9, 2.6, 3.8), (3.15, 2.7, 3.9), (4.4, 2.65, 3.2), (6.9, 1.2, -2.2), (2.4, -4.3, 4.3)])
 
 
 def _at(*indices: int) -> list[int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -47,6 +47,9 @@ class TrueAction:
     index: int
     onset_s: float
     offset_s: float
+    hands: tuple[int, ...] = ()  # 0 left, 1 right
+    legs: tuple[int, ...] = ()
+    seen: float = 1.0  # share of its time that the camera shows the limbs it moves
 
     @property
     def action(self) -> Action:
@@ -191,7 +194,7 @@ class _Director:
             bounce_crossed(m)
         else:
             PROGRAMS[index].program(m)
-        self.truth.append(TrueAction(index, now, offset))
+        self.truth.append(TrueAction(index, now, offset, hands, legs))
         freed = self._aftermath(index, offset, m, forced) + m.between(*_PAUSE_S)
         for part in parts:
             self.free_s[part] = freed
@@ -240,5 +243,5 @@ def write_interview(
         layer.extend(controls.count)
     controls.crop(count)
     end = (count - 1) / fps
-    truth = [TrueAction(one.index, one.onset_s, min(one.offset_s, end)) for one in director.truth if one.onset_s < end - SEEN_S]
+    truth = [replace(one, offset_s=min(one.offset_s, end)) for one in director.truth if one.onset_s < end - SEEN_S]
     return controls, sorted(truth, key=lambda one: (one.onset_s, one.index))

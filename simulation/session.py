@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from engines.landmarks import Landmarks
+from engines.taxonomy import ACTIONS
 from simulation.body import Posed, pose_body
-from simulation.camera import Camera, draw_camera
+from simulation.camera import UPPER_BODY, Camera, draw_camera
 from simulation.geometry import Array
 from simulation.interview import BALANCED, TrueAction, write_interview
 from simulation.subject import Subject, draw_subject
 from simulation.tracker_noise import NoiseSettings, Tracked, observe
 
 Float32Array = npt.NDArray[np.float32]
+BELOW_THE_PICTURE = frozenset({*range(24, 32), 51})  # balanced sessions of the upper body leave these out
+VISIBLE = 0.5
 SPLITS = ("train", "validation", "test")
 
 
@@ -54,12 +57,13 @@ class Session:
         return Landmarks(int(self.times_ns[index]), self.camera.height, self.camera.width,
                          self.pose[index], self.hands[index], self.face[index])  # fmt: skip
 
-    def targets(self) -> npt.NDArray[np.bool_]:
-        """(T, 52) which actions run at each picture."""
-        running = np.zeros((len(self), 52), np.bool_)
+    def targets(self, least_seen: float = 0.0) -> npt.NDArray[np.bool_]:
+        """(T, 52) which actions run at each picture; without those whose limbs are seen for less than that share."""
+        running = np.zeros((len(self), len(ACTIONS)), np.bool_)
         seconds = self.times_ns * 1e-9
         for one in self.truth:
-            running[(seconds >= one.onset_s) & (seconds <= one.offset_s), one.index] = True
+            if one.seen >= least_seen:
+                running[(seconds >= one.onset_s) & (seconds <= one.offset_s), one.index] = True
         return running
 
 
@@ -70,14 +74,28 @@ def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | 
     person, view, events, tracker = (np.random.default_rng(child) for child in root.spawn(4))
     subject = draw_subject(person)
     camera = draw_camera(view, subject, settings.framing)
+    wanted = settings.actions
+    if wanted is None and settings.mode == BALANCED and camera.framing == UPPER_BODY:
+        wanted = tuple(action.index for action in ACTIONS if action.index not in BELOW_THE_PICTURE)
     controls, truth = write_interview(
-        events, subject, seconds, fps, settings.mode, longest_s=settings.longest_s, wanted=settings.actions,
+        events, subject, seconds, fps, settings.mode, longest_s=settings.longest_s, wanted=wanted,
         hand_rest=settings.hand_rest, crossed=settings.crossed,
     )  # fmt: skip
     posed = pose_body(subject, controls)
     seen = observe(tracker, posed, project_body(posed, camera), camera, subject, fps, settings.noise)
     times = np.round(np.arange(controls.count) * (1e9 / fps)).astype(np.int64)
-    return Session(times, seen.pose, seen.hands, seen.face, tuple(truth), subject, camera, fps)
+    shown = tuple(replace(one, seen=_seen(one, seen.pose[..., 3], fps)) for one in truth)
+    return Session(times, seen.pose, seen.hands, seen.face, shown, subject, camera, fps)
+
+
+def _seen(one: TrueAction, visibility: Float32Array, fps: float) -> float:
+    """Share of an action's time in which the wrists and the knees or ankles that it moves are visible."""
+    points = [15 + hand for hand in one.hands]
+    points += [joint + leg for leg in one.legs for joint in (25, 27)]
+    if not points:
+        return 1.0
+    part = visibility[round(one.onset_s * fps) : round(one.offset_s * fps) + 1, points]
+    return float(np.mean(part > VISIBLE))
 
 
 def project_body(posed: Posed, camera: Camera) -> Tracked:

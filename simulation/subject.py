@@ -51,8 +51,8 @@ def draw_subject(rng: np.random.Generator) -> Subject:
     shank, ankle = part(0.246, 0.04), part(0.039, 0.08)
     return Subject(
         stature=stature,
-        shoulder_width=part(0.212, 0.075),
-        hip_width=part(0.118, 0.12),
+        shoulder_width=part(0.225, 0.075),
+        hip_width=part(0.13, 0.12),
         torso=part(0.288, 0.06),
         neck=part(0.078, 0.12),
         head=float(np.clip(rng.normal(0.95 if child else 1.0, 0.05), 0.85, 1.12)),

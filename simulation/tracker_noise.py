@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulation.body import Posed
-from simulation.camera import Camera
+from simulation.camera import WHOLE_BODY, Camera
 from simulation.geometry import Array, minimum_jerk, wander
 from simulation.subject import Subject
 
@@ -35,13 +35,17 @@ class NoiseSettings:
     knees: Range = (0.006, 0.025)
     feet: Range = (0.008, 0.03)
     hand: Range = (0.004, 0.014)  # the whole hand
-    finger: Range = (0.002, 0.007)  # its points, in addition
+    finger: Range = (0.0015, 0.006)  # its points, in addition
     face: Range = (0.002, 0.007)  # the whole face mesh
     face_point: Range = (0.0008, 0.003)
-    jitter_memory_s: float = 0.06  # jitter of neighbouring frames is alike
-    white_share: float = 0.35  # of the jitter's variance, new at every frame
+    memory_s: Range = (0.12, 0.5)  # how fast the jitter wanders: the tracker filters what is faster
+    white_share: Range = (0.03, 0.2)  # of the jitter's std, new at every frame
+    depth_flicker: Range = (0.003, 0.05)  # std of z, new at every frame, common to the upper body, widths
     depth_factor: Range = (2.5, 5.0)  # z is that much noisier
-    depth_scale: Range = (0.6, 1.3)  # and wrongly scaled
+    depth_stretch: Range = (0.9, 3.2)  # the pose's z is overestimated
+    depth_tilt: Range = (0.0, 1.2)  # and seated people seem to lean towards the camera, widths per width of height
+    depth_tilt_near: Range = (0.0, 0.3)  # the same where only the upper body is seen
+    depth_scale: Range = (0.7, 1.3)  # the hands' z
     bias: float = 0.018  # std of the constant misplacement of each pose point, widths
     lag_s: Range = (0.015, 0.07)  # smoothing filter of the tracker
     lag_speed: float = 0.9  # widths per s at which the filter lets half of the movement through
@@ -93,6 +97,7 @@ class _Observer:
         self.fps, self.settings, self.width = fps, settings, width
         self.count = len(truth.pose)
         self.severity = _draw(rng, settings.severity)
+        self.memory_s, self.white_share = _draw(rng, settings.memory_s), _draw(rng, settings.white_share)
 
     def report(self) -> Tracked:
         truth, s, rng = self.truth, self.settings, self.rng
@@ -132,25 +137,18 @@ class _Observer:
         through = speed / (speed + np.float32(self.settings.lag_speed))
         return np.asarray(slow + through * (points - slow), np.float32)
 
-    def _jitter(self, points: int, channels: int = 3) -> Float32Array:
-        """(T, points, channels) noise of standard deviation 1, alike from frame to frame."""
-        s = self.settings
-        shape = (self.count + 4, points, channels)
-        raw = self.rng.standard_normal(shape, dtype=np.float32)
-        keep = float(np.exp(-1.0 / max(s.jitter_memory_s * self.fps, 1e-3)))
-        weights = keep ** np.arange(5)
-        weights /= np.sqrt(np.sum(weights**2))
-        smooth = np.zeros((self.count, points, channels), np.float32)
-        for tap, weight in enumerate(weights):
-            smooth += np.float32(weight) * raw[4 - tap : self.count + 4 - tap]
-        white = self.rng.standard_normal((self.count, points, channels), dtype=np.float32)
-        share = s.white_share
-        return np.asarray(np.float32(np.sqrt(1 - share)) * smooth + np.float32(np.sqrt(share)) * white)
+    def _jitter(self, points: int) -> Float32Array:
+        """(T, points, 3) noise of standard deviation 1: mostly slow, as the tracker's filter leaves it."""
+        slow = wander(self.rng, self.count, self.fps, self.memory_s, 3 * points).reshape(self.count, points, 3)
+        white = self.rng.standard_normal((self.count, points, 3), dtype=np.float32)
+        share = self.white_share
+        return np.asarray(np.float32(np.sqrt(1.0 - share**2)) * slow.astype(np.float32) + np.float32(share) * white)
 
     def _shake_pose(self, pose: Float32Array) -> None:
         s, rng = self.settings, self.rng
         depth = _draw(rng, s.depth_factor)
-        scale = _draw(rng, s.depth_scale)
+        stretch = _draw(rng, s.depth_stretch)
+        tilt = _draw(rng, s.depth_tilt if self.camera.framing == WHOLE_BODY else s.depth_tilt_near)
         noise = 0.75 * self._jitter(33)
         common = 0.66 * self._jitter(7)
         parts = ((HEAD, s.head), (SHOULDERS, s.shoulders), (ELBOWS, s.elbows), (WRISTS, s.wrists), (HIPS, s.hips), (KNEES, s.knees),
@@ -161,9 +159,12 @@ class _Observer:
             moved = (noise[:, part] + common[:, which : which + 1]) * np.float32(size) * spells
             moved[..., 2] *= depth
             pose[:, part, :3] += moved
+        height = 0.5 * (pose[:, 23, 1] + pose[:, 24, 1])[:, None] - pose[..., 1]
+        flicker = _draw(rng, s.depth_flicker) * rng.standard_normal((self.count, 1), dtype=np.float32)
+        flicker = np.float32(self.severity) * (flicker * (1.0 + height / self.width)).astype(np.float32)
+        pose[..., 2] = np.float32(stretch) * pose[..., 2] - np.float32(tilt) * height + flicker * np.float32(self.width)
         bias = rng.normal(0.0, s.bias, (33, 3)) * np.array([1.0, 1.0, 2.5])
         bias[HEAD] *= 0.35
-        pose[..., 2] *= scale
         pose[..., :3] += (bias * self.width).astype(np.float32)
 
     def _bursts(self) -> Float32Array:
@@ -297,7 +298,8 @@ class _Observer:
 
 _NONE: Range = (0.0, 0.0)
 _SILENT = NoiseSettings(
-    severity=_NONE, depth_factor=(1.0, 1.0), depth_scale=(1.0, 1.0), bias=0.0, lag_s=_NONE, burst_rate_hz=_NONE, hand_lost=_NONE,
+    severity=_NONE, depth_factor=(1.0, 1.0), depth_stretch=(1.0, 1.0),
+    depth_tilt=_NONE, depth_tilt_near=_NONE, depth_scale=(1.0, 1.0), bias=0.0, depth_flicker=_NONE, lag_s=_NONE, burst_rate_hz=_NONE, hand_lost=_NONE,
     hand_lost_near_face=_NONE, hand_lost_near_hand=_NONE, hand_lost_fast=_NONE, hand_lost_small=0.0, hands_swapped=_NONE,
     hands_lost_session=0.0, face_lost=_NONE, face_covered=_NONE, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0, frozen_share=_NONE,
 )  # fmt: skip
