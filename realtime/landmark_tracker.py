@@ -2,6 +2,10 @@
 
 The three run at the same time. Hands and face are looked for in crops that the pose of the *earlier* pictures gives,
 so none waits for another, and the same recording gives the same landmarks on every run.
+
+A landmarker that may find two people searches every picture for the second, which costs half as much again as following
+the first. So one that knows a single person follows, and the other looks around now and then; while it sees two people,
+it follows both.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ UInt8Array = npt.NDArray[np.uint8]
 
 POSE_SIDE = 768  # pixels; the network sees 256 around the person
 HANDS_SIDE = 960  # pixels; a hand is seen at up to 224
+SURVEY_EVERY_NS = NS_PER_S // 2  # how often a second person is looked for
+ALONE_NS = 2 * NS_PER_S  # somebody who has not been seen for this long has left
 PERSON_MARGIN, HEAD_MARGIN = 0.15, 0.6
 HAND_SCORE = 0.4  # confidence that is enough for a hand: one that is not at a wrist of ours is refused anyway
 REACH = 0.45  # shoulder widths between a hand's wrist and the pose's, at most
@@ -64,7 +70,10 @@ class LandmarkTracker:
 
     def __init__(self, pose: Path, hand: Path, face: Path) -> None:
         """The model files of the three landmarkers."""
-        self._finder = PersonFinder(pose, POSE_SIDE)
+        self._single = PersonFinder(pose, POSE_SIDE, people=1)
+        self._several = PersonFinder(pose, POSE_SIDE)
+        self._next_survey_ns: int | None = None
+        self._crowd_ns: int | None = None  # when two people were last seen
         self._hands = VideoTask(
             "hand", hand, num_hands=2, min_hand_detection_confidence=HAND_SCORE,
             min_hand_presence_confidence=HAND_SCORE, min_tracking_confidence=HAND_SCORE,
@@ -86,7 +95,7 @@ class LandmarkTracker:
         hands = self._threads.submit(self._hands.detect, hands_crop.pixels, time_ns)
         face_crop = _cut(pixels, head, HANDS_SIDE) if head else None
         face = self._threads.submit(self._face.detect, face_crop.pixels, time_ns) if face_crop else None
-        people = self._finder.poses(pixels, time_ns)
+        people = self._poses(pixels, time_ns)
         found_hands, found_face = hands.result(), face.result() if face else None
         pose = self._choose(people, time_ns, (height, width))
         if pose is None:
@@ -99,6 +108,17 @@ class LandmarkTracker:
             points = face_crop.points(found_face.face_landmarks[0])[FACE_INDEX]
         both = self._assign(found_hands, hands_crop, pose, unit, time_ns)
         return Landmarks(time_ns, height, width, pose, both, points)
+
+    def _poses(self, pixels: UInt8Array, time_ns: int) -> list[Float32Array]:
+        """The people in the picture: surely the one we follow, and others that have been there for a moment."""
+        crowded = self._crowd_ns is not None and 0 <= time_ns - self._crowd_ns <= ALONE_NS
+        if not crowded and self._next_survey_ns is not None and time_ns < self._next_survey_ns:
+            return self._single.poses(pixels, time_ns)
+        self._next_survey_ns = time_ns + SURVEY_EVERY_NS
+        several = self._several.poses(pixels, time_ns)
+        if len(several) > 1:
+            self._crowd_ns = time_ns
+        return several if crowded or len(several) > 1 else self._single.poses(pixels, time_ns)
 
     def _choose(self, people: list[Float32Array], time_ns: int, shape: tuple[int, int]) -> Float32Array | None:
         """(33, 4) in pixels, of the person we follow."""
@@ -152,7 +172,8 @@ class LandmarkTracker:
     def close(self) -> None:
         """End the threads and the landmarkers."""
         self._threads.shutdown()
-        self._finder.close()
+        self._single.close()
+        self._several.close()
         self._hands.close()
         self._face.close()
 

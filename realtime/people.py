@@ -234,9 +234,9 @@ def extent(landmarks: Float32Array, height: int, width: int) -> Box | None:
 class PersonFinder:
     """MediaPipe's pose landmarker on a video."""
 
-    def __init__(self, model: Path, side: int = SEARCH_SIDE) -> None:
+    def __init__(self, model: Path, side: int = SEARCH_SIDE, people: int = MAX_PEOPLE) -> None:
         """model: the pose landmarker's .task file; side: pictures are shrunk to this many pixels first."""
-        self._task = VideoTask("pose", model, num_poses=MAX_PEOPLE)
+        self._task = VideoTask("pose", model, num_poses=people)
         self._side = side
 
     def poses(self, pixels: UInt8Array, time_ns: int) -> list[Float32Array]:

@@ -169,7 +169,7 @@ def seen_hands(*hands: tuple[tuple[float, float], str]) -> SimpleNamespace:
 @pytest.fixture
 def tracker(monkeypatch: pytest.MonkeyPatch) -> LandmarkTracker:
     """Without models."""
-    monkeypatch.setattr(landmark_tracker, "PersonFinder", lambda *_: None)
+    monkeypatch.setattr(landmark_tracker, "PersonFinder", lambda *_, **__: None)
     monkeypatch.setattr(landmark_tracker, "VideoTask", lambda *_, **__: None)
     return LandmarkTracker(Path(), Path(), Path())
 
