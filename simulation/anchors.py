@@ -39,7 +39,8 @@ class Frames:
         part = slice(start, stop)
         lists = [[a[part] for a in group] for group in (self.shoulders, self.hips, self.knees, self.ankles, self.elbows,
                                                         self.wrists)]  # fmt: skip
-        return Frames(self.subject, self.pelvis[part], self.pelvis_axes[part], self.thorax[part], self.thorax_axes[part],
+        return Frames(self.subject, self.pelvis[part], self.pelvis_axes[part], self.thorax[part],
+                      self.thorax_axes[part],
                       self.neck_base[part], self.neck_axes[part], self.head[part], self.head_axes[part], *lists)
 
 

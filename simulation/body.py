@@ -1,6 +1,7 @@
 """From controls to a body in space: spine, head, arms and legs, then MediaPipe's points on it.
 
-The spine is two rigid halves; arms and legs are two-bone chains solved in closed form, so that hands and feet stay where
+The spine is two rigid halves; arms and legs are two-bone chains solved in closed form,
+so that hands and feet stay where
 they are put whatever the torso does. Bone lengths never change within a session.
 """
 
@@ -145,7 +146,10 @@ def _leg_targets(subject: Subject, controls: Controls, leg: int) -> tuple[Array,
 
 
 def _arm(subject: Subject, controls: Controls, frames: Frames, hand: int, cross: bool) -> _Arm:
-    """(elbow, wrist, joints (T, 21, 3), metres missed (T,)) of one arm; without `cross`, layers that need the other arm are left out."""
+    """(elbow, wrist, joints (T, 21, 3), metres missed (T,)) of one arm.
+
+    Without `cross`, layers that need the other arm are left out.
+    """
     sign, right = 1.0 - 2.0 * hand, hand == 1
     mirror = np.array([sign, 1.0, 1.0])
     count = controls.count
@@ -207,8 +211,8 @@ def _points(subject: Subject, controls: Controls, frames: Frames, feet: list[_Fo
     pose, hands = np.zeros((count, POSE_POINTS, 3)), np.zeros((count, 2, HAND_POINTS, 3))
     size = np.array([subject.face_width, 1.0, 1.0]) * subject.head
     to_world = frames.head_axes.swapaxes(-1, -2)
-    face = face_points(*(get(name) for name in ("blink", "squint", "brow", "mouth_open", "smile", "pout")),
-                       width=subject.face_width)  # fmt: skip
+    face = face_points(get("blink"), get("squint"), get("brow"), get("mouth_open"), get("smile"), get("pout"),
+                       subject.face_width)
     left = POSE_LEFT * size * 0.01
     right = left * np.array([-1.0, 1.0, 1.0])
     head_points = np.stack((POSE_NOSE * size * 0.01, left[0], left[1], left[2], right[0], right[1], right[2],

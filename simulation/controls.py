@@ -51,7 +51,8 @@ class Reach:
         self.weight = np.concatenate((self.weight, np.ones(held), () if fade is None else fade))
         for name in ("offset", "fingers", "palm", "shape"):
             values = getattr(self, name)
-            setattr(self, name, np.concatenate((values, np.repeat(values[-1:], len(self.weight) - len(values), axis=0))))
+            setattr(self, name, np.concatenate((values, np.repeat(values[-1:], len(self.weight) - len(values),
+                                                                  axis=0))))
 
 
 @dataclass(slots=True)

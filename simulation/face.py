@@ -64,7 +64,7 @@ def face_points(
 ) -> Array:
     """(T, FACE_POINTS, 3) metres in the head's axes. Each argument is (T,), 0 at rest and about 1 at full strength.
 
-    blink: lids closed; squint: lids narrowed and brows lowered; brow: brows raised (negative: frown); pout: mouth narrowed.
+    blink: lids closed; squint: lids narrowed, brows lowered; brow: raised (negative: frown); pout: mouth narrowed.
     """
     count = len(blink)
     points = np.broadcast_to(RESTING, (count, FACE_POINTS, 3)).copy()

@@ -36,16 +36,18 @@ def write_session(session: Session, folder: Path, made: dict[str, int | float | 
 
 def describe(session: Session, made: dict[str, int | float | str]) -> dict[str, object]:
     """The subject, the camera and the ground truth, times in seconds."""
-    subject = {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(session.subject).items()}
+    subject = {name: round(value, 4) if isinstance(value, float) else value for name,
+               value in asdict(session.subject).items()}
     return {
         "made": made,
         "note": "simulated: no person was recorded",
         "fps": session.fps,
         "frames": len(session),
         "subject": subject,
-        "camera": {name: value for name, value in asdict(session.camera).items()},
+        "camera": asdict(session.camera),
         "truth": [
-            {"action": one.action.name, "index": one.index, "body_part": one.action.body_part, "onset_s": round(one.onset_s, 3),
+            {"action": one.action.name, "index": one.index, "body_part": one.action.body_part,
+             "onset_s": round(one.onset_s, 3),
              "offset_s": round(one.offset_s, 3), "hands": [("left", "right")[hand] for hand in one.hands],
              "legs": [("left", "right")[leg] for leg in one.legs], "seen": round(one.seen, 3)}
             for one in session.truth
@@ -54,21 +56,15 @@ def describe(session: Session, made: dict[str, int | float | str]) -> dict[str, 
 
 
 def truth_lines(session: Session) -> list[str]:
-    """The ground truth as the event stream would report it had it known: one ended event a line, in order of offsets."""
+    """The ground truth as the event stream would report it: one ended event a line, in order of offsets."""
     numbered = sorted(enumerate(session.truth, 1), key=lambda pair: (pair[1].offset_s, pair[0]))
     return [
         json.dumps({"kind": "action", "id": number, "state": "ended", "action": one.action.name, "index": one.index,
-                    "body_part": one.action.body_part, "onset_s": round(one.onset_s, 3), "offset_s": round(one.offset_s, 3),
+                    "body_part": one.action.body_part, "onset_s": round(one.onset_s, 3),
+                    "offset_s": round(one.offset_s, 3),
                     "confidence": 1.0}, separators=(",", ":"))
         for number, one in numbered
     ]  # fmt: skip
-
-
-def read_landmarks(path: Path) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], dict[str, np.ndarray[tuple[int, ...],
-                                                                                                 np.dtype[np.float32]]]]:
-    """(times_ns (T,), arrays pose, hands, face) of a landmarks.npz."""
-    with np.load(path, allow_pickle=False) as stored:
-        return stored["times_ns"], {name: stored[name] for name in ("pose", "hands", "face")}
 
 
 def write_video(session: Session, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Small vectorised helpers: rotations, two-bone chains, smooth curves. Time is always the first axis.
 
-World axes: x to the person's left, y up, z to the person's front; metres and radians. Positive yaw turns to the person's
-left, positive pitch bows forward, positive roll tilts to the person's right.
+World axes: x to the person's left, y up, z to the person's front; metres and radians. Positive yaw turns to the
+person's left, positive pitch bows forward, positive roll tilts to the person's right.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What happens when: a schedule of actions, written into the controls as it is made.
 
 Arrivals form a birth-death process whose stationary law is the one measured on MMA-52: at a random instant no action
-runs 15 % of the time, one 52 %, two 29 %, three 4 %. Actions overlap only where they occupy different parts of the body.
+runs 15 % of the time, one 52 %, two 29 %,
+three 4 %. Actions overlap only where they occupy different parts of the body.
 
 Ground truth: an action begins with the first frame that leaves rest and ends with the last one that is not back, so the
 way out and the way back are part of it. Actions that change the posture (see `simulation.motions.base`) end on arrival.
@@ -37,6 +38,12 @@ _BOTH_LEGS = {24: 0.3, 31: 0.6}
 _NEEDS_FREE_LEGS = frozenset({4, 25, 26, 27, 28, 29, 30, 31, 51})  # not while the legs rest crossed
 _PAUSE_S = (0.12, 0.6)  # rest of a body part between two of its actions
 SEEN_S = 0.25  # an action of which less is seen at the end is not counted
+# Weights that make the classes of balanced sessions equally frequent, found by counting.
+_EVEN_BY_USE: dict[tuple[str, ...], float] = {
+    ("torso",): 0.5, ("torso", "head"): 0.58, ("torso", "both legs"): 0.86, ("head",): 0.47, ("both hands",): 2.34,
+    ("hands",): 1.69, ("hand",): 1.32, ("both legs",): 0.73, ("legs",): 0.67, ("hand", "torso", "both legs"): 1.8,
+}  # fmt: skip
+_EVEN = {6: 0.22, 13: 3.1, 18: 0.84, 24: 0.61, 26: 0.77, 27: 0.77, 29: 0.76, 30: 0.76}
 _EVERYTHING = ("torso", "head", "hand0", "hand1", "leg0", "leg1")
 
 
@@ -79,7 +86,6 @@ class _Director:
     free_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_EVERYTHING, 0.0))
     truth: list[TrueAction] = field(default_factory=list)
     due: list[tuple[float, int, tuple[int, ...]]] = field(default_factory=list)  # follow-ups: s, index, hands
-    deck: list[int] = field(default_factory=list)
 
     def motion(self, onset_s: float, offset_s: float) -> Motion:
         start = round(onset_s * self.controls.fps)
@@ -90,7 +96,7 @@ class _Director:
         """Fill the session with actions until `end_s`."""
         mean_s = self._mean_duration()
         rates = [CONCURRENCY[k + 1] * (k + 1) / (CONCURRENCY[k] * mean_s) for k in range(3)]
-        now = float(self.rng.exponential(0.4 * mean_s)) * 0.5
+        now = float(self.rng.exponential(0.12 * mean_s))
         while now < end_s:
             if self.due and self.due[0][0] <= now:
                 _, index, hands = heapq.heappop(self.due)
@@ -112,23 +118,15 @@ class _Director:
         return float(np.sum(weights * np.array(means)) / np.sum(weights))
 
     def _weight(self, index: int) -> float:
-        return occurrence(index) if self.mode == NATURAL else 1.0
+        """Relative frequency; balanced: more for what is often impossible because a part of the body is busy."""
+        return occurrence(index) if self.mode == NATURAL else _EVEN.get(index, _EVEN_BY_USE.get(PROGRAMS[index].uses,
+                1.0))
 
     def _begin_something(self, now: float) -> None:
-        """The first action in random order (natural: by frequency; balanced: from a shuffled deck) that can start now."""
-        if self.mode == NATURAL:
-            weights = np.array([self._weight(index) for index in self.wanted])
-            keys = self.rng.exponential(1.0, len(weights)) / weights
-            order = [self.wanted[i] for i in np.argsort(keys)]
-            for index in order[:8]:
-                if self._perform(index, now):
-                    return
-            return
-        if len(self.deck) < len(self.wanted) // 3 + 1:
-            self.deck += [self.wanted[i] for i in self.rng.permutation(len(self.wanted))]
-        for place, index in enumerate(self.deck):
-            if self._perform(index, now):
-                del self.deck[place]
+        """The first action in a random order, the likelier ones earlier, that can start now."""
+        keys = self.rng.exponential(1.0, len(self.wanted)) / np.array([self._weight(index) for index in self.wanted])
+        for place in np.argsort(keys):
+            if self._perform(self.wanted[int(place)], now):
                 return
 
     def _free(self, part: str, now: float) -> bool:
@@ -215,11 +213,11 @@ class _Director:
         if index == 18 and not forced:
             start = offset + m.between(0.8, 3.0)
             end = start + m.between(1.8, 3.5)
-            back = self.motion(start, end)
+            sinking = self.motion(start, end)
             for hand in m.hands:
                 layer = self.state.stretched.pop(hand)
-                if back.start < self.controls.count - 2:
-                    layer.extend(back.start, 1.0 - minimum_jerk(back.times / back.length))
+                if sinking.start < self.controls.count - 2:
+                    layer.extend(sinking.start, 1.0 - minimum_jerk(sinking.times / sinking.length))
                 else:
                     layer.extend(self.controls.count)
             return end

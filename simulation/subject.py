@@ -11,7 +11,7 @@ CHILD_SHARE = 0.08  # MA-52 has 7.8 % children (MANet paper, Section III-B)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Lengths in metres. Segment lengths are shares of the stature (Drillis and Contini 1966), each varied on its own."""
+    """Lengths in metres: shares of the stature (Drillis and Contini 1966), each varied on its own."""
 
     stature: float
     shoulder_width: float  # between the shoulder joints

@@ -1,6 +1,7 @@
 """What a landmark tracker makes of the truth: jitter, lag, lost hands, swapped hands, guessed legs, lost faces.
 
-Lengths are in shoulder widths as the camera sees them face on ("widths"), times in seconds, so that the settings hold for
+Lengths are in shoulder widths as the camera sees them face on ("widths"), times in seconds,
+so that the settings hold for
 every resolution and frame rate. Head points of real, still clips jitter by 0.003-0.016 widths.
 """
 
@@ -24,7 +25,7 @@ HIPS, KNEES, FEET = slice(23, 25), slice(25, 27), slice(27, 33)
 
 @dataclass(frozen=True, slots=True)
 class NoiseSettings:
-    """Every constant of the tracker's errors. Ranges are drawn once per session, log-uniformly where both are positive."""
+    """Every constant of the tracker's errors. Ranges are drawn once a session, log-uniformly where both are positive."""
 
     severity: Range = (0.6, 1.7)  # multiplies all jitter
     head: Range = (0.003, 0.011)  # std of jitter, widths
@@ -151,7 +152,8 @@ class _Observer:
         tilt = _draw(rng, s.depth_tilt if self.camera.framing == WHOLE_BODY else s.depth_tilt_near)
         noise = 0.75 * self._jitter(33)
         common = 0.66 * self._jitter(7)
-        parts = ((HEAD, s.head), (SHOULDERS, s.shoulders), (ELBOWS, s.elbows), (WRISTS, s.wrists), (HIPS, s.hips), (KNEES, s.knees),
+        parts = ((HEAD, s.head), (SHOULDERS, s.shoulders), (ELBOWS, s.elbows), (WRISTS, s.wrists), (HIPS, s.hips),
+                 (KNEES, s.knees),
                  (FEET, s.feet))  # fmt: skip
         for which, (part, bounds) in enumerate(parts):
             size = _draw(rng, bounds) * self.severity * self.width
@@ -250,7 +252,8 @@ class _Observer:
         step = np.diff(middle, axis=0, prepend=middle[:1])
         speed = np.linalg.norm(step, axis=-1) * self.fps / self.width
         bones = np.linalg.norm(np.diff(hands[:, :, [0, 9, 12]], axis=2), axis=-1).sum(axis=-1)
-        return np.clip((0.6 - to_face) / 0.3, 0.0, 1.0), np.stack((near_hand, near_hand), axis=1), speed, bones.mean(axis=0)
+        near_face = np.clip((0.6 - to_face) / 0.3, 0.0, 1.0)
+        return near_face, np.stack((near_hand, near_hand), axis=1), speed, bones.mean(axis=0)
 
     def _lose_hands(self, hands: Float32Array, near_face: Array, near_hand: Array, speed: Array, pixels: Array) -> None:
         s, rng = self.settings, self.rng
@@ -299,7 +302,10 @@ class _Observer:
 _NONE: Range = (0.0, 0.0)
 _SILENT = NoiseSettings(
     severity=_NONE, depth_factor=(1.0, 1.0), depth_stretch=(1.0, 1.0),
-    depth_tilt=_NONE, depth_tilt_near=_NONE, depth_scale=(1.0, 1.0), bias=0.0, depth_flicker=_NONE, lag_s=_NONE, burst_rate_hz=_NONE, hand_lost=_NONE,
-    hand_lost_near_face=_NONE, hand_lost_near_hand=_NONE, hand_lost_fast=_NONE, hand_lost_small=0.0, hands_swapped=_NONE,
-    hands_lost_session=0.0, face_lost=_NONE, face_covered=_NONE, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0, frozen_share=_NONE,
+    depth_tilt=_NONE, depth_tilt_near=_NONE, depth_scale=(1.0, 1.0), bias=0.0, depth_flicker=_NONE, lag_s=_NONE,
+    burst_rate_hz=_NONE, hand_lost=_NONE,
+    hand_lost_near_face=_NONE, hand_lost_near_hand=_NONE, hand_lost_fast=_NONE, hand_lost_small=0.0,
+    hands_swapped=_NONE,
+    hands_lost_session=0.0, face_lost=_NONE, face_covered=_NONE, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0,
+    frozen_share=_NONE,
 )  # fmt: skip

@@ -1,9 +1,15 @@
-"""One program for each of the 52 micro-actions, by body part."""
+"""One program for each of the 52 micro-actions, by body part. Importing the rooms registers their programs."""
 
 from __future__ import annotations
 
-from simulation.motions import arms, body_hand, hands, head, head_hand, leg_hand, legs, torso
+import simulation.motions.arms
+import simulation.motions.body_hand
+import simulation.motions.hands
+import simulation.motions.head
+import simulation.motions.head_hand
+import simulation.motions.leg_hand
+import simulation.motions.legs
+import simulation.motions.torso  # noqa: F401
 from simulation.motions.base import PROGRAMS, Entry, Motion, State
 
-__all__ = ["PROGRAMS", "Entry", "Motion", "State", "arms", "body_hand", "hands", "head", "head_hand", "leg_hand", "legs",
-           "torso"]  # fmt: skip
+__all__ = ["PROGRAMS", "Entry", "Motion", "State"]

@@ -12,7 +12,8 @@ from simulation.motions.touch import RUB, SCRATCH, scratching_fingers, touch_pat
 
 def hold_bent_arm(m: Motion, hand: int, gate: Array, inward: float = 0.05) -> None:
     """Bring a forearm across the lap so that the other hand can get at it."""
-    m.reach(hand, gate, "lap", (inward, m.between(0.02, 0.08), m.between(0.0, 0.08)), (-0.75, 0.0, 0.6), (0.0, -1.0, -0.2),
+    m.reach(hand, gate, "lap", (inward, m.between(0.02, 0.08), m.between(0.0, 0.08)), (-0.75, 0.0, 0.6),
+            (0.0, -1.0, -0.2),
             WRIST, RELAXED)
 
 
@@ -56,7 +57,8 @@ def stretching_arms(m: Motion) -> None:
     shape = LOOSE_FIST if m.rng.random() < 0.3 else FLAT
     shift = m.rng.normal(0.0, 0.05, 3)
     for hand in m.hands:
-        layer = m.reach(hand, curve, "space", np.array(place) * m.between(0.92, 1.1) + shift, fingers, palm, WRIST, shape,
+        layer = m.reach(hand, curve, "space", np.array(place) * m.between(0.92, 1.1) + shift, fingers, palm, WRIST,
+                        shape,
                         arc=(0.02, 0.02, 0.06), swivel=0.6)
         if m.stay:
             m.state.stretched[hand] = layer
@@ -67,7 +69,8 @@ def stretching_arms(m: Motion) -> None:
         m.add("lean", -m.between(0.0, 0.12) * m.envelope(attack, 0.6))
 
 
-_RETREATS: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]], ...] = (
+_RETREATS: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]],
+                 ...] = (
     ("belly", (0.08, -0.06, 0.04), (-0.85, 0.1, 0.5), (0.0, -0.5, -0.9)),  # to the belly
     ("waist", (0.1, 0.02, 0.03), (0.0, -0.3, 1.0), (-1.0, 0.0, 0.0)),  # elbows back, hands beside the waist
     ("chest_same", (0.06, -0.1, 0.08), (-0.2, 0.9, 0.4), (-0.2, 0.1, -1.0)),  # up to the chest
@@ -90,7 +93,8 @@ def retracting_arms(m: Motion) -> None:
     near_belly = any(m.state.hand_rests[hand] in (*TOGETHER, "belly") for hand in m.hands)
     anchor, place, fingers, palm = _RETREATS[m.pick(0.0 if near_belly else 0.4, 0.25, 0.15, 0.2)]
     for hand in m.hands:
-        m.state.stretched[hand] = m.reach(hand, curve, anchor, place, fingers, palm, PALM, RELAXED, arc=(0.02, 0.03, 0.02))
+        m.state.stretched[hand] = m.reach(hand, curve, anchor, place, fingers, palm, PALM, RELAXED,
+                                          arc=(0.02, 0.03, 0.02))
     m.add("lean", -m.between(0.0, 0.06) * m.envelope(0.5 * m.length, 0.4 * m.length))
 
 
@@ -109,7 +113,8 @@ def waving(m: Motion) -> None:
         path = path[:, [1, 2, 0]] + 0.3 * path
     place = ((0.12, m.between(-0.1, 0.15), 0.2), (0.1, m.between(-0.34, -0.18), 0.26), (0.08, -0.25, 0.28))[style]
     fingers = ((0.1, 1.0, 0.1), (0.0, 0.45, 0.8), (0.0, 0.6, 0.7))[style]
-    layer = m.reach(m.hand, gate, "space", place, fingers, (-0.15, 0.0 if style == 0 else -0.8, 1.0), WRIST, FLAT, motion=path,
+    layer = m.reach(m.hand, gate, "space", place, fingers, (-0.15, 0.0 if style == 0 else -0.8, 1.0), WRIST, FLAT,
+                    motion=path,
                     arc=(0.05, 0.0, 0.08))
     lean = (inside * 0.5 * np.sin(phase + 0.3))[:, None]
     layer.fingers = layer.fingers + lean * (np.array([1.0, 0.0, 0.0]) if style < 2 else np.array([0.0, 0.7, 0.3]))

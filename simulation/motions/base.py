@@ -126,7 +126,8 @@ class Motion:
         self.controls.channel(channel)[self.stop :] += amount
 
     def reach(
-        self, hand: int, weight: Array, anchor: str, offset: tuple[float, float, float] | Array, fingers: tuple[float, float, float],
+        self, hand: int, weight: Array, anchor: str, offset: tuple[float, float, float] | Array,
+        fingers: tuple[float, float, float],
         palm: tuple[float, float, float], contact: tuple[int, ...], shape: Array = RELAXED, *,
         motion: Array | None = None, arc: tuple[float, float, float] = (0.03, 0.02, 0.1), swivel: float | None = None,
         loose: float = 0.015, turn: float = 0.18,
@@ -136,17 +137,19 @@ class Motion:
         """
         count = len(weight)
         place = np.asarray(offset, dtype=np.float64) + self.rng.normal(0.0, loose, 3)
-        path = np.broadcast_to(place, (count, 3)) + (0.0 if motion is None else motion) + 0.004 * self.wander(0.7, 3)[:count]
+        path = np.broadcast_to(place, (count, 3)) + (0.0 if motion is None else motion) + 0.004 * self.wander(0.7,
+                3)[:count]
         ahead = unit(np.array(fingers) + self.rng.normal(0.0, turn, 3))
         facing = unit(np.array(palm) + self.rng.normal(0.0, turn, 3))
         shapes = np.asarray(shape) + 0.05 * self.rng.standard_normal(6)
-        wide = lambda a: np.broadcast_to(a, (count, a.shape[-1]))  # noqa: E731
-        layer = Reach(hand, self.start, weight, anchor, path, wide(ahead), wide(facing), contact, wide(shapes),
+        layer = Reach(hand, self.start, weight, anchor, path, np.tile(ahead, (count, 1)), np.tile(facing, (count, 1)),
+                      contact, np.tile(shapes, (count, 1)),
                       np.array(arc) * self.between(0.6, 1.4) * self.subject.scale, swivel)  # fmt: skip
         self.controls.reaches.append(layer)
         return layer
 
-    def step(self, leg: int, weight: Array, anchor: str, ankle: tuple[float, float, float], pole: tuple[float, float, float],
+    def step(self, leg: int, weight: Array, anchor: str, ankle: tuple[float, float, float],
+             pole: tuple[float, float, float],
              pitch: float, yaw: float = 0.1, *, motion: Array | None = None, loose: float = 0.02,
              arc: tuple[float, float, float] = (0.0, 0.06, 0.08)) -> None:
         """Take a foot off its place (see Step). pitch, yaw in rad."""

@@ -90,5 +90,6 @@ def rising_up(m: Motion) -> None:
     lean = m.size(0.3, 0.55)
     m.add("lean", lean * ahead - 0.6 * lean * gate * min(1.0, rise / 0.3))
     m.add("head_pitch", -0.3 * lean * ahead)
+    tuck = minimum_jerk(m.times / 0.4) * minimum_jerk((m.length - m.times) / 0.4)
     for leg in ("left", "right"):
-        m.add(f"foot_z_{leg}", -m.between(0.02, 0.08) * minimum_jerk(m.times / 0.4) * minimum_jerk((m.length - m.times) / 0.4))
+        m.add(f"foot_z_{leg}", -m.between(0.02, 0.08) * tuck)

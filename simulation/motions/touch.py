@@ -31,8 +31,8 @@ def touch_path(m: Motion, kind: int, along: tuple[float, float, float], out: tup
         slow = 0.006 * size * m.wander(0.9)[:, 0]
         return np.asarray((inside * slow)[:, None] * surface)
     if kind == RUB:
-        stroke = size * m.size(0.018, 0.035) * np.sin(m.cycle(m.between(0.9, 2.0), 0.15))
-        return np.asarray((inside * stroke)[:, None] * surface)
+        rubbing: Array = size * m.size(0.018, 0.035) * np.sin(m.cycle(m.between(0.9, 2.0), 0.15))
+        return np.asarray((inside * rubbing)[:, None] * surface)
     if kind == SCRATCH:
         phase = m.cycle(m.between(2.6, 4.8), 0.12)
         active = inside * bursts(m)
@@ -45,7 +45,7 @@ def touch_path(m: Motion, kind: int, along: tuple[float, float, float], out: tup
 
 def scratching_fingers(m: Motion, hand: int, kind: int, inside: Array) -> None:
     """Fingers bend with the strokes, or twitch a little."""
-    bend = 0.05 * m.wander(0.5)[:, 0] * inside
+    bend: Array = 0.05 * m.wander(0.5)[:, 0] * inside
     if kind == SCRATCH:
         bend = bend + 0.13 * inside * np.sin(m.cycle(m.between(2.6, 4.8), 0.12))
     m.fingers(hand, bend[:, None] * np.array([0.2, 1.0, 1.0, 0.9, 0.8, 0.0]))
