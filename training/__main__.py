@@ -47,6 +47,27 @@ def _parser() -> Parser:
     _add_training(command, recipe="paper", depth=50, width=64, size=224)
     command.set_defaults(run=_train)
 
+    command = commands.add_parser("simulate", help="train a landmark model on simulated interviews")
+    command.add_argument("--sessions", type=int, default=2000, help="simulated sessions (2000)")
+    command.add_argument("--seconds", type=float, default=30.0, help="length of a session (30)")
+    command.add_argument("--windows", type=int, default=20000, help="windows per epoch (20000)")
+    command.add_argument("--focus", type=float, default=0.5,
+                         help="middle share of a window that it is asked about, 0.05 to 1 (0.5)")
+    command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings, 5 MB a session (OUT/drawings)")
+    command.add_argument("--draw-workers", type=int, default=2, help="processes that draw the sessions beforehand (2)")
+    _add_training(command, recipe="small", depth=18, width=16, size=112)
+    command.set_defaults(run=_simulate)
+
+    command = commands.add_parser("evaluate-simulated", help="score a landmark model on sessions never trained on")
+    command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
+    command.add_argument("--sessions", type=int, default=20, help="(20)")
+    command.add_argument("--seconds", type=float, default=60.0, help="length of a session (60)")
+    command.add_argument("--mode", choices=("natural", "balanced", "idle"), default="balanced", help="(balanced)")
+    command.add_argument("--focus", type=float, default=0.5, help="as in training (0.5)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--threads", type=int, help="CPU threads (the runtime's choice)")
+    command.set_defaults(run=_evaluate_simulated)
+
     command = commands.add_parser("evaluate", help="score a model on labelled clips; pictures; a submission")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder) or state.pt")
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
@@ -87,29 +108,55 @@ def _train(options: argparse.Namespace) -> None:
     train_clips(options, _recipe(options))
 
 
+def _simulate(options: argparse.Namespace) -> None:
+    from training.commands import train_simulated
+
+    _check_training(options)
+    _check_sessions(options)
+    options.alpha, options.no_embedding = None, True
+    train_simulated(options, _recipe(options))
+
+
+def _evaluate_simulated(options: argparse.Namespace) -> None:
+    from training.commands import evaluate_simulated
+
+    _check_numbers(options)
+    _check_sessions(options)
+    evaluate_simulated(options)
+
+
 def _evaluate(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from training.evaluate import evaluate
     from training.lists import read_list
 
-    if options.workers < 0 or options.pictures < 0:
-        raise BadInput("--workers and --pictures of 0 or more", f"{options.workers} and {options.pictures}",
-                       "leave them out for the defaults")
+    _check_numbers(options)
     entries = read_list(options.list, options.data)
     evaluate(options.model, entries, options.data, options.out, Console(), pictures=options.pictures,
              workers=options.workers)
 
 
 def _check_training(options: argparse.Namespace) -> None:
-    positive = {"epochs", "batch_size", "learning_rate", "threads", "save_every"}
+    _check_numbers(options)
+    options.bundle = options.bundle or options.out / "model"
+    check_target(options.bundle, options.resume)
+
+
+def _check_sessions(options: argparse.Namespace) -> None:
+    if not 5.0 <= options.seconds <= 3600.0:
+        raise BadInput("--seconds of 5 to 3600", f"{options.seconds:g}", "leave it out for the default")
+    if not 0.05 <= options.focus <= 1.0:
+        raise BadInput("--focus of 0.05 to 1", f"{options.focus:g}", "leave it out for the default")
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    positive = {"epochs", "batch_size", "learning_rate", "threads", "save_every", "sessions", "windows"}
     for name, value in vars(options).items():
         if name in positive and value is not None and not 0 < value < math.inf:
             raise BadInput(f"--{name.replace('_', '-')} above 0", f"{value:g}", "leave it out for the default")
-        if name in {"seed", "workers"} and value < 0:
-            raise BadInput(f"--{name} of 0 or more", str(value), "leave it out for the default")
-    options.bundle = options.bundle or options.out / "model"
-    check_target(options.bundle, options.resume)
+        if name in {"seed", "workers", "draw_workers", "pictures"} and value < 0:
+            raise BadInput(f"--{name.replace('_', '-')} of 0 or more", str(value), "leave it out for the default")
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

@@ -5,26 +5,39 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
+from rich.progress import Progress, TaskID
 
+from engines.bundle import Bundle, find
 from engines.card import Calibration, ModelCard, Provenance
 from engines.errors import BadInput
 from engines.export import write_bundle
 from engines.networks.manet import MANet
 from engines.spec import NetworkSpec
+from simulation.session import Settings, simulate
 from training.data import ClipSource
 from training.label_vectors import read_label_vectors
 from training.lists import Entry, read_list, withheld
-from training.metrics import score_clips
+from training.losses import LossSettings
+from training.metrics import mean_average_precision, score_clips
 from training.recipes import Recipe
-from training.train import FloatArray, Run, train
+from training.simulated import Cache, Plan, SimulatedWindows
+from training.train import FloatArray, Run, progress_bar, train
+from training.windows import events_of, window_logits
+from training.windows import targets as targets_of
 
 RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
                 "job interviews.")
+
+HELD_OUT_SHARE = 20  # one session of another split, to validate, for this many to train on
+MOST_HELD_OUT = 2000  # windows
+SIGMOID = Calibration(activation="sigmoid", basis="none: raw sigmoid")
 
 
 def train_clips(options: argparse.Namespace, recipe: Recipe) -> None:
@@ -52,6 +65,66 @@ def train_clips(options: argparse.Namespace, recipe: Recipe) -> None:
     held = ClipSource(validation, options.data, spec.length, spec.size) if validation else None
     network = train(run, source, held, vectors, clip_scores)
     write_trained(network, options, about, Calibration(), view="rgb")
+
+
+def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
+    """`python -m training simulate`.
+
+    Raises:
+        BadInput: see `training.train` and `training.simulated.Cache`.
+    """
+    spec = network_spec(options, embedding=False)
+    recipe = replace(recipe, loss=LossSettings(activation="sigmoid", alpha=0.0))
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    cache = options.cache or options.out / "drawings"
+    plan = Plan("train", options.sessions, options.seconds, options.seed, spec.size, spec.length, options.focus)
+    held_plan = replace(plan, split="validation", sessions=max(1, options.sessions // HELD_OUT_SHARE))
+    train_cache, held_cache = Cache(cache / "train", plan), Cache(cache / "validation", held_plan)
+    for drawn in (train_cache, held_cache):
+        with progress_bar() as progress:
+            task = progress.add_task(f"drawing {drawn.plan.split}", total=drawn.plan.sessions, loss="")
+            drawn.fill(options.draw_workers, partial(_show, progress, task))
+    about = (f"simulated interviews: {plan.sessions} sessions of {plan.seconds:g} s, "
+             f"{recipe.epochs * options.windows} windows")  # fmt: skip
+    data = f"{plan.identity()} {plan.sessions} {plan.focus} {options.windows}"
+    run = Run(recipe, spec, options.seed, options.out, data, about, options.workers, options.save_every, options.resume)
+    held = SimulatedWindows(held_cache, min(MOST_HELD_OUT, held_plan.sessions * held_plan.positions), vary=False)
+    network = train(run, SimulatedWindows(train_cache, options.windows, options.seed), held, None, window_scores)
+    write_trained(network, options, about, SIGMOID, view="landmarks")
+
+
+def _show(progress: Progress, task: TaskID, done: int) -> None:
+    progress.update(task, completed=done)
+
+
+def window_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:
+    """What is reported of validation windows: binary cross-entropy summed over actions, and mean average precision."""
+    loss = np.logaddexp(0.0, logits) - targets * logits
+    return {"loss": float(loss.sum(axis=1).mean()), "map": mean_average_precision(logits, targets)}
+
+
+def evaluate_simulated(options: argparse.Namespace) -> None:
+    """`python -m training evaluate-simulated`: windows of sessions never trained on, on the live grid.
+
+    Raises:
+        BadInput: not a bundle of the landmark view.
+    """
+    bundle = Bundle.load(find(options.model))
+    card = bundle.card
+    if card.view != "landmarks":
+        raise BadInput("a model of the landmark view", f"{card.name}, of the {card.view} view", "choose another")
+    logits, wanted = [], []
+    for number in range(options.sessions):
+        settings = Settings(split="test", mode=options.mode)
+        session = simulate(options.seed + number, options.seconds, settings=settings)
+        ends_ns, found = window_logits(bundle, session, threads=options.threads or 0)
+        logits.append(found.astype(np.float64))
+        wanted.append(targets_of(events_of(session), ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, options.focus))
+    scores = window_scores(np.concatenate(logits), np.concatenate(wanted).astype(np.float64))
+    windows = sum(len(part) for part in logits)
+    print(f"{card.name} on {options.sessions} {options.mode} sessions of {options.seconds:g} s, {windows} windows: "
+          f"mAP {100 * scores['map']:.2f}, loss {scores['loss']:.4f}")  # fmt: skip
 
 
 def clip_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:

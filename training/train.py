@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -30,6 +31,7 @@ FloatArray = npt.NDArray[np.float64]
 
 Scorer = Callable[[FloatArray, FloatArray], dict[str, float]]  # logits (N, 52), targets (N, 52) → named scores
 SAVE_EVERY_S = 60.0
+SIGMOID_PRIOR = 0.02  # one of 52 actions at a time
 
 
 class TrainingFailed(Failed):
@@ -79,13 +81,14 @@ def train(run: Run, source: Source, validation: Source | None, label_vectors: Fl
     torch.manual_seed(run.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    graph = new_graph(run.network, run.recipe.dropout)
+    prior = SIGMOID_PRIOR if run.recipe.loss.activation == "sigmoid" else None
+    graph = new_graph(run.network, run.recipe.dropout, prior)
     network = graph.network
     optimiser = make_optimiser(run.recipe, network)
     state = states.resume(file, run.identity(), network, optimiser) if run.resume and file.exists() else State()
     vectors = None if label_vectors is None else torch.from_numpy(label_vectors)
     loop = _Loop(run, graph, optimiser, vectors, file)
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("training", total=run.recipe.epochs * loop.steps_per_epoch(source), loss="")
         while state.epoch < run.recipe.epochs:
             started = time.perf_counter()
@@ -101,17 +104,17 @@ def train(run: Run, source: Source, validation: Source | None, label_vectors: Fl
     return network.eval()
 
 
-def new_graph(spec: NetworkSpec, dropout: float) -> InferenceGraph:
+def new_graph(spec: NetworkSpec, dropout: float, prior: float | None = None) -> InferenceGraph:
     """A network with fresh weights (He et al. 2015 for the convolutions) behind its pixel normalisation.
 
-    The embedding head is the only one that `spec.embedding` leaves out.
+    `prior`: the probability of each action that it begins with, for sigmoids (Lin et al. 2017, section 4.1).
     """
     network = MANet(spec)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     nn.init.normal_(network.classifier.weight, std=0.001)  # as TSN: no action is preferred at first
-    nn.init.zeros_(network.classifier.bias)
+    nn.init.constant_(network.classifier.bias, 0.0 if prior is None else math.log(prior / (1.0 - prior)))
     network.dropout.p = dropout
     return InferenceGraph(network)
 
@@ -142,7 +145,8 @@ def _prepare(run: Run) -> Path:
     return file
 
 
-def _progress() -> Progress:
+def progress_bar() -> Progress:
+    """Steps done, time left and the last loss, on standard error; silent where that is no terminal."""
     console = Console(stderr=True)
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                     TextColumn("loss {task.fields[loss]}"), console=console,

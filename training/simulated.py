@@ -1,0 +1,200 @@
+"""Training windows from simulated interviews.
+
+Drawing a window costs about as much as training on it, so each session is drawn once, at the spacing of a window's
+samples, and kept on disk: any `length` drawings in a row are a window. Sessions are numbered; number, split and seed
+decide a session, so that the drawings of another machine, or of another process, are the same.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+import engines
+import simulation
+from engines.card import OFFICIAL_SPAN_S
+from engines.errors import BadInput
+from simulation.interview import BALANCED, IDLE, NATURAL
+from simulation.session import Session, Settings, simulate
+from training.data import Float32Array
+from training.event_metrics import Event
+from training.video import UInt8Array
+from training.windows import draw, events_of, targets
+
+RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
+MODES = (BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, NATURAL, NATURAL, IDLE)
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which sessions, and how they are cut into windows."""
+
+    split: str  # "train", "validation" or "test": people, cameras and events are never shared between splits
+    sessions: int
+    seconds: float  # length of a session
+    seed: int
+    size: int  # S
+    length: int  # T
+    focus: float = 0.5  # see `training.windows.targets`
+    span_s: float = OFFICIAL_SPAN_S
+
+    @property
+    def spacing_s(self) -> float:
+        """Time between two samples of a window."""
+        return self.span_s / self.length
+
+    @property
+    def drawings(self) -> int:
+        """Drawings per session."""
+        return int(self.seconds / self.spacing_s) - 1
+
+    @property
+    def positions(self) -> int:
+        """Windows per session that begin at different drawings."""
+        return self.drawings - self.length + 1
+
+    def session(self, number: int) -> tuple[Session, float]:
+        """The session of this number, and when its first drawing is (seconds)."""
+        rng = np.random.default_rng([self.seed, number, 1])
+        seed = int(rng.integers(2**31))
+        settings = Settings(mode=str(rng.choice(MODES)), split=self.split)
+        session = simulate(seed, self.seconds, float(rng.choice(RATES_HZ)), settings)
+        return session, float(rng.uniform(0.05, self.spacing_s))
+
+    def identity(self) -> str:
+        """All that decides the drawings, the program included, as a digest."""
+        settings = (self.split, self.seconds, self.seed, self.size, self.length, self.span_s)
+        digest = hashlib.sha256(repr(settings).encode())
+        simulating, drawing = (Path(str(package.__file__)).parent for package in (simulation, engines))
+        program = [*simulating.rglob("*.py"), *drawing.glob("drawing*.py"), *drawing.glob("landmark*.py")]
+        for path in sorted(program):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
+
+
+class Cache:
+    """A plan's drawings on disk, one file per session, written in one step."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        """Open or make a cache.
+
+        Raises:
+            BadInput: the folder cannot be written, or holds drawings of other sessions.
+        """
+        self.folder, self.plan = folder, plan
+        identity = plan.identity()
+        manifest = folder / MANIFEST
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not manifest.exists():
+                if any(folder.iterdir()):
+                    raise BadInput("an empty folder, or a cache of drawings", f"{folder} with other files",
+                                   "choose another --cache")
+                _write(manifest, lambda path: path.write_bytes(msgspec.json.encode({"identity": identity})))
+            found = msgspec.json.decode(manifest.read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.MsgspecError) as error:
+            raise BadInput("a folder for drawings", f"{folder} ({error})", "choose another --cache") from None
+        if found.get("identity") != identity:
+            raise BadInput("drawings of the same sessions by the same program", f"others in {folder}",
+                           "delete that folder, or choose another --cache")
+
+    def fill(self, workers: int, report: Callable[[int], None]) -> None:
+        """Draw all sessions that are not there yet, in `workers` processes; `report` is told how many are."""
+        missing = [number for number in range(self.plan.sessions) if not self._files(number)[1].exists()]
+        done = self.plan.sessions - len(missing)
+        report(done)
+        if workers < 1:
+            for number in missing:
+                self._make(number)
+                report(done := done + 1)
+            return
+        context = multiprocessing.get_context("spawn")  # torch has threads, which a fork would lose
+        with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+            for _ in pool.map(self._make, missing, chunksize=2):
+                report(done := done + 1)
+
+    def window(self, number: int, position: int) -> tuple[UInt8Array, float]:
+        """A window's drawings uint8 (T, S, S, 3) and its end in seconds; `position` is 0..`plan.positions` - 1."""
+        frames, _, first_s = self._open(number)
+        last = position + self.plan.length - 1
+        return np.array(frames[position : last + 1]), first_s + last * self.plan.spacing_s
+
+    def events(self, number: int) -> list[Event]:
+        """The ground truth of a session."""
+        return self._open(number)[1]
+
+    def _open(self, number: int) -> tuple[UInt8Array, list[Event], float]:
+        frames, truth = self._files(number)
+        if not truth.exists():
+            self._make(number)
+        rows = np.load(truth)  # (1 + E, 3): first drawing, then the events
+        events = [(int(index), float(onset), float(offset)) for index, onset, offset in rows[1:]]
+        return np.load(frames, mmap_mode="r"), events, float(rows[0, 0])
+
+    def _files(self, number: int) -> tuple[Path, Path]:
+        name = f"{number:06d}"
+        return self.folder / f"{name}.drawings.npy", self.folder / f"{name}.truth.npy"
+
+    def _make(self, number: int) -> None:
+        plan = self.plan
+        session, first_s = plan.session(number)
+        moments = np.round((first_s + np.arange(plan.drawings) * plan.spacing_s) * 1e9).astype(np.int64)
+        indices = np.searchsorted(session.times_ns, moments, side="right") - 1
+        drawings = draw(session, indices, plan.size)
+        rows = np.array([(first_s, 0.0, 0.0), *events_of(session)], np.float64)
+        frames, truth = self._files(number)
+        _write(frames, partial(np.save, arr=drawings))
+        _write(truth, partial(np.save, arr=rows))  # last: its presence says that both are there
+
+
+@dataclass(frozen=True)
+class SimulatedWindows:
+    """Windows at random places of a cache's sessions (training), or evenly spread ones (validation)."""
+
+    cache: Cache
+    count: int  # per epoch
+    seed: int = 0
+    vary: bool = True  # False: the same, evenly spread windows in every epoch
+
+    @property
+    def per_item(self) -> int:
+        return 1
+
+    def __len__(self) -> int:
+        return self.count
+
+    def item(self, index: int, epoch: int) -> tuple[UInt8Array, Float32Array]:
+        """See `training.data.Source.item`."""
+        plan = self.cache.plan
+        if self.vary:
+            rng = np.random.default_rng([self.seed, epoch, index])
+            number, position = int(rng.integers(plan.sessions)), int(rng.integers(plan.positions))
+        else:
+            place = index * plan.sessions * plan.positions // self.count
+            number, position = divmod(place, plan.positions)
+        clip, end_s = self.cache.window(number, position)
+        target = targets(self.cache.events(number), np.array([end_s]), plan.span_s, plan.length, plan.focus)
+        return clip[None], target
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file in one step."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    part = Path(name)
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""Windows of a session as the live path cuts them, and what they are to answer.
+
+A window has `length` drawings, `span / length` apart; the i-th is of the newest picture at or before
+`start + (i + 1) · span / length`. Its score speaks of the middle of its drawings, half a segment behind its own middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.bundle import Bundle
+from engines.drawing import draw_window
+from engines.runtimes import open_runtime
+from simulation.session import Session
+from training.event_metrics import Event, FloatArray, activity
+from training.video import UInt8Array
+
+Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+
+HOP_S = 0.25  # of the live path, by default
+BATCH = 16
+
+
+def events_of(session: Session) -> list[Event]:
+    """The ground truth in the form that the event metrics take."""
+    return [(one.index, one.onset_s, one.offset_s) for one in session.truth]
+
+
+def targets(events: Sequence[Event], ends_s: FloatArray, span_s: float, length: int, focus: float) -> Float32Array:
+    """What windows are to answer: the share that each action fills of their middle part.
+
+    A score for the whole span would rise and fall over a whole span: short events would be faint and long. Only the
+    middle is asked about, so that the score is one half where an event begins or ends, and reaches one within events
+    longer than `focus · span`.
+
+    Args:
+        events: ground truth.
+        ends_s: (K,) ends of the windows.
+        span_s: length of a window.
+        length: T, drawings per window.
+        focus: share of the span that is asked about, around the middle of the drawings; above 0, up to 1.
+
+    Returns:
+        float32 (K, 52), 0..1.
+    """
+    middle = ends_s - span_s / 2 + span_s / (2 * length)
+    half = 0.5 * focus * span_s
+    return activity(events, middle - half, middle + half).astype(np.float32)
+
+
+def samples(times_ns: Int64Array, ends_ns: Int64Array, span_ns: int, length: int) -> Int64Array:
+    """Indices (K, T) of the pictures of windows that end at `ends_ns` (K,), none before the first picture."""
+    offsets = np.array([(i + 1) * span_ns // length for i in range(length)], np.int64)
+    moments = (ends_ns - span_ns)[:, None] + offsets  # (K, T)
+    return np.searchsorted(times_ns, moments, side="right") - 1
+
+
+def live_ends(session: Session, span_ns: int, hop_ns: int) -> Int64Array:
+    """(K,) ends of the windows that fall due within a session: first picture + span + k · hop."""
+    first, last = int(session.times_ns[0]), int(session.times_ns[-1])
+    return np.arange(first + span_ns, last + 1, hop_ns, dtype=np.int64)
+
+
+def draw(session: Session, indices: Int64Array, size: int) -> UInt8Array:
+    """Drawings uint8 (..., S, S, 3) of the pictures at `indices` (...), each drawn once."""
+    wanted, where = np.unique(indices, return_inverse=True)
+    drawings = draw_window(size, session.pose, session.hands, session.face, session.times_ns.tolist(), wanted.tolist(),
+                           (session.camera.height, session.camera.width))  # fmt: skip
+    return drawings[where.reshape(indices.shape)]
+
+
+def window_logits(bundle: Bundle, session: Session, *, hop_s: float = HOP_S, runtime: str = "onnxruntime",
+                  threads: int = 0) -> tuple[Int64Array, Float32Array]:
+    """What a landmark model says of a session, window by window on the live grid.
+
+    Args:
+        bundle: a model of the landmark view.
+        session: simulated landmarks.
+        hop_s: time between two windows.
+        runtime: what runs the model.
+        threads: CPU threads (0: the runtime's choice).
+
+    Returns:
+        end_ns int64 (K,), ends of the windows in media time, and logits float32 (K, 52). K is 0 for a session shorter
+        than a window.
+
+    Raises:
+        ValueError: the model is of another view.
+        RuntimeFailed: the runtime cannot run it.
+    """
+    card = bundle.card
+    if card.view != "landmarks":
+        raise ValueError(f"expected a model of the landmark view, got {card.view}")
+    span_ns = round(card.span_s * 1e9)
+    ends_ns = live_ends(session, span_ns, round(hop_s * 1e9))
+    chosen = samples(session.times_ns, ends_ns, span_ns, card.length)
+    logits = [np.zeros((0, len(card.labels)), np.float32)]
+    with open_runtime(bundle, runtime, threads=threads) as engine:
+        for start in range(0, len(ends_ns), BATCH):
+            logits.append(engine.infer(draw(session, chosen[start : start + BATCH], card.size)).logits)
+    return ends_ns, np.concatenate(logits)
