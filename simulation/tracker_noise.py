@@ -25,7 +25,7 @@ HIPS, KNEES, FEET = slice(23, 25), slice(25, 27), slice(27, 33)
 
 @dataclass(frozen=True, slots=True)
 class NoiseSettings:
-    """Every constant of the tracker's errors. Ranges are drawn once a session, log-uniformly where both are positive."""
+    """Every constant of a tracker's errors. Ranges are drawn once a session, log-uniformly where both are positive."""
 
     severity: Range = (0.6, 1.7)  # multiplies all jitter
     head: Range = (0.003, 0.011)  # std of jitter, widths
