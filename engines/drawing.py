@@ -53,7 +53,7 @@ Plane = UInt8Array  # (S, S), one colour
 
 TRAIL_S = 0.24
 TRAIL_STEPS = 6  # points of a trail; fixed in time, so that the frame rate does not show
-TRAIL_GAIN, TRAIL_LIMIT = 4.0, 0.8  # body panel: small movements this much larger, none longer (shoulder widths)
+TRAIL_GAIN, TRAIL_LIMIT = 6.0, 0.8  # body panel: small movements this much larger, none longer (shoulder widths)
 TRAIL_NEW, TRAIL_OLD = 255, 190  # brightness of a trail's two halves
 FULL, DIM, CONTEXT = 255, 130, 110
 POSTURE = 0.45  # of full brightness, in red and blue
