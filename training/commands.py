@@ -120,7 +120,8 @@ def evaluate_simulated(options: argparse.Namespace) -> None:
         session = simulate(options.seed + number, options.seconds, settings=settings)
         ends_ns, found = window_logits(bundle, session, threads=options.threads or 0)
         logits.append(found.astype(np.float64))
-        wanted.append(targets_of(events_of(session), ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, options.focus))
+        ends_s = ends_ns.astype(np.float64) * 1e-9
+        wanted.append(targets_of(events_of(session), ends_s, card.span_s, card.length, options.focus))
     scores = window_scores(np.concatenate(logits), np.concatenate(wanted).astype(np.float64))
     windows = sum(len(part) for part in logits)
     print(f"{card.name} on {options.sessions} {options.mode} sessions of {options.seconds:g} s, {windows} windows: "

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.bundle import Bundle
+from engines.card import OFFICIAL_SPAN_S
+from engines.errors import BadInput
+from realtime.window import SlidingWindow
+from simulation.session import Settings, simulate
+from tests.realtime.test_window import frame_at
+from training.__main__ import main
+from training.event_metrics import Event
+from training.simulated import Cache, Plan, SimulatedWindows
+from training.windows import draw, live_ends, samples, targets, window_logits
+
+SPAN_NS, HOP_NS = round(OFFICIAL_SPAN_S * 1e9), 250_000_000
+PLAN = Plan("train", sessions=2, seconds=6.0, seed=3, size=32, length=4)
+TINY = ("--sessions", "2", "--seconds", "6", "--windows", "12", "--epochs", "1", "--batch-size", "4", "--width", "8",
+        "--size", "32", "--length", "4", "--threads", "1", "--draw-workers", "0")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    return Cache(tmp_path_factory.mktemp("drawings") / "train", PLAN)
+
+
+@pytest.fixture(scope="module")
+def simulated_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("simulated") / "run"
+    assert main(["simulate", "--out", str(out), *TINY]) == 0
+    return out / "model"
+
+
+@pytest.mark.parametrize("length", [4, 8])
+@pytest.mark.parametrize("fps", [15.0, 30.0])
+def test_windows_are_cut_as_the_live_path_cuts_them(length: int, fps: float) -> None:
+    session = simulate(1, 6.0, fps)
+    live = SlidingWindow(0, length, SPAN_NS, HOP_NS, SPAN_NS)
+    windows = [window for index, time in enumerate(session.times_ns.tolist())
+               for window in live.push(frame_at(time, index), 0)]  # fmt: skip
+    ends = live_ends(session, SPAN_NS, HOP_NS)
+    np.testing.assert_array_equal(ends[: len(windows)], [window.end_ns for window in windows])
+    assert len(ends) - len(windows) <= 1  # live, the last may wait for one more frame
+    chosen = samples(session.times_ns, ends, SPAN_NS, length)
+    np.testing.assert_array_equal(chosen[: len(windows)], np.stack([window.frame_ids for window in windows]))
+
+
+def test_targets_by_hand() -> None:
+    """Span 1.6 s, 8 drawings, focus 1/2: of a window that ends at 2.0 the middle part is 0.9 .. 1.7."""
+    events: list[Event] = [(9, 0.0, 1.1), (24, 1.3, 5.0), (30, 1.0, 1.2), (12, 1.8, 3.0)]
+    found = targets(events, np.array([2.0]), span_s=1.6, length=8, focus=0.5)[0]
+    assert found[[9, 24, 30, 12]] == pytest.approx([0.25, 0.5, 0.25, 0.0], abs=1e-6)
+    assert (found.dtype, np.count_nonzero(found)) == (np.float32, 3)
+    whole = targets(events, np.array([2.0]), span_s=1.6, length=8, focus=1.0)[0]
+    assert whole[24] == pytest.approx((2.1 - 1.3) / 1.6)  # 0.5 .. 2.1: the middle of the drawings, not of the window
+
+
+def test_onsets_are_where_scores_reach_one_half() -> None:
+    """A window whose drawings are centred on the onset of a long event answers one half: no bias of the date."""
+    ends = np.arange(2.0, 8.0, 0.01)
+    found = targets([(9, 4.0, 9.0)], ends, OFFICIAL_SPAN_S, 8, 0.5)[:, 9]
+    middle = ends - OFFICIAL_SPAN_S / 2 + OFFICIAL_SPAN_S / 16
+    assert middle[np.argmax(found >= 0.5)] == pytest.approx(4.0, abs=0.011)
+
+
+def test_cached_windows_are_those_of_the_session(cache: Cache) -> None:
+    source = SimulatedWindows(cache, count=5)
+    clip, target = source.item(2, 1)
+    assert (clip.shape, clip.dtype, target.shape) == ((1, 4, 32, 32, 3), np.uint8, (1, 52))
+    drawings, end_s = cache.window(1, 3)
+    session, first_s = PLAN.session(1)
+    moments = np.round((first_s + np.arange(3, 7) * PLAN.spacing_s) * 1e9)
+    indices = np.searchsorted(session.times_ns, moments, side="right") - 1
+    np.testing.assert_array_equal(drawings, draw(session, indices, 32))
+    assert end_s == pytest.approx(moments[-1] * 1e-9)
+    assert cache.events(1) == [(one.index, one.onset_s, one.offset_s) for one in session.truth]
+
+
+def test_examples_vary_by_epoch_and_validation_does_not(cache: Cache) -> None:
+    varied, held = SimulatedWindows(cache, 4), SimulatedWindows(cache, 4, vary=False)
+    np.testing.assert_array_equal(varied.item(0, 0)[0], SimulatedWindows(cache, 4).item(0, 0)[0])
+    assert any((varied.item(at, 0)[0] != varied.item(at, 1)[0]).any() for at in range(4))
+    np.testing.assert_array_equal(held.item(3, 0)[0], held.item(3, 9)[0])
+
+
+def test_splits_share_nobody() -> None:
+    """The same numbers and seed, another split: another body, camera and course of events."""
+    first, second = (Plan(split, 2, 6.0, 3, 32, 4).session(0)[0] for split in ("train", "validation"))
+    assert first.subject != second.subject
+    assert first.camera != second.camera
+
+
+def test_a_cache_of_other_sessions_is_refused(cache: Cache, tmp_path: Path) -> None:
+    cache.fill(0, lambda done: None)
+    shutil.copytree(cache.folder, tmp_path / "copy")
+    with pytest.raises(BadInput, match="delete that folder"):
+        Cache(tmp_path / "copy", Plan("train", 2, 6.0, 4, 32, 4))
+    assert Cache(tmp_path / "copy", Plan("train", 9, 6.0, 3, 32, 4)).plan.sessions == 9  # more of the same is welcome
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.doc").touch()
+    with pytest.raises(BadInput, match="with other files"):
+        Cache(tmp_path / "other", PLAN)
+
+
+def test_a_landmark_bundle_comes_out_and_answers_on_the_live_grid(
+        simulated_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = Bundle.load(simulated_model)
+    card = bundle.card
+    assert (card.view, card.trained, card.calibration.activation) == ("landmarks", True, "sigmoid")
+    assert card.provenance.trained_on == "simulated interviews: 2 sessions of 6 s, 12 windows"
+    session = simulate(0, 5.0, settings=Settings(split="test"))
+    ends_ns, logits = window_logits(bundle, session, threads=1)
+    np.testing.assert_array_equal(ends_ns, live_ends(session, SPAN_NS, HOP_NS))
+    assert (logits.shape, logits.dtype) == ((len(ends_ns), 52), np.float32)
+    assert bundle.probabilities(logits).max() < 0.9
+    one = draw(session, samples(session.times_ns, ends_ns[4:5], SPAN_NS, 4), 32)
+    assert one.shape == (1, 4, 32, 32, 3)
+    short = simulate(0, 1.0, settings=Settings(split="test"))
+    assert window_logits(bundle, short, threads=1)[1].shape == (0, 52)
+    assert main(["evaluate-simulated", str(simulated_model), "--sessions", "1", "--seconds", "6"]) == 0
+    assert "mAP" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("extra", [("--focus", "0"), ("--seconds", "1"), ("--sessions", "0"), ("--width", "4")])
+def test_impossible_simulations(extra: tuple[str, str], tmp_path: Path, refused: Callable[..., str]) -> None:
+    refused("simulate", "--out", tmp_path / "out", *TINY, *extra)
+
+
+def test_models_of_another_view_are_refused(trained: Path, refused: Callable[..., str]) -> None:
+    assert "landmark view" in refused("evaluate-simulated", trained / "model")
