@@ -182,7 +182,7 @@ def _arm(subject: Subject, controls: Controls, frames: Frames, hand: int, cross:
     place = wrist + (axes @ contact[..., None])[..., 0] + turn(frames.thorax_axes, controls.hand_offset[hand] * mirror)
     shoulder = frames.shoulders[hand]
     raised = minimum_jerk((wrist[:, 1] - shoulder[:, 1] + 0.22) / 0.3)  # the elbow of a raised hand is in front
-    local_pole = np.stack((sign * (0.15 + swivel), -1.0 + 0.8 * swivel, 0.75 * raised - 0.35), axis=-1)
+    local_pole = np.stack((sign * (0.15 + swivel), -1.0 + 0.8 * swivel, 0.45 * raised - 0.35), axis=-1)
     pole = (frames.thorax_axes @ local_pole[..., None])[..., 0]
     wrist = place - (axes @ contact[..., None])[..., 0]
     for _ in range(2):  # a wrist bends only so far: turn the hand, keep what it touches

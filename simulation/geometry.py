@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 EPSILON = 1e-9
+SHARPEST_BEND = 0.46  # rad between the two bones of a fully bent elbow or knee
 
 
 def unit(vector: Array) -> Array:
@@ -46,12 +47,13 @@ def frame_along(axis: Array, up: Array) -> Array:
 def two_bones(root: Array, target: Array, first: float, second: float, pole: Array) -> tuple[Array, Array]:
     """(middle joint, end joint), each (T, 3), of a chain from `root` that reaches for `target`, bending towards `pole`.
 
-    A target out of reach is approached as far as the bones allow (98.5 % stretched).
+    A target out of reach is approached as far as the joint allows: 98.5 % stretched, or bent to SHARPEST_BEND.
     """
     span = target - root
     distance = np.sqrt(np.sum(span * span, axis=-1, keepdims=True)) + EPSILON
     axis = span / distance
-    longest, shortest = 0.985 * (first + second), abs(first - second) + 0.12 * min(first, second)
+    longest = 0.985 * (first + second)
+    shortest = (first**2 + second**2 - 2.0 * first * second * np.cos(SHARPEST_BEND)) ** 0.5
     reach = np.clip(distance, shortest, longest)
     along = (first**2 - second**2 + reach**2) / (2 * reach)
     aside = np.sqrt(np.maximum(first**2 - along**2, 0.0))

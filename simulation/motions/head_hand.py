@@ -116,7 +116,7 @@ def nose(m: Motion) -> None:
 @motion(44, "hand", shortest_s=0.9)
 def ears(m: Motion) -> None:
     """Fingers pull, rub or scratch the ear on their own side."""
-    touch(m, "ear", (0.006, m.between(-0.025, 0.025), 0.005), (-0.6, 0.45, -0.65), (-0.8, 0.0, -0.1), (0.0, 1.0, 0.2),
+    touch(m, "ear", (0.006, m.between(-0.025, 0.025), 0.005), (-0.3, 0.4, -0.85), (-0.9, 0.1, -0.15), (0.0, 1.0, 0.2),
           (1.0, 0.0, 0.1),
           kinds=(0.25, 0.4, 0.35, 0.0), contact=PINCH_TIPS if m.rng.random() < 0.55 else INDEX_MIDDLE,
           shape=PINCH if m.rng.random() < 0.55 else RELAXED, size=0.8, loose=0.006, swivel=0.3)
@@ -168,7 +168,7 @@ def glasses(m: Motion) -> None:
                 motion=path,
                 loose=0.003, turn=0.1)
     else:
-        m.reach(m.hand, gate, "glasses_hinge", (0.012, -0.012, 0.015), (-0.35, 0.75, -0.55), (-0.7, 0.0, -0.5),
+        m.reach(m.hand, gate, "glasses_hinge", (0.012, -0.012, 0.015), (-0.3, 0.5, -0.8), (-0.7, 0.0, -0.4),
                 PINCH_TIPS, PINCH,
                 motion=path, loose=0.004, turn=0.1)
     m.add("head_pitch", m.between(-0.04, 0.08) * gate)
