@@ -209,6 +209,38 @@ def test_a_crop_may_leave_the_picture() -> None:
     assert points.tolist() == [pytest.approx([50.0, 50.0, 10.0])]
 
 
+class FakeFinder:
+    """Says how many people there are, and counts how often it is asked."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.there, self.asked = most, 1, 0
+
+    def poses(self, pixels: np.ndarray, time_ns: int) -> list[np.ndarray]:
+        self.asked += 1
+        return [np.zeros((33, 5), np.float32)] * min(self.most, self.there)
+
+
+def test_a_second_person_is_looked_for_now_and_then(tracker: LandmarkTracker) -> None:
+    single, several = FakeFinder(1), FakeFinder(2)
+    tracker._single, tracker._several = single, several  # type: ignore[assignment]
+    pixels = np.zeros((8, 8, 3), np.uint8)
+
+    def watch(start_s: float, seconds: float) -> list[int]:
+        times_s = [start_s + index / 30 for index in range(round(seconds * 30))]
+        return [len(tracker._poses(pixels, round(time_s * 1e9))) for time_s in times_s]
+
+    assert set(watch(0, 2)) == {1}
+    assert (single.asked, several.asked) == (60, 4)
+    several.there = 2
+    found = watch(2, 2)
+    assert found[0] == 2  # at the latest after half a second
+    assert set(found) == {2}
+    several.there = 1
+    watch(4, 4)
+    assert single.asked > 60 + 50  # alone again, and followed as such
+    assert several.asked < 4 + 60 + 75
+
+
 def covered(hidden: range, seconds: float, coverage: Coverage, start_s: float = 0.0) -> tuple[str, ...]:
     landmarks = Landmarks.nobody(0, *SHAPE)
     body = pose()

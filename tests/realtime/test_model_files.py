@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import subprocess
 import sys
 import threading
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from engines.errors import BadInput
 from realtime import model_files
-from realtime.model_files import POSE, ModelFile, Part, model_folder, model_path
+from realtime.model_files import FACE, HAND, POSE, ModelFile, Part, model_folder, model_path
 
 CONTENT = b"a model" * 1000
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,24 +141,27 @@ def test_importing_fetches_nothing(folder: Path) -> None:
     assert not folder.exists()
 
 
-def test_metadata_is_added_once_and_the_weights_stay() -> None:
-    schema = pytest.importorskip("mediapipe.tasks.metadata.schema_py_generated")
+def bare_model(schema: ModuleType, shape: list[int], weights: bytes) -> bytes:
+    """A network without operators, whose one tensor is its input and its output."""
     import flatbuffers
 
-    from realtime.tflite_metadata import with_image_metadata
-
-    weights = bytes(range(256)) * 3
     model, graph, tensor = schema.ModelT(), schema.SubGraphT(), schema.TensorT()
     empty, full = schema.BufferT(), schema.BufferT()
     full.data = list(weights)
-    tensor.shape, tensor.buffer, tensor.name = [1, 8, 8, 3], 1, "in"
+    tensor.shape, tensor.buffer, tensor.name = shape, 1, "in"
     graph.tensors, graph.inputs, graph.outputs, graph.operators = [tensor], [0], [0], []
     model.version, model.subgraphs, model.buffers, model.operatorCodes = 3, [graph], [empty, full], []
     builder = flatbuffers.Builder(0)
     builder.Finish(model.Pack(builder), b"TFL3")
-    bare = bytes(builder.Output())
+    return bytes(builder.Output())
 
-    rich = with_image_metadata(bare, 0.0, 255.0)
+
+def test_metadata_is_added_once_and_the_weights_stay() -> None:
+    schema = pytest.importorskip("mediapipe.tasks.metadata.schema_py_generated")
+    from realtime.tflite_metadata import with_image_metadata
+
+    weights = bytes(range(256)) * 3
+    rich = with_image_metadata(bare_model(schema, [1, 8, 8, 3], weights), 0.0, 255.0)
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(rich, 0))
     assert [entry.name for entry in tree.metadata] == [b"TFLITE_METADATA"]
     assert bytes(tree.buffers[1].data) == weights
@@ -166,9 +169,25 @@ def test_metadata_is_added_once_and_the_weights_stay() -> None:
     assert with_image_metadata(rich, 1.0, 2.0) is rich
 
 
-def test_the_pose_parts_are_those_of_the_table() -> None:
-    assert [piece.name for piece in POSE.parts] == ["pose_detector.tflite", "pose_landmarks_detector.tflite"]
-    assert all(len(piece.sha256) == 64 for piece in POSE.parts)
-    assert dataclasses.replace(POSE) == POSE
-    assert POSE.url.endswith(POSE.name)
+def test_a_face_network_gets_its_irises_and_nothing_else_does() -> None:
+    schema = pytest.importorskip("mediapipe.tasks.metadata.schema_py_generated")
+    from realtime.tflite_irises import with_irises
+
+    longer = with_irises(bare_model(schema, [1, 1, 1, 1404], b"weights"))
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(longer, 0))
+    graph = tree.subgraphs[0]
+    assert list(graph.tensors[graph.outputs[0]].shape) == [1, 1, 1, 1434]
+    codes = [tree.operatorCodes[operator.opcodeIndex].builtinCode for operator in graph.operators]
+    assert codes == [schema.BuiltinOperator.SLICE, schema.BuiltinOperator.CONCATENATION]
+    assert bytes(tree.buffers[1].data) == b"weights"
+    with pytest.raises(ValueError, match="expected 468 face points"):
+        with_irises(bare_model(schema, [1, 195], b""))
+
+
+@pytest.mark.parametrize("model", [POSE, HAND, FACE], ids=lambda model: model.name)
+def test_the_table_is_whole(model: ModelFile) -> None:
+    kind = model.name.split("_")[0]
+    assert [piece.name for piece in model.parts] == [f"{kind}_detector.tflite", f"{kind}_landmarks_detector.tflite"]
+    assert all(len(digest) == 64 for digest in (model.sha256, *(piece.sha256 for piece in model.parts)))
+    assert model.url.endswith(model.name)
     assert model_files._WHEEL.endswith("0.10.21")
