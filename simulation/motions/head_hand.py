@@ -33,7 +33,7 @@ def hair(m: Motion) -> None:
                 arc=(0.08, 0.0, 0.14), swivel=0.8)
     elif style == 1:  # along the side, behind the ear
         path = inside[:, None] * back_stroke[:, None] * np.array([0.05, -0.35, -0.9]) * m.size(0.05, 0.1)
-        m.reach(m.hand, gate, "hair_side", (0.012, -0.01, 0.04), (-0.2, 0.55, -0.8), (-1.0, 0.0, -0.1), TIPS, RELAXED,
+        m.reach(m.hand, gate, "hair_side", (0.012, -0.01, 0.04), (-0.25, 0.75, -0.6), (-1.0, 0.0, -0.1), TIPS, RELAXED,
                 motion=path,
                 arc=(0.1, 0.0, 0.1))
     else:  # twirl
@@ -116,7 +116,7 @@ def nose(m: Motion) -> None:
 @motion(44, "hand", shortest_s=0.9)
 def ears(m: Motion) -> None:
     """Fingers pull, rub or scratch the ear on their own side."""
-    touch(m, "ear", (0.006, m.between(-0.025, 0.025), 0.005), (-0.3, 0.4, -0.85), (-0.9, 0.1, -0.15), (0.0, 1.0, 0.2),
+    touch(m, "ear", (0.006, m.between(-0.025, 0.025), 0.005), (-0.3, 0.75, -0.6), (-0.9, 0.1, -0.15), (0.0, 1.0, 0.2),
           (1.0, 0.0, 0.1),
           kinds=(0.25, 0.4, 0.35, 0.0), contact=PINCH_TIPS if m.rng.random() < 0.55 else INDEX_MIDDLE,
           shape=PINCH if m.rng.random() < 0.55 else RELAXED, size=0.8, loose=0.006, swivel=0.3)
@@ -168,7 +168,7 @@ def glasses(m: Motion) -> None:
                 motion=path,
                 loose=0.003, turn=0.1)
     else:
-        m.reach(m.hand, gate, "glasses_hinge", (0.012, -0.012, 0.015), (-0.3, 0.5, -0.8), (-0.7, 0.0, -0.4),
+        m.reach(m.hand, gate, "glasses_hinge", (0.012, -0.012, 0.015), (-0.3, 0.8, -0.5), (-0.7, 0.0, -0.4),
                 PINCH_TIPS, PINCH,
                 motion=path, loose=0.004, turn=0.1)
     m.add("head_pitch", m.between(-0.04, 0.08) * gate)
