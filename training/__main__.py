@@ -18,6 +18,7 @@ from engines.runtimes import RUNTIMES
 if TYPE_CHECKING:
     from training.recipes import Recipe
 
+DEVICES = ("auto", "cpu", "cuda")
 RECIPE_NAMES = ("paper", "code", "small")
 
 
@@ -44,6 +45,7 @@ def _parser() -> Parser:
     command.add_argument("--data-name", default="MA-52", help="what the clips are, for the model card (MA-52)")
     command.add_argument("--alpha", type=float, help="weight of the embedding loss (the recipe's)")
     command.add_argument("--no-embedding", action="store_true", help="without label embedding (Table V, w/o emb)")
+    command.add_argument("--init", metavar="MODEL", help="bundle or state.pt whose weights to start from (random ones)")
     _add_training(command, recipe="paper", depth=50, width=64, size=224)
     command.set_defaults(run=_train)
 
@@ -75,6 +77,7 @@ def _parser() -> Parser:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for scores and pictures")
     command.add_argument("--pictures", type=int, default=6, help="clips to plot the probabilities of (6)")
     command.add_argument("--workers", type=int, default=0, help="processes that read videos (0)")
+    command.add_argument("--device", choices=DEVICES, default="auto", help="(CUDA where there is one)")
     command.set_defaults(run=_evaluate)
     return parser
 
@@ -95,6 +98,7 @@ def _add_training(command: argparse.ArgumentParser, recipe: str, depth: int, wid
     command.add_argument("--no-se", action="store_true", help="without squeeze-and-excitation (Table V, w/o SE)")
     command.add_argument("--workers", type=int, default=0, help="processes that prepare examples (0)")
     command.add_argument("--threads", type=int, help="CPU threads (all)")
+    command.add_argument("--device", choices=DEVICES, default="auto", help="(CUDA where there is one)")
     command.add_argument("--save-every", type=int, metavar="N", help="batches between checkpoints (one a minute)")
     command.add_argument("--resume", action="store_true", help="continue the run in --out, if there is one")
 
@@ -134,7 +138,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     _check_numbers(options)
     entries = read_list(options.list, options.data)
     evaluate(options.model, entries, options.data, options.out, Console(), pictures=options.pictures,
-             workers=options.workers)
+             workers=options.workers, device=options.device)
 
 
 def _check_training(options: argparse.Namespace) -> None:

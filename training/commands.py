@@ -26,6 +26,7 @@ from training.label_vectors import read_label_vectors
 from training.lists import Entry, read_list, withheld
 from training.losses import LossSettings
 from training.metrics import mean_average_precision, score_clips
+from training.models import open_network
 from training.recipes import Recipe
 from training.simulated import Cache, Plan, SimulatedWindows
 from training.train import FloatArray, Run, progress_bar, train
@@ -59,8 +60,10 @@ def train_clips(options: argparse.Namespace, recipe: Recipe) -> None:
     listed = "".join(f"{entry.name} {entry.index}\n" for entry in entries).encode()
     about = f"{options.data_name}: {len(entries)} clips of {len({entry.index for entry in entries})} actions"
     digest = hashlib.sha256(listed + (b"" if vectors is None else vectors.tobytes())).hexdigest()
+    if options.init is not None:
+        about += f"; begun with {Path(options.init).name}, trained on {open_network(options.init)[1]}"
     run = Run(recipe, spec, options.seed, options.out, digest, about, options.workers, options.save_every,
-              options.resume)  # fmt: skip
+              options.resume, options.device, options.init)  # fmt: skip
     source = ClipSource(entries, options.data, spec.length, spec.size, options.seed, augment=True)
     held = ClipSource(validation, options.data, spec.length, spec.size) if validation else None
     network = train(run, source, held, vectors, clip_scores)
@@ -88,7 +91,8 @@ def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
     about = (f"simulated interviews: {plan.sessions} sessions of {plan.seconds:g} s, "
              f"{recipe.epochs * options.windows} windows")  # fmt: skip
     data = f"{plan.identity()} {plan.sessions} {plan.focus} {options.windows}"
-    run = Run(recipe, spec, options.seed, options.out, data, about, options.workers, options.save_every, options.resume)
+    run = Run(recipe, spec, options.seed, options.out, data, about, options.workers, options.save_every,
+              options.resume, options.device)  # fmt: skip
     held = SimulatedWindows(held_cache, min(MOST_HELD_OUT, held_plan.sessions * held_plan.positions), vary=False)
     network = train(run, SimulatedWindows(train_cache, options.windows, options.seed), held, None, window_scores)
     write_trained(network, options, about, SIGMOID, view="landmarks")

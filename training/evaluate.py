@@ -12,14 +12,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from engines.bundle import CARD_FILE, Bundle, find
 from engines.errors import BadInput
 from engines.networks.manet import InferenceGraph, MANet
 from training.data import ClipSource, batches
 from training.figures import plot_clip, plot_confusion, plot_features
 from training.lists import Entry, withheld
 from training.metrics import PART_OF, ClipScores, body_scores, score_clips
-from training.state import network_of
+from training.models import open_network, pick_device
 from training.submission import write_submission
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,42 +39,28 @@ class Predictions:
     features: FloatArray  # (N, C), mean over the frames, before the classifier
 
 
-def open_network(model: str) -> tuple[MANet, str]:
-    """A network from a bundle (folder or name) or a training checkpoint, and what it was trained on.
-
-    Raises:
-        BadInput: neither, or a bundle whose weights cannot be read back.
-    """
-    path = Path(model)
-    if path.is_file() and path.name != CARD_FILE:
-        return network_of(path)
-    from engines.export import network_from_onnx
-
-    bundle = Bundle.load(find(model))
-    trained_on = bundle.card.provenance.trained_on
-    return network_from_onnx(bundle.card.network, bundle.onnx_path), trained_on
-
-
-def predict(network: MANet, entries: Sequence[Entry], folder: Path, workers: int = 0) -> Predictions:
+def predict(network: MANet, entries: Sequence[Entry], folder: Path, workers: int = 0,
+            device: torch.device | None = None) -> Predictions:
     """Probabilities and features of clips, in the official view.
 
     Raises:
         BadInput: a video cannot be read.
     """
-    graph = InferenceGraph(network).eval()
+    graph = InferenceGraph(network).eval().to(device)
     source = ClipSource(entries, folder, network.spec.length, network.spec.size)
     probs, features = [], []
     with torch.inference_mode():
         for batch in batches(source, range(len(source)), 0, BATCH, workers):
-            of_frames = network.features(graph.normalise(batch.clips))  # (B·T, C)
+            of_frames = network.features(graph.normalise(batch.clips.to(device)))  # (B·T, C)
             logits = network.classifier(of_frames).reshape(-1, network.spec.length, network.spec.num_classes).mean(1)
-            probs.append(torch.softmax(logits.double(), dim=1).numpy())
-            features.append(of_frames.reshape(-1, network.spec.length, network.spec.features).mean(1).double().numpy())
+            probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
+            pooled = of_frames.reshape(-1, network.spec.length, network.spec.features).mean(1)
+            features.append(pooled.double().cpu().numpy())
     return Predictions(np.concatenate(probs), np.concatenate(features))
 
 
 def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, console: Console, *, pictures: int = 6,
-             workers: int = 0) -> ClipScores | None:
+             workers: int = 0, device: str = "auto") -> ClipScores | None:
     """Evaluate and write everything into `out`.
 
     Always: the submission and a probability plot of the first `pictures` clips (Fig. 4). With labels also: scores as
@@ -92,7 +77,7 @@ def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, cons
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput("a folder that can be written", f"{out} ({error.strerror})", "choose another --out") from None
-    found = predict(network, entries, folder, workers)
+    found = predict(network, entries, folder, workers, pick_device(device))
     unlabelled = withheld(entries)
     true = np.array([entry.index for entry in entries], np.int64)
     write_submission(out / SUBMISSION_FILE, [entry.name for entry in entries], found.probs)

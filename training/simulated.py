@@ -124,23 +124,19 @@ class Cache:
             for _ in pool.map(self._make, missing, chunksize=2):
                 report(done := done + 1)
 
-    def window(self, number: int, position: int) -> tuple[UInt8Array, float]:
-        """A window's drawings uint8 (T, S, S, 3) and its end in seconds; `position` is 0..`plan.positions` - 1."""
-        frames, _, first_s = self._open(number)
-        last = position + self.plan.length - 1
-        return np.array(frames[position : last + 1]), first_s + last * self.plan.spacing_s
+    def window(self, number: int, position: int) -> tuple[UInt8Array, float, list[Event]]:
+        """A window's drawings uint8 (T, S, S, 3), its end in seconds, and the ground truth of its session.
 
-    def events(self, number: int) -> list[Event]:
-        """The ground truth of a session."""
-        return self._open(number)[1]
-
-    def _open(self, number: int) -> tuple[UInt8Array, list[Event], float]:
+        `position` is 0..`plan.positions` - 1.
+        """
         frames, truth = self._files(number)
         if not truth.exists():
             self._make(number)
-        rows = np.load(truth)  # (1 + E, 3): first drawing, then the events
+        rows = np.load(truth)  # (1 + E, 3): when the first drawing is, then the events
         events = [(int(index), float(onset), float(offset)) for index, onset, offset in rows[1:]]
-        return np.load(frames, mmap_mode="r"), events, float(rows[0, 0])
+        last = position + self.plan.length - 1
+        drawings = np.array(np.load(frames, mmap_mode="r")[position : last + 1])
+        return drawings, float(rows[0, 0]) + last * self.plan.spacing_s, events
 
     def _files(self, number: int) -> tuple[Path, Path]:
         name = f"{number:06d}"
@@ -183,8 +179,8 @@ class SimulatedWindows:
         else:
             place = index * plan.sessions * plan.positions // self.count
             number, position = divmod(place, plan.positions)
-        clip, end_s = self.cache.window(number, position)
-        target = targets(self.cache.events(number), np.array([end_s]), plan.span_s, plan.length, plan.focus)
+        clip, end_s, events = self.cache.window(number, position)
+        target = targets(events, np.array([end_s]), plan.span_s, plan.length, plan.focus)
         return clip[None], target
 
 

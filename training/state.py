@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ from engines.spec import NetworkSpec
 
 FORMAT = 1
 STATE_FILE = "state.pt"
-KEYS = {"format", "run", "trained_on", "network", "model", "optimiser", "rng", "epoch", "position", "sums", "history"}
+KEYS = {"format", "run", "trained_on", "network", "model", "optimiser", "rng", "cuda_rng", "epoch", "position", "sums",
+        "history"}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ def save(path: Path, run: str, trained_on: str, network: MANet, optimiser: torch
     content = {
         "format": FORMAT, "run": run, "trained_on": trained_on, "network": msgspec.to_builtins(network.spec),
         "model": network.state_dict(), "optimiser": optimiser.state_dict(), "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         "epoch": state.epoch, "position": state.position, "sums": list(state.sums), "history": state.history,
     }  # fmt: skip
     part = None
@@ -72,7 +75,9 @@ def read(path: Path) -> dict[str, Any]:
     """
     mend = "give a state.pt that training wrote"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # notes on pickle protocols; what matters is an error
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise BadInput("a training checkpoint", f"{path} ({error.strerror})", mend) from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
@@ -96,6 +101,8 @@ def resume(path: Path, run: str, network: MANet, optimiser: torch.optim.Optimize
     network.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
     torch.set_rng_state(content["rng"])
+    if content["cuda_rng"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(content["cuda_rng"])
     return State(content["epoch"], content["position"], content["sums"], content["history"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ from training import state as states
 from training.curves import write_curves
 from training.data import Source, batches, epoch_order, items_per_batch
 from training.losses import losses
+from training.models import open_network, pick_device, start_from
 from training.recipes import Recipe, make_optimiser, set_rate
 from training.state import STATE_FILE, State
 
@@ -51,12 +53,15 @@ class Run:
     workers: int = 0
     save_every: int | None = None  # batches between checkpoints; by default one a minute
     resume: bool = False
+    device: str = "auto"  # see `training.models.pick_device`
+    init: str | None = None  # bundle or checkpoint whose weights to start from
 
     def identity(self) -> str:
         """All that decides the final weights, as JSON."""
         recipe = {f"recipe.{name}": value for name, value in asdict(self.recipe).items()}
         network = {f"network.{name}": value for name, value in msgspec.to_builtins(self.network).items()}
-        return msgspec.json.encode({"seed": self.seed, "data": self.data, **recipe, **network}).decode()
+        about = {"seed": self.seed, "data": self.data, "init": self.init}
+        return msgspec.json.encode({**about, **recipe, **network}).decode()
 
 
 def train(run: Run, source: Source, validation: Source | None, label_vectors: Float32Array | None,
@@ -78,15 +83,20 @@ def train(run: Run, source: Source, validation: Source | None, label_vectors: Fl
         TrainingFailed: the loss is no longer a number.
     """
     file = _prepare(run)
+    device = pick_device(run.device)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or CUDA's sums depend on the order of its threads
     torch.manual_seed(run.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     prior = SIGMOID_PRIOR if run.recipe.loss.activation == "sigmoid" else None
     graph = new_graph(run.network, run.recipe.dropout, prior)
     network = graph.network
+    if run.init is not None:
+        start_from(network, open_network(run.init)[0])
+    graph.to(device)
     optimiser = make_optimiser(run.recipe, network)
     state = states.resume(file, run.identity(), network, optimiser) if run.resume and file.exists() else State()
-    vectors = None if label_vectors is None else torch.from_numpy(label_vectors)
+    vectors = None if label_vectors is None else torch.from_numpy(label_vectors).to(device)
     loop = _Loop(run, graph, optimiser, vectors, file)
     with progress_bar() as progress:
         task = progress.add_task("training", total=run.recipe.epochs * loop.steps_per_epoch(source), loss="")
@@ -101,7 +111,7 @@ def train(run: Run, source: Source, validation: Source | None, label_vectors: Fl
             loop.save(state)
             write_curves(run.out, state.history)
             progress.print("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
-    return network.eval()
+    return network.cpu().eval()
 
 
 def new_graph(spec: NetworkSpec, dropout: float, prior: float | None = None) -> InferenceGraph:
@@ -126,7 +136,7 @@ def predict(graph: InferenceGraph, source: Source, batch_size: int, workers: int
     logits, targets = [], []
     with torch.inference_mode():
         for batch in batches(source, range(len(source)), 0, batch_size, workers):
-            logits.append(graph(batch.clips)[0].double().numpy())
+            logits.append(graph(batch.clips.to(graph.mean.device))[0].double().cpu().numpy())
             targets.append(batch.targets.double().numpy())
     graph.train(training)
     return np.concatenate(logits), np.concatenate(targets)
@@ -182,8 +192,9 @@ class _Loop:
                 self.save(state)
 
     def _step(self, clips: Tensor, targets: Tensor) -> tuple[float, float, float]:
-        network = self._graph.network
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.mixed_precision):
+        network, device = self._graph.network, self._graph.mean.device
+        clips, targets = clips.to(device), targets.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._recipe.mixed_precision):
             heads = network(self._graph.normalise(clips))
         loss = losses(heads, targets, self._vectors, self._recipe.loss)
         values = loss.total.item(), loss.classification.item(), loss.embedding.item()

@@ -78,6 +78,7 @@ def trained(data: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs a command that must be refused as bad input; returns its one line."""
     def run(*arguments: str | Path) -> str:
+        capsys.readouterr()
         code = main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         assert (code, captured.out) == (2, "")

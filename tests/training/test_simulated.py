@@ -72,13 +72,13 @@ def test_cached_windows_are_those_of_the_session(cache: Cache) -> None:
     source = SimulatedWindows(cache, count=5)
     clip, target = source.item(2, 1)
     assert (clip.shape, clip.dtype, target.shape) == ((1, 4, 32, 32, 3), np.uint8, (1, 52))
-    drawings, end_s = cache.window(1, 3)
+    drawings, end_s, events = cache.window(1, 3)
     session, first_s = PLAN.session(1)
     moments = np.round((first_s + np.arange(3, 7) * PLAN.spacing_s) * 1e9)
     indices = np.searchsorted(session.times_ns, moments, side="right") - 1
     np.testing.assert_array_equal(drawings, draw(session, indices, 32))
     assert end_s == pytest.approx(moments[-1] * 1e-9)
-    assert cache.events(1) == [(one.index, one.onset_s, one.offset_s) for one in session.truth]
+    assert events == [(one.index, one.onset_s, one.offset_s) for one in session.truth]
 
 
 def test_examples_vary_by_epoch_and_validation_does_not(cache: Cache) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,7 +85,12 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_a_killed_run_goes_on_to_the_same_weights(data: DataSet, tmp_path: Path) -> None:
     """SIGKILL in the middle of an epoch, twice."""
     more = ("--recipe", "small", "--epochs", "3", "--batch-size", "4", "--no-embedding", "--no-se", "--save-every", "1")
-    assert main(train_command(data, tmp_path / "whole", *more)) == 0
+    recipe = replace(SMALL, epochs=3, batch_size=4, loss=replace(SMALL.loss, alpha=0.0))
+    spec = NetworkSpec(depth=18, width=8, size=32, length=4, se_ratio=0, embedding=False)
+    torch.set_num_threads(1)  # as the commands below
+    whole = train(Run(recipe, spec, 0, tmp_path / "whole", "data", "tests"),
+                  ClipSource(read_list(data.train, data.folder), data.folder, 4, 32, 0, augment=True), None, None,
+                  clip_scores).state_dict()  # fmt: skip
     killed = tmp_path / "killed"
     reached = []
     for goal in (3, 7):  # steps, of 5 an epoch
@@ -103,13 +109,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(data: DataSet, tmp_path: Path)
     assert reached[1] >= 1 > reached[0]
     assert not (killed / "model").exists()
     assert main(train_command(data, killed, *more, "--resume")) == 0
-    first, second = weights(tmp_path / "whole"), weights(killed)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    resumed = weights(killed)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert (killed / "curves.csv").read_text().count("\n") == 4
-    whole, resumed = (Bundle.load(tmp_path / name / "model") for name in ("whole", "killed"))
-    assert whole.onnx_path.read_bytes() == resumed.onnx_path.read_bytes()
-    assert whole.card.network.se_ratio == 0
-    assert not whole.card.network.embedding
+    card = Bundle.load(killed / "model").card
+    assert (card.network.se_ratio, card.network.embedding) == (0, False)
 
 
 def test_seeds_and_workers(data: DataSet, tmp_path: Path) -> None:
@@ -124,3 +128,17 @@ def test_seeds_and_workers(data: DataSet, tmp_path: Path) -> None:
         found.append(train(run, source, None, None, clip_scores).state_dict())
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
     assert not torch.equal(found[0]["stem.conv.weight"], found[2]["stem.conv.weight"])
+
+
+def test_a_run_may_begin_with_the_weights_of_another(trained: Path, data: DataSet, tmp_path: Path,
+                                                     refused: Callable[..., str]) -> None:
+    """Rate 1e-9: after an epoch the weights are still those of the first run, but for batch norm's statistics."""
+    more = ("--recipe", "code", "--epochs", "1", "--learning-rate", "1e-9", "--no-embedding",
+            "--init", trained / "model")  # fmt: skip
+    assert main(train_command(data, tmp_path / "out", *more)) == 0
+    before, after = weights(trained), weights(tmp_path / "out")
+    assert torch.allclose(before["layer3.0.conv1.conv.weight"], after["layer3.0.conv1.conv.weight"], atol=1e-6)
+    assert torch.allclose(before["classifier.weight"], after["classifier.weight"], atol=1e-6)
+    trained_on = Bundle.load(tmp_path / "out" / "model").card.provenance.trained_on
+    assert trained_on == "MA-52: 18 clips of 3 actions; begun with model, trained on MA-52: 18 clips of 3 actions"
+    assert "--no-se as it has them" in refused(*train_command(data, tmp_path / "other", *more, "--width", "16"))

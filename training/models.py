@@ -1,0 +1,57 @@
+"""Trained networks to evaluate or to start from, and the device they run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from engines.bundle import CARD_FILE, Bundle, find
+from engines.errors import BadInput
+from engines.networks.manet import MANet
+from training.state import network_of
+
+
+def open_network(model: str) -> tuple[MANet, str]:
+    """A network from a bundle (folder or name) or a training checkpoint, and what it was trained on.
+
+    Raises:
+        BadInput: neither, or a bundle whose weights cannot be read back.
+    """
+    path = Path(model)
+    if path.is_file() and path.name != CARD_FILE:
+        return network_of(path)
+    from engines.export import network_from_onnx
+
+    bundle = Bundle.load(find(model))
+    trained_on = bundle.card.provenance.trained_on
+    return network_from_onnx(bundle.card.network, bundle.onnx_path), trained_on
+
+
+def start_from(network: MANet, other: MANet) -> None:
+    """Take over another network's weights; the embedding head only where both have one.
+
+    Raises:
+        BadInput: a tensor is missing or of another shape: the networks differ in more than T, S and the embedding head.
+    """
+    mine, theirs = network.state_dict(), other.state_dict()
+    for name, value in mine.items():
+        if name in theirs and theirs[name].shape == value.shape:
+            mine[name] = theirs[name]
+        elif not name.startswith("embedding."):
+            got = tuple(theirs[name].shape) if name in theirs else "nothing"
+            raise BadInput(f"a model to start from with {name} {tuple(value.shape)}", str(got),
+                           "give --depth, --width and --no-se as it has them")
+    network.load_state_dict(mine)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a name; "auto" is CUDA where there is one.
+
+    Raises:
+        BadInput: CUDA was asked for and there is none.
+    """
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise BadInput("a CUDA device for --device cuda", "none that torch can use", "leave --device out")
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
