@@ -126,13 +126,15 @@ def spreading_hands(m: Motion) -> None:
     repeats = 1 if m.length < 2.2 else m.pick(0.6, 0.3, 0.1) + 1
     single = m.length / repeats
     phase = np.minimum(m.times / single, repeats - 1e-6) % 1.0
-    gate = m.envelope(m.ease(0.35, 0.6), m.ease(0.4, 0.6))
-    opening = minimum_jerk(phase / min(0.45, 0.7 / single)) * minimum_jerk((1 - phase) / min(0.35, 0.6 / single))
-    width = m.size(0.1, 0.26)
+    attack = min(m.ease(0.3, 0.5), 0.3 * m.length)
+    gate = m.envelope(attack, m.ease(0.4, 0.6))
+    begin = 0.55 * attack / single  # the hands come up first, then part
+    opening = minimum_jerk((phase - begin) / min(0.4, 0.6 / single)) * minimum_jerk((1 - phase) / min(0.35, 0.6 / single))
+    width = m.size(0.16, 0.32)
     height = m.between(-0.36, -0.2)
     for hand in m.hands:
         path = opening[:, None] * np.array([width, 0.04, 0.02])
-        m.reach(hand, gate, "space", (-0.04, height, m.between(0.24, 0.34)), (0.35, 0.2, 0.9), (0.0, 1.0, 0.25), PALM,
+        m.reach(hand, gate, "space", (-0.1, height, m.between(0.24, 0.34)), (0.35, 0.2, 0.9), (0.0, 1.0, 0.25), PALM,
                 FLAT * 0.5 + SPREAD_OPEN * 0.5, motion=path, arc=(0.0, 0.0, 0.05))
     if m.rng.random() < 0.3:
         m.add("shrug_left", 0.015 * opening)

@@ -152,8 +152,9 @@ def other_finger_movements(m: Motion) -> None:
                 1.0), 0.15)
         curve = np.zeros((m.count, 6))
         if style == 0:  # drumming, finger after finger
+            beats = bursts(m)
             for finger in range(1, 5):
-                curve[:, finger] = -0.3 * np.maximum(0.0, np.sin(phase - 0.8 * (4 - finger))) * bursts(m)
+                curve[:, finger] = (0.14 - 0.28 * np.sin(phase - 0.8 * (4 - finger))) * beats
         elif style == 1:  # the thumb rubs along the fingers
             curve[:] = np.array([0.2, 0.25, 0.25, 0.2, 0.15, 0.0])
             curve[:, 0] += 0.3 * np.sin(phase)
