@@ -6,9 +6,7 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,9 +14,8 @@ from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
 from realtime import config as configuration
 from realtime.app import Request, run
-from realtime.sources import CameraSpec, FileSpec, SourceSpec, StreamSpec
+from realtime.sources import CameraSpec, FileSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
-from simulation.recording import write_recording
 
 DEFAULT_MODEL = "untrained-small"
 DEMO_SECONDS = 30
@@ -47,27 +44,23 @@ def _run(argv: Sequence[str] | None) -> None:
 
 
 def _session(arguments: argparse.Namespace, config: configuration.Config) -> None:
-    with ExitStack() as stack:
-        request = Request(
-            source=_source(arguments, config, stack),
-            model=arguments.model,
-            config=config,
-            speed=_speed(getattr(arguments, "speed", "realtime")),
-            headless=_headless(arguments.headless),
-            simulated=arguments.command == "demo",
-            record=arguments.record,
-            consent=arguments.consent,
-        )
-        run(request)
+    request = Request(
+        source=_source(arguments, config),
+        model=arguments.model,
+        config=config,
+        speed=_speed(getattr(arguments, "speed", "realtime")),
+        headless=_headless(arguments.headless),
+        record=arguments.record,
+        consent=arguments.consent,
+    )
+    run(request)
 
 
-def _source(arguments: argparse.Namespace, config: configuration.Config, stack: ExitStack) -> SourceSpec:
+def _source(arguments: argparse.Namespace, config: configuration.Config) -> SourceSpec:
     if arguments.command == "replay":
         return FileSpec(str(arguments.file))
     if arguments.command == "demo":
-        path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manet-live-demo-")), "simulated person.mp4")
-        write_recording(path, seconds=arguments.seconds, seed=arguments.seed)
-        return FileSpec(str(path))
+        return SimulatedSpec(arguments.seed, arguments.seconds, "natural")
     if arguments.url is not None:
         return StreamSpec(arguments.url, config.stream)
     return CameraSpec(arguments.camera, config.camera)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from benchmarks.bundles import landmark_small
 from benchmarks.harness import Result, loop_recording, machine, median_ms
+from benchmarks.recording import write_recording
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.drawing import LandmarkDrawing
 from engines.landmarks import Landmarks
@@ -28,7 +29,6 @@ from realtime.mediapipe_task import VideoTask
 from realtime.messages import Frame
 from realtime.model_files import FACE, HAND, POSE, model_path
 from realtime.overlay import Overlay, OverlayState
-from simulation.recording import write_recording
 
 # A seated person, 1080x1296; where it is not there, a drawn one, whom the trackers find less often.
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips" / "seated_B2_shaking_head.mp4"

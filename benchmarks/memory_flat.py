@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 
 from benchmarks.harness import Result, loop_recording, machine
+from benchmarks.recording import write_recording
 from benchmarks.sessions import TimedRuntime, run_session
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
 from realtime.app import Session
-from simulation.recording import write_recording
 
 FRAMES = 20_000
 MODEL = "untrained-small"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from benchmarks.bundles import manet_r50
 from benchmarks.harness import Result, machine
+from benchmarks.recording import write_recording
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.runtimes import open_runtime
-from simulation.recording import write_recording
 
 ROUNDS = 5
 SECONDS = 8.0  # of recording, a round

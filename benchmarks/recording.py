@@ -1,7 +1,6 @@
-"""A recording of a drawn, seated person who nods, shakes the head, waves, rubs the hands and shakes a leg.
+"""A recording of a drawn, seated person, for measuring on machines without one of a real person.
 
-It gives the pipeline something to play on a machine without a camera. It is a drawing: what a model says of it means
-nothing about people.
+It costs what a recording of that size costs; what a model says of it means nothing.
 """
 
 from __future__ import annotations

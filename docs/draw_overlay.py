@@ -1,4 +1,4 @@
-"""Draw docs/overlay.svg: the overlay of a demo session, as it is 20 seconds in.
+"""Draw docs/overlay.svg: the overlay of a demo session, as it is half a minute in.
 
 python docs/draw_overlay.py
 """
@@ -14,12 +14,11 @@ from engines.runtimes import open_runtime
 from realtime.app import Request, Session
 from realtime.config import load
 from realtime.overlay import save_svg
-from realtime.sources import FileSpec
+from realtime.sources import SimulatedSpec
 from realtime.stream import EventStream
 from run_live import DEFAULT_MODEL
-from simulation.recording import write_recording
 
-AT_S = 20
+AT_S, SEED = 30, 0
 COLUMNS, ROWS = 110, 32
 
 
@@ -33,9 +32,7 @@ class Headless(Session):
 def main() -> None:
     model = Bundle.load(bundles.find(DEFAULT_MODEL))
     with tempfile.TemporaryDirectory() as folder, open_runtime(model) as runtime:
-        recording = Path(folder) / "simulated person.mp4"
-        write_recording(recording, seconds=30, seed=0)
-        request = Request(FileSpec(str(recording)), DEFAULT_MODEL, load(None), simulated=True)
+        request = Request(SimulatedSpec(SEED, 60.0, "natural"), DEFAULT_MODEL, load(None))
         session = Headless(request, model, runtime, EventStream([]), Path(folder))
         stop = threading.Event()
 

@@ -31,8 +31,9 @@ from realtime.inference import WindowQueue
 from realtime.intake import Intake
 from realtime.messages import CaptureState
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
-from realtime.overlay import OverlayState, top_actions
-from realtime.sources import SourceSpec, probe
+from realtime.overlay import OverlayState, TrueEvent, top_actions
+from realtime.sources import SimulatedSpec, SourceSpec, probe
+from realtime.sources.simulated import simulate_session
 from realtime.stream import EventStream, Output, SessionLine, StatsLine
 from realtime.supervisor import CaptureFailed, CaptureProcess
 from realtime.views import prepare_view
@@ -57,7 +58,6 @@ class Request:
     config: Config
     speed: float | None = 1.0  # recordings: media seconds per second; None: as fast as the engine, nothing skipped
     headless: bool = False
-    simulated: bool = False  # the recording is of a drawn person, and the overlay says so
     record: Path | None = None
     consent: str | None = None
 
@@ -72,7 +72,8 @@ def run(request: Request) -> None:
     with ExitStack() as stack:
         probe(request.source)
         model = Bundle.load(bundles.find(request.model))
-        prepare_view(request.config.view, _tell, model.card.view)
+        if not request.source.tracked:
+            prepare_view(request.config.view, _tell, model.card.view)
         stream = EventStream(_outputs(request, model, stack))
         engine = request.config.engine
         runtime = stack.enter_context(open_runtime(model, engine.runtime, engine.threads, report=_tell))
@@ -116,6 +117,7 @@ class Session:
         )
         self.messages: list[str] = []  # what happened, for the overlay; newest last
         self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
+        self._truth = _truth(request.source)
         self._shown_state = (CaptureState.OPENING, "")
 
     @property
@@ -158,7 +160,7 @@ class Session:
             untrained=not card.trained,
             replay=not request.source.live,
             speed=request.speed,
-            simulated=request.simulated,
+            simulated=isinstance(request.source, SimulatedSpec),
             elapsed_s=stats.time_s,
             capture=self.intake.status.state,
             capture_detail=self.intake.status.detail,
@@ -167,6 +169,7 @@ class Session:
             show_picture=request.config.overlay.picture,
             top=top_actions(aggregator.posteriors, aggregator.running),
             events=events,
+            truth=self._truth,
             session_start_ns=self.intake.window.start_ns or 0,
             latency=self.analysis.latency.percentiles(),
             capture_fps=stats.capture_fps,
@@ -257,6 +260,14 @@ class Session:
             capture=self.intake.status.state.value,
             restarts=self.capture.restarts,
         )
+
+
+def _truth(source: SourceSpec) -> tuple[TrueEvent, ...]:
+    """What a simulated interview will show, for the overlay; nothing is known of any other source."""
+    if not isinstance(source, SimulatedSpec):
+        return ()
+    session = simulate_session(source.seed, source.seconds, source.mode)
+    return tuple(TrueEvent(one.action, one.onset_s, one.offset_s) for one in session.truth)
 
 
 def _outputs(request: Request, model: Bundle, stack: ExitStack) -> list[Output]:

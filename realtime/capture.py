@@ -64,7 +64,7 @@ class Capture:
         """Capture until the end; every way out is reported as a status."""
         self._report(CaptureState.OPENING, self._spec.source.name)
         try:
-            view = make_view(self._spec.view, self._spec.size, self._spec.sees)
+            view = make_view(self._spec.view, self._spec.size, self._spec.sees, self._spec.source.tracked)
             with contextlib.closing(view), open_source(self._spec.source) as source:
                 try:
                     self._stream(source, view)

@@ -113,18 +113,24 @@ class Tracker(Protocol):
 class LandmarkView(View):
     """The landmark drawing: posture and motion in a fixed style, and nothing of how the person looks."""
 
-    def __init__(self, size: int, tracker: Tracker) -> None:
+    def __init__(self, size: int, tracker: Tracker | None) -> None:
+        """tracker: None where the source brings its own landmarks."""
         super().__init__(size)
         self._tracker = tracker
         self._drawing = LandmarkDrawing(size)
         self._coverage = Coverage()
 
     def apply(self, image: Image) -> tuple[UInt8Array, Framing]:
-        landmarks = self._tracker.track(image.pixels, image.media_ns)
+        landmarks = image.landmarks
+        if landmarks is None:
+            if self._tracker is None:
+                raise ValueError("expected landmarks with the picture, or a tracker to find them")
+            landmarks = self._tracker.track(image.pixels, image.media_ns)
         return self._drawing.draw(landmarks), self._coverage.look(landmarks)
 
     def close(self) -> None:
-        self._tracker.close()
+        if self._tracker is not None:
+            self._tracker.close()
 
 
 def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: None, sees: Sees = "rgb") -> None:
@@ -144,12 +150,16 @@ def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: 
         model_path(POSE, say)
 
 
-def make_view(settings: ViewSettings, size: int, sees: Sees = "rgb") -> View:
+def make_view(settings: ViewSettings, size: int, sees: Sees = "rgb", tracked: bool = False) -> View:
     """The view that the model was made for, giving (size, size, 3); `settings.crop` says which part of an RGB picture.
+
+    tracked: the source brings its own landmarks.
 
     Raises:
         BadInput: a model file cannot be had.
     """
+    if sees == "landmarks" and tracked:
+        return LandmarkView(size, None)
     if sees == "landmarks":
         return LandmarkView(size, LandmarkTracker(model_path(POSE), model_path(HAND), model_path(FACE)))
     if settings.crop == "center":

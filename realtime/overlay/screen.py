@@ -19,6 +19,7 @@ from rich.text import Text
 from realtime.overlay import panels
 from realtime.overlay.picture import Line, fit, half_blocks
 from realtime.overlay.state import OverlayState
+from realtime.overlay.truth import truth
 
 GUTTER = 2
 LEAST_LEFT, LEAST_TABLE = 20, 36  # columns: what the heading above the picture needs, what the pipeline table needs
@@ -101,7 +102,11 @@ def _body(state: OverlayState, screen: _Screen, rows: int, roomy: bool) -> list[
     top = state.top[:max(likely - 1, 0)]
     texts = panels.now(top, right_width, likely, screen.color)
     texts += [Text()] * (likely - len(texts) + spaced)
-    texts += panels.events(state, right_width, rows - len(texts), any(item.action.doubtful for item in top))
+    free = rows - len(texts)
+    true = truth(state, right_width, free // 2) if state.truth and free >= 6 else []
+    texts += panels.events(state, right_width, free - len(true) - bool(true), any(one.action.doubtful for one in top))
+    if true:
+        texts += [Text()] * (rows - len(texts) - len(true)) + true
     right = Segment.set_shape(_segments(texts, screen, right_width)[:rows], right_width, rows)
     if not left_width:
         return right

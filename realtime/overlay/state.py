@@ -31,6 +31,15 @@ def top_actions(posteriors: Float32Array, running: Mapping[int, EventState], cou
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TrueEvent:
+    """One action of a simulated interview; seconds of the session clock."""
+
+    action: Action
+    onset_s: float
+    offset_s: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class OverlayState:
     """One moment of a session. Any text may come from outside: it is shown as it is, control characters blanked."""
@@ -51,6 +60,7 @@ class OverlayState:
     show_picture: bool = True  # off: its room is given to the rest
     top: tuple[TopAction, ...] = ()  # likeliest first
     events: tuple[ActionEvent, ...] = ()  # newest report first; only the newest of an event is shown
+    truth: tuple[TrueEvent, ...] = ()  # of a simulated interview, in order of onset
     session_start_ns: int = 0  # media time of the session's first frame: event times count from it
     latency: Mapping[str, tuple[float, float] | None] = field(default_factory=dict)  # stage → p50, p99 in ms
     capture_fps: float | None = None

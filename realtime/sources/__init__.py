@@ -15,14 +15,15 @@ from realtime.config import CameraSettings, StreamSettings
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.sources.urls import check_url, public_name
 
-__all__ = ["CameraSpec", "EndOfSource", "FileSpec", "Image", "Source", "SourceLost", "SourceSpec", "StreamSpec",
-           "open_source", "probe", "resume_after"]
+__all__ = ["CameraSpec", "EndOfSource", "FileSpec", "Image", "SimulatedSpec", "Source", "SourceLost", "SourceSpec",
+           "StreamSpec", "open_source", "probe", "resume_after"]
 
 
 class CameraSpec(msgspec.Struct, frozen=True, tag="camera"):
     """A webcam by its number."""
 
     live: ClassVar[bool] = True
+    tracked: ClassVar[bool] = False  # brings its own landmarks
 
     index: int
     settings: CameraSettings = CameraSettings()
@@ -36,6 +37,7 @@ class FileSpec(msgspec.Struct, frozen=True, tag="file"):
     """A recording; `resume_after_ns` is the presentation time of the last picture already seen."""
 
     live: ClassVar[bool] = False
+    tracked: ClassVar[bool] = False  # brings its own landmarks
 
     path: str
     resume_after_ns: int | None = None
@@ -45,10 +47,27 @@ class FileSpec(msgspec.Struct, frozen=True, tag="file"):
         return Path(self.path).name
 
 
+class SimulatedSpec(msgspec.Struct, frozen=True, tag="simulated"):
+    """A simulated interview; the same seed, length and mode give the same one."""
+
+    live: ClassVar[bool] = False
+    tracked: ClassVar[bool] = True  # brings its own landmarks
+
+    seed: int
+    seconds: float
+    mode: str  # natural, balanced or idle
+    resume_after_ns: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"simulated interview {self.seed}"
+
+
 class StreamSpec(msgspec.Struct, frozen=True, tag="stream"):
     """A network stream. The URL may hold credentials: it is kept out of `repr`, and `name` is stripped of them."""
 
     live: ClassVar[bool] = True
+    tracked: ClassVar[bool] = False  # brings its own landmarks
 
     url: str
     settings: StreamSettings = StreamSettings()
@@ -61,7 +80,7 @@ class StreamSpec(msgspec.Struct, frozen=True, tag="stream"):
         return f"StreamSpec({self.name!r})"
 
 
-SourceSpec = CameraSpec | FileSpec | StreamSpec
+SourceSpec = CameraSpec | FileSpec | SimulatedSpec | StreamSpec
 
 
 def open_source(spec: SourceSpec) -> Source:
@@ -75,6 +94,10 @@ def open_source(spec: SourceSpec) -> Source:
         from realtime.sources.network import StreamSource
 
         return StreamSource(spec.url, spec.settings)
+    if isinstance(spec, SimulatedSpec):
+        from realtime.sources.simulated import SimulatedSource
+
+        return SimulatedSource(spec.seed, spec.seconds, spec.mode, spec.resume_after_ns)
     from realtime.sources.camera import CameraSource
 
     return CameraSource(spec.index, spec.settings)
@@ -93,12 +116,12 @@ def probe(spec: SourceSpec) -> None:
             pass
     elif isinstance(spec, StreamSpec):
         check_url(spec.url)
-    elif spec.index < 0:
+    elif isinstance(spec, CameraSpec) and spec.index < 0:
         raise BadInput("a camera number from 0 up", str(spec.index), "`cameras` lists those that open")
 
 
 def resume_after(spec: SourceSpec, media_ns: int | None) -> SourceSpec:
     """The same source for a capture process that takes over: a recording goes on behind `media_ns`."""
-    if isinstance(spec, FileSpec) and media_ns is not None:
+    if isinstance(spec, (FileSpec, SimulatedSpec)) and media_ns is not None:
         return msgspec.structs.replace(spec, resume_after_ns=media_ns)
     return spec

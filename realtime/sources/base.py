@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from engines.landmarks import Landmarks
 from realtime.messages import CaptureState
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -30,6 +31,7 @@ class Image:
     frame_id: int  # files: decode index, skipped pictures counted too; live sources: grab counter
     captured_ns: int  # monotonic clock, when it was grabbed or decoded
     media_ns: int  # files: presentation time as stored; live sources: captured_ns
+    landmarks: Landmarks | None = None  # where the source knows them: nothing has to be tracked
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or not self.pixels.size:
