@@ -50,6 +50,7 @@ def two_bones(root: Array, target: Array, first: float, second: float, pole: Arr
     A target out of reach is approached as far as the joint allows: 98.5 % stretched, or bent to SHARPEST_BEND.
     """
     span = target - root
+    span = np.where(np.sum(span * span, axis=-1, keepdims=True) < EPSILON, np.array([0.0, -1e-3, 0.0]), span)
     distance = np.sqrt(np.sum(span * span, axis=-1, keepdims=True)) + EPSILON
     axis = span / distance
     longest = 0.985 * (first + second)
@@ -57,8 +58,15 @@ def two_bones(root: Array, target: Array, first: float, second: float, pole: Arr
     reach = np.clip(distance, shortest, longest)
     along = (first**2 - second**2 + reach**2) / (2 * reach)
     aside = np.sqrt(np.maximum(first**2 - along**2, 0.0))
-    across = unit(pole - np.sum(pole * axis, axis=-1, keepdims=True) * axis)
+    across = unit(_across(pole, axis))
     return root + along * axis + aside * across, root + reach * axis
+
+
+def _across(pole: Array, axis: Array) -> Array:
+    """The part of `pole` that is perpendicular to `axis`; any perpendicular one where they are parallel."""
+    across = pole - np.sum(pole * axis, axis=-1, keepdims=True) * axis
+    other = np.stack((axis[..., 1] - axis[..., 2], axis[..., 2] - axis[..., 0], axis[..., 0] - axis[..., 1]), axis=-1)
+    return np.where(np.sum(across * across, axis=-1, keepdims=True) < EPSILON, other + EPSILON, across)
 
 
 def minimum_jerk(phase: Array) -> Array:

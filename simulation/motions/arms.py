@@ -129,7 +129,8 @@ def spreading_hands(m: Motion) -> None:
     attack = min(m.ease(0.3, 0.5), 0.3 * m.length)
     gate = m.envelope(attack, m.ease(0.4, 0.6))
     begin = 0.55 * attack / single  # the hands come up first, then part
-    opening = minimum_jerk((phase - begin) / min(0.4, 0.6 / single)) * minimum_jerk((1 - phase) / min(0.35, 0.6 / single))
+    opening = minimum_jerk((phase - begin) / min(0.4, 0.6 / single))
+    opening = opening * minimum_jerk((1 - phase) / min(0.35, 0.6 / single))
     width = m.size(0.16, 0.32)
     height = m.between(-0.36, -0.2)
     for hand in m.hands:
