@@ -67,6 +67,7 @@ def _parser() -> Parser:
     command.add_argument("--mode", choices=("natural", "balanced", "idle"), default="balanced", help="(balanced)")
     command.add_argument("--focus", type=float, default=0.5, help="as in training (0.5)")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--out", type=Path, metavar="FILE.csv", help="average precision of each action")
     command.add_argument("--threads", type=int, help="CPU threads (the runtime's choice)")
     command.set_defaults(run=_evaluate_simulated)
 

@@ -20,12 +20,13 @@ from engines.errors import BadInput
 from engines.export import write_bundle
 from engines.networks.manet import MANet
 from engines.spec import NetworkSpec
+from engines.taxonomy import ACTIONS
 from simulation.session import Settings, simulate
 from training.data import ClipSource
 from training.label_vectors import read_label_vectors
 from training.lists import Entry, read_list, withheld
 from training.losses import LossSettings
-from training.metrics import mean_average_precision, score_clips
+from training.metrics import average_precision, mean_average_precision, score_clips
 from training.models import open_network
 from training.recipes import Recipe
 from training.simulated import Cache, Plan, SimulatedWindows
@@ -126,10 +127,26 @@ def evaluate_simulated(options: argparse.Namespace) -> None:
         logits.append(found.astype(np.float64))
         ends_s = ends_ns.astype(np.float64) * 1e-9
         wanted.append(targets_of(events_of(session), ends_s, card.span_s, card.length, options.focus))
-    scores = window_scores(np.concatenate(logits), np.concatenate(wanted).astype(np.float64))
-    windows = sum(len(part) for part in logits)
-    print(f"{card.name} on {options.sessions} {options.mode} sessions of {options.seconds:g} s, {windows} windows: "
-          f"mAP {100 * scores['map']:.2f}, loss {scores['loss']:.4f}")  # fmt: skip
+    all_logits, all_targets = np.concatenate(logits), np.concatenate(wanted).astype(np.float64)
+    scores = window_scores(all_logits, all_targets)
+    print(f"{card.name} on {options.sessions} {options.mode} sessions of {options.seconds:g} s, {len(all_logits)} "
+          f"windows: mAP {100 * scores['map']:.2f}, loss {scores['loss']:.4f}")  # fmt: skip
+    if options.out is not None:
+        _write_precisions(options.out, all_logits, all_targets)
+
+
+def _write_precisions(path: Path, logits: FloatArray, targets: FloatArray) -> None:
+    """Average precision of each action as CSV; empty for one that fills no window by half."""
+    positive = targets >= 0.5
+    lines = ["index,action,body_part,windows,average_precision"]
+    for action in ACTIONS:
+        count = int(positive[:, action.index].sum())
+        precision = f"{average_precision(logits[:, action.index], positive[:, action.index]):.4f}" if count else ""
+        lines.append(f"{action.index},{action.name},{action.body_part},{count},{precision}")
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput("a file that can be written", f"{path} ({error.strerror})", "check --out") from None
 
 
 def clip_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:

@@ -108,7 +108,7 @@ def test_a_cache_of_other_sessions_is_refused(cache: Cache, tmp_path: Path) -> N
 
 
 def test_a_landmark_bundle_comes_out_and_answers_on_the_live_grid(
-        simulated_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        simulated_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = Bundle.load(simulated_model)
     card = bundle.card
     assert (card.view, card.trained, card.calibration.activation) == ("landmarks", True, "sigmoid")
@@ -122,8 +122,11 @@ def test_a_landmark_bundle_comes_out_and_answers_on_the_live_grid(
     assert one.shape == (1, 4, 32, 32, 3)
     short = simulate(0, 1.0, settings=Settings(split="test"))
     assert window_logits(bundle, short, threads=1)[1].shape == (0, 52)
-    assert main(["evaluate-simulated", str(simulated_model), "--sessions", "1", "--seconds", "6"]) == 0
+    table = tmp_path / "precision.csv"
+    assert main(["evaluate-simulated", str(simulated_model), "--sessions", "1", "--seconds", "6",
+                 "--out", str(table)]) == 0  # fmt: skip
     assert "mAP" in capsys.readouterr().out
+    assert table.read_text().splitlines()[10].startswith("9,nodding,head,")
 
 
 @pytest.mark.parametrize("extra", [("--focus", "0"), ("--seconds", "1"), ("--sessions", "0"), ("--width", "4")])
