@@ -18,6 +18,7 @@ from realtime.config import ViewSettings
 from realtime.coverage import Coverage
 from realtime.display import framing_warnings
 from realtime.landmark_tracker import LandmarkTracker
+from realtime.messages import Framing
 from realtime.model_files import FACE, HAND, POSE, model_path
 from realtime.people import Square
 from realtime.sources import EndOfSource, FileSpec, Image, open_source
@@ -267,3 +268,13 @@ def test_a_person_too_far_away_is_told() -> None:
     coverage = Coverage()
     body = pose()
     assert coverage.look(dataclasses.replace(Landmarks.nobody(0, *SHAPE), pose=body)).magnified == pytest.approx(0.32)
+
+
+def test_an_unknown_part_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected unseen parts among face, hands, legs, feet"):
+        Framing(unseen=("tail",))  # type: ignore[arg-type]
+
+
+def test_every_part_says_what_is_lost_with_it() -> None:
+    warnings = framing_warnings(Framing(person_found=True, unseen=("face", "hands", "feet")), "center")
+    assert [line.split(" out of view")[0] for line in warnings] == ["face", "hands", "feet"]

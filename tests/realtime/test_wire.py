@@ -17,7 +17,7 @@ from realtime.messages import CaptureState, CaptureStatus, Frame, Framing
 def make_frame(side: int = 8, frame_id: int = 3, face: bool = False, preview: bool = False) -> Frame:
     noise = np.random.default_rng(frame_id).integers(0, 256, (side, side, 3), np.uint8)
     return Frame(0, frame_id, 10, -5, noise, noise[:4, :4].copy() if face else None,
-                 noise[:3].copy() if preview else None, Framing(0.5, 2.0, True))
+                 noise[:3].copy() if preview else None, Framing(0.5, 2.0, True, ("hands", "feet")))
 
 
 def as_bytes(parts) -> list[bytes]:
