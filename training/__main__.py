@@ -7,13 +7,13 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.bundle import check_target
 from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
-from engines.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from training.recipes import Recipe
@@ -175,9 +175,9 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 
 def _need_extras() -> None:
-    availability = RUNTIMES["torch"].availability()
-    if not availability:
-        raise BadInput("torch and onnx for training", str(availability),
+    missing = [name for name in ("torch", "onnx", "onnxscript", "matplotlib", "sklearn") if find_spec(name) is None]
+    if missing:
+        raise BadInput("the packages that training needs", f"no {missing[0]}",
                        "install the extra: pip install manet-live[train]")
 
 

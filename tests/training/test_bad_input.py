@@ -83,6 +83,12 @@ def test_a_run_is_never_overwritten_or_continued_as_another(trained: Path, data:
     assert "a training checkpoint" in refused(*train_command(data, trained / "spoilt", "--resume", "--no-embedding"))
 
 
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, data: DataSet, tmp_path: Path,
+                                  refused: Refused) -> None:
+    monkeypatch.setattr("training.__main__.find_spec", lambda name: None if name == "matplotlib" else name)
+    assert "no matplotlib; install the extra" in refused(*train_command(data, tmp_path / "out", "--no-embedding"))
+
+
 def test_models_that_are_none(data: DataSet, tmp_path: Path, refused: Refused) -> None:
     rest = ("--data", data.folder, "--list", data.val, "--out", tmp_path / "out")
     assert "known models" in refused("evaluate", tmp_path / "none", *rest)
