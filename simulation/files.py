@@ -16,7 +16,9 @@ from simulation.session import Session
 
 VIDEO, LANDMARKS, TRUTH, INTERVIEW = "interview.mp4", "landmarks.npz", "truth.jsonl", "interview.json"
 VIDEO_SIDE = 448
-_ENCODER = {"preset": "veryfast", "crf": "20", "threads": "1", "x264-params": "threads=1:deterministic=1"}
+# x264's lookahead decides from memory that it never wrote: the same pictures would not always give the same bytes.
+_SAME_BYTES = "threads=1:rc-lookahead=0:no-mbtree=1:weightp=0:bframes=0:scenecut=0"
+_ENCODER = {"preset": "veryfast", "crf": "20", "threads": "1", "x264-params": _SAME_BYTES}
 
 
 def write_session(session: Session, folder: Path, made: dict[str, int | float | str]) -> None:
