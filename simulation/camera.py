@@ -60,7 +60,7 @@ def draw_camera(rng: np.random.Generator, subject: Subject, framing: str | None 
         view *= 0.2  # straight on, as a webcam on the screen in front
     distance = float(rng.uniform(2.0, 4.2) if whole else rng.uniform(0.6, 1.7)) * max(subject.scale, 0.8)
     fill = float(rng.uniform(0.5, 0.92) if whole else rng.uniform(0.72, 1.12))
-    pitch = float(rng.normal(0.08 if whole else 0.03, 0.1))
+    pitch = float(rng.normal(0.13 if whole else 0.04, 0.1))
     middle = np.array([0.0, 0.5 * (top + bottom), 0.18 if whole else 0.05])
     focal = fill * height * distance / (top - bottom)
     # Wide enough for arms and knees: a portrait picture may not cut them off.

@@ -27,29 +27,32 @@ HIPS, KNEES, FEET = slice(23, 25), slice(25, 27), slice(27, 33)
 class NoiseSettings:
     """Every constant of a tracker's errors. Ranges are drawn once a session, log-uniformly where both are positive."""
 
-    severity: Range = (0.6, 1.7)  # multiplies all jitter
-    head: Range = (0.003, 0.011)  # std of jitter, widths
-    shoulders: Range = (0.003, 0.012)
-    elbows: Range = (0.005, 0.02)
-    wrists: Range = (0.006, 0.022)
-    hips: Range = (0.004, 0.014)
-    knees: Range = (0.006, 0.025)
-    feet: Range = (0.008, 0.03)
-    hand: Range = (0.004, 0.014)  # the whole hand
-    finger: Range = (0.0015, 0.006)  # its points, in addition
-    face: Range = (0.002, 0.007)  # the whole face mesh
-    face_point: Range = (0.0008, 0.003)
-    memory_s: Range = (0.12, 0.5)  # how fast the jitter wanders: the tracker filters what is faster
-    white_share: Range = (0.03, 0.2)  # of the jitter's std, new at every frame
-    depth_flicker: Range = (0.003, 0.05)  # std of z, new at every frame, common to the upper body, widths
-    depth_factor: Range = (2.5, 5.0)  # z is that much noisier
+    severity: Range = (0.7, 1.7)  # multiplies all jitter
+    head: Range = (0.002, 0.011)  # std of the raw points, new at every frame, widths; the filter leaves a fifth of it
+    shoulders: Range = (0.003, 0.007)
+    elbows: Range = (0.003, 0.011)
+    wrists: Range = (0.003, 0.011)
+    hips: Range = (0.005, 0.012)
+    knees: Range = (0.008, 0.018)
+    feet: Range = (0.004, 0.018)
+    depth: Range = (0.03, 0.2)  # the same of z
+    drift: Range = (0.0008, 0.006)  # std of slow error, in addition, which no filter takes away
+    drift_s: Range = (0.25, 1.0)
+    smoothed: float = 0.96  # of sessions; the pose is not smoothed while there are two people in the picture
+    least_cutoff_hz: float = 0.05  # One Euro filter of the pose
+    cutoff_per_speed: float = 80.0
+    speed_cutoff_hz: float = 1.0
+    speed_unit: float = 6.0  # widths
+    hand: Range = (0.0012, 0.003)  # each of a hand's points, new at every frame: hands are not smoothed
+    finger_tip: Range = (0.0015, 0.007)
+    hand_depth: Range = (1.0, 2.0)  # z of hands is that much noisier
+    face: Range = (0.0003, 0.0012)  # the whole mesh
+    face_point: Range = (0.0003, 0.0009)
     depth_stretch: Range = (0.9, 3.2)  # the pose's z is overestimated
     depth_tilt: Range = (0.0, 1.2)  # and seated people seem to lean towards the camera, widths per width of height
     depth_tilt_near: Range = (0.0, 0.3)  # the same where only the upper body is seen
     depth_scale: Range = (0.7, 1.3)  # the hands' z
     bias: float = 0.018  # std of the constant misplacement of each pose point, widths
-    lag_s: Range = (0.015, 0.07)  # smoothing filter of the tracker
-    lag_speed: float = 0.9  # widths per s at which the filter lets half of the movement through
     burst_rate_hz: Range = (0.01, 0.12)  # spells of larger error of one part of the body
     burst_factor: Range = (2.0, 6.0)
     burst_s: Range = (0.08, 0.5)
@@ -58,7 +61,7 @@ class NoiseSettings:
     hand_lost_near_hand: Range = (0.03, 0.45)  # one of two hands that meet
     hand_lost_fast: Range = (0.05, 0.5)  # at 6 widths per s
     hand_lost_small: float = 0.35  # a hand of 12 pixels; none more at 40
-    hand_spell_s: float = 0.25
+    hand_spell_s: Range = (0.05, 0.25)
     hands_swapped: Range = (0.0, 0.04)  # share of time while close together
     hands_lost_session: float = 0.06  # of sessions without any hands (gloves, sleeves, dark)
     face_lost_yaw: Range = (1.05, 1.45)  # rad between face and camera
@@ -83,7 +86,7 @@ def observe(rng: np.random.Generator, posed: Posed, truth: Tracked, camera: Came
             settings: NoiseSettings | None) -> Tracked:  # fmt: skip
     """What the tracker reports of the true points; without settings only what cannot be seen is taken away."""
     width = camera.focal * subject.shoulder_width / float(np.mean(camera.depth(posed.pose[:, 0])))
-    return _Observer(rng, posed, truth, camera, fps, settings or _SILENT, width).report()
+    return _Observer(rng, posed, truth, camera, fps, settings or NOISELESS, width).report()
 
 
 def _draw(rng: np.random.Generator, bounds: Range) -> float:
@@ -98,17 +101,13 @@ class _Observer:
         self.fps, self.settings, self.width = fps, settings, width
         self.count = len(truth.pose)
         self.severity = _draw(rng, settings.severity)
-        self.memory_s, self.white_share = _draw(rng, settings.memory_s), _draw(rng, settings.white_share)
+        self.spell_s, self.drift_s = _draw(rng, settings.hand_spell_s), _draw(rng, settings.drift_s)
 
     def report(self) -> Tracked:
-        truth, s, rng = self.truth, self.settings, self.rng
+        truth = self.truth
         hands_near = self._hand_facts()
         pose, hands, face = truth.pose.copy(), truth.hands.copy(), truth.face.copy()
         pose[..., 3] = self._visibility()
-        lag = _draw(rng, s.lag_s)
-        pose[..., :3] = self._smooth(pose[..., :3], lag)
-        hands = self._smooth(hands.reshape(self.count, 42, 3), lag).reshape(hands.shape)
-        face = self._smooth(face, lag)
         self._shake_pose(pose)
         self._shake_hands(hands)
         self._shake_face(face)
@@ -119,55 +118,54 @@ class _Observer:
         self._freeze(seen)
         return seen
 
-    def _smooth(self, points: Float32Array, lag_s: float) -> Float32Array:
-        """A causal filter that lets fast movement through, as the tracker's one-euro filter does."""
-        if lag_s <= 0:
-            return points
-        keep = float(np.exp(-1.0 / (lag_s * self.fps)))
-        if keep < 0.05:
-            return points
-        taps = int(np.clip(np.ceil(np.log(0.03) / np.log(keep)), 2, 8))
-        weights = keep ** np.arange(taps)
-        weights /= weights.sum()
-        padded = np.concatenate((np.repeat(points[:1], taps - 1, axis=0), points))
-        slow = np.zeros_like(points)
-        for tap, weight in enumerate(weights):
-            slow += np.float32(weight) * padded[taps - 1 - tap : len(padded) - tap]
-        step = np.diff(padded[taps - 2 :, :, :2], axis=0)
-        speed = np.sqrt(np.sum(step * step, axis=-1, keepdims=True)) * np.float32(self.fps / self.width)
-        through = speed / (speed + np.float32(self.settings.lag_speed))
-        return np.asarray(slow + through * (points - slow), np.float32)
+    def _white(self, *shape: int) -> Float32Array:
+        return self.rng.standard_normal((self.count, *shape), dtype=np.float32)
 
-    def _jitter(self, points: int) -> Float32Array:
-        """(T, points, 3) noise of standard deviation 1: mostly slow, as the tracker's filter leaves it."""
-        slow = wander(self.rng, self.count, self.fps, self.memory_s, 3 * points).reshape(self.count, points, 3)
-        white = self.rng.standard_normal((self.count, points, 3), dtype=np.float32)
-        share = self.white_share
-        return np.asarray(np.float32(np.sqrt(1.0 - share**2)) * slow.astype(np.float32) + np.float32(share) * white)
+    def _drift(self, points: int, channels: int = 2) -> Float32Array:
+        """(T, points, channels) slow noise of standard deviation 1."""
+        slow = wander(self.rng, self.count, self.fps, self.drift_s, channels * points)
+        return np.asarray(slow.reshape(self.count, points, channels), np.float32)
 
     def _shake_pose(self, pose: Float32Array) -> None:
-        s, rng = self.settings, self.rng
-        depth = _draw(rng, s.depth_factor)
-        stretch = _draw(rng, s.depth_stretch)
-        tilt = _draw(rng, s.depth_tilt if self.camera.framing == WHOLE_BODY else s.depth_tilt_near)
-        noise = 0.75 * self._jitter(33)
-        common = 0.66 * self._jitter(7)
+        s, rng, width = self.settings, self.rng, np.float32(self.width)
         parts = ((HEAD, s.head), (SHOULDERS, s.shoulders), (ELBOWS, s.elbows), (WRISTS, s.wrists), (HIPS, s.hips),
-                 (KNEES, s.knees),
-                 (FEET, s.feet))  # fmt: skip
-        for which, (part, bounds) in enumerate(parts):
-            size = _draw(rng, bounds) * self.severity * self.width
-            spells = self._bursts()[:, None, None]
-            moved = (noise[:, part] + common[:, which : which + 1]) * np.float32(size) * spells
-            moved[..., 2] *= depth
-            pose[:, part, :3] += moved
+                 (KNEES, s.knees), (FEET, s.feet))  # fmt: skip
+        noise = 0.75 * self._white(33, 3)
+        common = 0.66 * self._white(len(parts), 3)
+        drift = 0.75 * self._drift(33)
+        common_drift = 0.66 * self._drift(len(parts))
+        deep = _draw(rng, s.depth)
+        slow = _draw(rng, s.drift)
         height = 0.5 * (pose[:, 23, 1] + pose[:, 24, 1])[:, None] - pose[..., 1]
-        flicker = _draw(rng, s.depth_flicker) * rng.standard_normal((self.count, 1), dtype=np.float32)
-        flicker = np.float32(self.severity) * (flicker * (1.0 + height / self.width)).astype(np.float32)
-        pose[..., 2] = np.float32(stretch) * pose[..., 2] - np.float32(tilt) * height + flicker * np.float32(self.width)
+        tilt = _draw(rng, s.depth_tilt if self.camera.framing == WHOLE_BODY else s.depth_tilt_near)
+        pose[..., 2] = np.float32(_draw(rng, s.depth_stretch)) * pose[..., 2] - np.float32(tilt) * height
+        for which, (part, bounds) in enumerate(parts):
+            quick = noise[:, part] + common[:, which : which + 1]
+            sizes = np.array([_draw(rng, bounds)] * 2 + [deep * (0.15 if part is HIPS else 1.0)], np.float32)
+            pose[:, part, :3] += quick * sizes * np.float32(self.severity) * width * self._bursts()[:, None, None]
+            lazy = slow * (2.0 if part in (KNEES, FEET) else 1.0) * self.severity
+            pose[:, part, :2] += (drift[:, part] + common_drift[:, which : which + 1]) * np.float32(lazy) * width
+        if rng.random() < s.smoothed:
+            pose[..., :3] = self._one_euro(pose[..., :3])
         bias = rng.normal(0.0, s.bias, (33, 3)) * np.array([1.0, 1.0, 2.5])
         bias[HEAD] *= 0.35
         pose[..., :3] += (bias * self.width).astype(np.float32)
+
+    def _one_euro(self, points: Float32Array) -> Float32Array:
+        """The filter that the tracker applies to a single person's pose (Casiez et al. 2012): slow points lag more."""
+        s = self.settings
+        step = 2.0 * np.pi / self.fps
+        speed_share = step * s.speed_cutoff_hz / (1.0 + step * s.speed_cutoff_hz)
+        per_speed = s.cutoff_per_speed * self.fps / (s.speed_unit * self.width)
+        filtered = np.empty_like(points)
+        last = filtered[0] = points[0]
+        speed = np.zeros_like(points[0])
+        for frame in range(1, len(points)):
+            raw = points[frame]
+            speed = speed + np.float32(speed_share) * (raw - points[frame - 1] - speed)
+            turn = np.float32(step) * (np.float32(s.least_cutoff_hz) + np.float32(per_speed) * np.abs(speed))
+            last = filtered[frame] = last + turn / (1.0 + turn) * (raw - last)
+        return filtered
 
     def _bursts(self) -> Float32Array:
         s, rng = self.settings, self.rng
@@ -181,26 +179,26 @@ class _Observer:
         return factor.astype(np.float32)
 
     def _shake_hands(self, hands: Float32Array) -> None:
-        s, rng = self.settings, self.rng
-        depth, scale = _draw(rng, s.depth_factor), _draw(rng, s.depth_scale)
+        s, rng, width = self.settings, self.rng, np.float32(self.width)
+        depth, scale, slow = _draw(rng, s.hand_depth), _draw(rng, s.depth_scale), _draw(rng, s.drift)
         for side in (0, 1):
-            whole = self._jitter(1) * np.float32(_draw(rng, s.hand) * self.severity * self.width)
-            whole[..., 2] = 0.0
-            points = self._jitter(21) * np.float32(_draw(rng, s.finger) * self.severity * self.width)
+            sizes = np.full((21, 1), _draw(rng, s.hand) * self.severity, np.float32)
+            sizes[4::4] += np.float32(_draw(rng, s.finger_tip) * self.severity)
+            points = self._white(21, 3) * sizes * width
             points[..., 2] *= depth
-            swell = 1.0 + 0.04 * self.severity * wander(rng, self.count, self.fps, 0.5)[:, 0]
+            swell = 1.0 + 0.02 * self.severity * wander(rng, self.count, self.fps, 0.5)[:, 0]
             wrist = hands[:, side, :1].copy()
             local = (hands[:, side] - wrist) * swell[:, None, None].astype(np.float32)
             local[..., 2] *= scale
             wrist[..., 2] = 0.0
-            hands[:, side] = wrist + local + whole + points * self._bursts()[:, None, None]
+            wrist[..., :2] += self._drift(1) * np.float32(slow * self.severity) * width
+            hands[:, side] = wrist + local + points * self._bursts()[:, None, None]
 
     def _shake_face(self, face: Float32Array) -> None:
-        s, rng = self.settings, self.rng
-        whole = self._jitter(1) * np.float32(_draw(rng, s.face) * self.severity * self.width)
-        points = self._jitter(face.shape[1]) * np.float32(_draw(rng, s.face_point) * self.severity * self.width)
-        points[..., 2] *= 2.0
-        face += (whole + points) * self._bursts()[:, None, None]
+        s, rng, width = self.settings, self.rng, np.float32(self.width)
+        whole = (self._white(1, 3) + self._drift(1, 3)) * np.float32(_draw(rng, s.face) * self.severity)
+        points = self._white(face.shape[1], 3) * np.float32(_draw(rng, s.face_point) * self.severity)
+        face += (whole + points) * width * self._bursts()[:, None, None]
 
     def _inside(self, pixels: Float32Array, margin: float = 0.0) -> npt.NDArray[np.bool_]:
         edge = margin * self.width
@@ -225,7 +223,7 @@ class _Observer:
         level[~self._inside(pose)] -= 6.0
         behind = self._behind_trunk()
         level[:, 15:23] -= 3.5 * np.tile(behind, 4)
-        if self.rng.random() < self.settings.legs_hidden and self.settings is not _SILENT:
+        if self.rng.random() < self.settings.legs_hidden and self.settings is not NOISELESS:
             level[:, 25:33] -= self.rng.uniform(4.0, 6.5)
         level += 0.6 * wander(self.rng, self.count, self.fps, 0.8, 33) + self.rng.normal(0.0, 0.5, 33)
         return np.asarray(1.0 / (1.0 + np.exp(-level)), np.float32)
@@ -268,12 +266,12 @@ class _Observer:
             chance = chance + hand_loss * near_hand[:, side] * (1.0 if side == weaker else 0.25)
             chance = np.clip(chance, 1e-5, 0.97)
             threshold = np.log(chance / (1.0 - chance)) / 1.702  # logistic stand-in for the normal quantile
-            gone = (wander(rng, self.count, self.fps, s.hand_spell_s)[:, 0] < threshold) & (chance > 1e-4)
+            gone = (wander(rng, self.count, self.fps, self.spell_s)[:, 0] < threshold) & (chance > 1e-4)
             hands[gone | outside[:, side] | (behind[:, side] & (rng.random() < 0.95)), side] = np.nan
         swapped = _draw(rng, s.hands_swapped)
         if swapped > 0:
             close = near_hand[:, 0] > 0.5
-            mixed = close & (wander(rng, self.count, self.fps, s.hand_spell_s)[:, 0] > 1.7 - 8.0 * swapped)
+            mixed = close & (wander(rng, self.count, self.fps, self.spell_s)[:, 0] > 1.7 - 8.0 * swapped)
             hands[mixed] = hands[mixed][:, ::-1]
         if rng.random() < s.hands_lost_session:
             hands[:] = np.nan
@@ -300,12 +298,10 @@ class _Observer:
 
 
 _NONE: Range = (0.0, 0.0)
-_SILENT = NoiseSettings(
-    severity=_NONE, depth_factor=(1.0, 1.0), depth_stretch=(1.0, 1.0),
-    depth_tilt=_NONE, depth_tilt_near=_NONE, depth_scale=(1.0, 1.0), bias=0.0, depth_flicker=_NONE, lag_s=_NONE,
-    burst_rate_hz=_NONE, hand_lost=_NONE,
-    hand_lost_near_face=_NONE, hand_lost_near_hand=_NONE, hand_lost_fast=_NONE, hand_lost_small=0.0,
-    hands_swapped=_NONE,
-    hands_lost_session=0.0, face_lost=_NONE, face_covered=_NONE, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0,
-    frozen_share=_NONE,
+NOISELESS = NoiseSettings(
+    severity=_NONE, depth_stretch=(1.0, 1.0), depth_tilt=_NONE, depth_tilt_near=_NONE, depth_scale=(1.0, 1.0),
+    smoothed=0.0,
+    bias=0.0, burst_rate_hz=_NONE, hand_lost=_NONE, hand_lost_near_face=_NONE, hand_lost_near_hand=_NONE,
+    hand_lost_fast=_NONE, hand_lost_small=0.0, hands_swapped=_NONE, hands_lost_session=0.0, face_lost=_NONE,
+    face_covered=_NONE, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0, frozen_share=_NONE,
 )  # fmt: skip
