@@ -22,12 +22,13 @@ Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
 HOP_S = 0.25  # of the live path, by default
+LEAST_SEEN = 0.5  # share of an action's time that the camera must show the limbs it moves: nobody could tell the others
 BATCH = 16
 
 
 def events_of(session: Session) -> list[Event]:
-    """The ground truth in the form that the event metrics take."""
-    return [(one.index, one.onset_s, one.offset_s) for one in session.truth]
+    """What can be seen of the ground truth (`LEAST_SEEN`), in the form that the event metrics take."""
+    return [(one.index, one.onset_s, one.offset_s) for one in session.truth if one.seen >= LEAST_SEEN]
 
 
 def targets(events: Sequence[Event], ends_s: FloatArray, span_s: float, length: int, focus: float) -> Float32Array:
