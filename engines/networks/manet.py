@@ -92,15 +92,17 @@ class InferenceGraph(nn.Module):
     def __init__(self, network: MANet) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean", torch.tensor(PIXEL_MEAN).reshape(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(PIXEL_STD).reshape(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(PIXEL_MEAN), persistent=False)
+        self.register_buffer("std", torch.tensor(PIXEL_STD), persistent=False)
         self.mean: Tensor
         self.std: Tensor
 
     def normalise(self, clips: Tensor) -> Tensor:
         """uint8 RGB (N, T, S, S, 3) → float (N, T, 3, S, S), zero mean and unit deviation per colour."""
-        pixels = clips.permute(0, 1, 4, 2, 3).to(self.mean.dtype)
-        return (pixels - self.mean) / self.std
+        size = clips.shape[3]
+        rows = clips.to(self.mean.dtype).flatten(3)  # (N, T, S, S·3): long rows, or the colours' broadcast is slow
+        rows = (rows - self.mean.repeat(size)) / self.std.repeat(size)
+        return rows.unflatten(3, (size, 3)).permute(0, 1, 4, 2, 3)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
         """uint8 RGB (N, T, S, S, 3) → (logits (N, 52),) or (logits, embedding (N, 300))."""
