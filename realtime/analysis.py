@@ -7,11 +7,11 @@ from collections import deque
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
-from realtime.aggregator import Aggregator
+from events.aggregator import Aggregator
+from events.types import ActionEvent
 from realtime.clock import NS_PER_S, Clock
 from realtime.inference import WindowQueue, predict
 from realtime.latency import StageLatency
-from realtime.messages import ActionEvent
 from realtime.stream import EventStream, action_line
 
 POLL_S = 0.1

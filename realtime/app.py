@@ -21,7 +21,7 @@ from engines.bundle import Bundle
 from engines.errors import BadInput, Failed
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
-from realtime.aggregator import Aggregator, thresholds
+from events.aggregator import Aggregator, thresholds
 from realtime.analysis import Analysis
 from realtime.capture import CaptureSpec
 from realtime.clock import MonotonicClock, to_ns, to_s
@@ -103,8 +103,8 @@ class Session:
         self.intake = Intake(self._receiver, window, self.queue, clock)
         enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
         aggregator = Aggregator(
-            0, span_ns, hop_ns, config.aggregator, enter, exit_, live=source.live, clock=clock,
-            centre_shift_ns=window.centre_shift_ns,
+            0, span_ns, hop_ns, config.aggregator, enter, exit_, window.centre_shift_ns,
+            clock.now_ns if source.live else None,
         )  # fmt: skip
         self.analysis = Analysis(self.queue, runtime, model, aggregator, stream, clock)
         spec = CaptureSpec(

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
+from events.types import Prediction
 from realtime.clock import Clock
-from realtime.messages import Prediction, Window
+from realtime.messages import Window
 
 LOSSLESS_CAPACITY = 4  # windows that may wait when the analysis sets the pace
 LIVE_CAPACITY = 64  # bounds memory while an engine is stuck

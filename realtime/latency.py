@@ -6,8 +6,8 @@ import threading
 
 from hdrh.histogram import HdrHistogram
 
+from events.types import Stamps
 from realtime.clock import NS_PER_MS
-from realtime.messages import Stamps
 
 HIGHEST_US = 600_000_000  # ten minutes; longer is recorded as this
 STAGES = ("transport", "queue", "compute", "total")

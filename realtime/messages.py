@@ -14,11 +14,10 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from engines.taxonomy import ACTIONS, Action
+from events.types import Stamps, check_array
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
-Float32Array = npt.NDArray[np.float32]
 
 BodyPart = Literal["face", "hands", "legs", "feet"]
 BODY_PARTS_SEEN: tuple[BodyPart, ...] = get_args(BodyPart)
@@ -34,12 +33,6 @@ def _check_image(name: str, image: UInt8Array, square: bool) -> None:
         shape, dtype = getattr(image, "shape", "?"), getattr(image, "dtype", type(image).__name__)
         want = "(S, S, 3)" if square else "(h, w, 3)"
         raise ValueError(f"{name}: expected uint8 {want} with sides up to {MAX_SIDE}, got {dtype} {shape}")
-
-
-def _check_array(name: str, array: npt.NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
-    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
-        got = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
-        raise ValueError(f"{name}: expected {np.dtype(dtype).name} {shape}, got {got}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +105,6 @@ class CaptureStatus:
 HEARTBEAT_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Stamps:
-    """When a window passed each stage, monotonic ns; 0 where it has not yet.
-
-    captured: its newest frame was grabbed; received: that frame left the wire; infer_start, infer_end: the engine.
-    """
-
-    captured_ns: int = 0
-    received_ns: int = 0
-    infer_start_ns: int = 0
-    infer_end_ns: int = 0
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """`T` frames spread evenly over the `end_ns - start_ns` up to `end_ns` (media clock)."""
@@ -146,73 +126,7 @@ class Window:
         length = len(self.frames)
         for image in self.frames:
             _check_image("window frame", image, square=True)
-        _check_array("frame_ids", self.frame_ids, np.int64, (length,))
-        _check_array("times_ns", self.times_ns, np.int64, (length,))
+        check_array("frame_ids", self.frame_ids, np.int64, (length,))
+        check_array("times_ns", self.times_ns, np.int64, (length,))
         if np.any(np.diff(self.times_ns) < 0) or not self.start_ns < self.end_ns:
             raise ValueError("window: times must not decrease and start must precede end")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What the engine said of one window."""
-
-    camera_id: int
-    index: int  # the window's
-    start_ns: int
-    end_ns: int
-    logits: Float32Array  # (52,)
-    probs: Float32Array  # (52,) calibrated: `Bundle.probabilities` of the logits
-    embedding: Float32Array | None  # (300,) label-space embedding, where the model has one
-    stamps: Stamps
-
-    def __post_init__(self) -> None:
-        _check_array("logits", self.logits, np.float32, (len(ACTIONS),))
-        _check_array("probs", self.probs, np.float32, (len(ACTIONS),))
-        if self.embedding is not None:
-            _check_array("embedding", self.embedding, np.float32, (300,))
-        if not np.all(np.isfinite(self.probs)) or self.probs.min() < 0 or self.probs.max() > 1:
-            raise ValueError("probs: expected finite values in 0..1")
-
-
-class EventState(enum.Enum):
-    PROVISIONAL = "provisional"
-    CONFIRMED = "confirmed"
-    ENDED = "ended"
-    RETRACTED = "retracted"
-
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """Where the time between an onset and its report went, ns. The four parts add up to `emitted - onset`.
-
-    window: onset to the end of the first window that raised the event; confirmation: from there to the end of the
-    window that decided this report; queue: from there to the start of its inference; compute: from there to the report.
-    queue and compute are None for recordings: they would measure this machine's run, not the recording, and the same
-    recording must give the same report.
-    """
-
-    window_ns: int
-    confirmation_ns: int
-    queue_ns: int | None = None
-    compute_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ActionEvent:
-    """One state change of one micro-action event. Times are on the media clock."""
-
-    id: int
-    camera_id: int
-    state: EventState
-    action: Action
-    onset_ns: int
-    offset_ns: int | None  # None while the action runs
-    confidence: float  # mean calibrated posterior from onset to now, 0..1
-    emitted_ns: int
-    delay: Delay
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.confidence <= 1.0:
-            raise ValueError(f"confidence: expected 0..1, got {self.confidence}")
-        if self.offset_ns is not None and self.offset_ns < self.onset_ns:
-            raise ValueError(f"event {self.id}: offset {self.offset_ns} precedes onset {self.onset_ns}")

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from events.types import ActionEvent
 from realtime.clock import NS_PER_MS, NS_PER_S
-from realtime.messages import ActionEvent
 
 
 class DelayParts(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from collections import Counter
 
 import numpy as np
 
-from realtime.messages import Frame, Stamps, Window
+from events.types import Stamps
+from realtime.messages import Frame, Window
 
 
 class SlidingWindow:

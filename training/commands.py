@@ -22,6 +22,8 @@ from engines.networks.manet import MANet
 from engines.spec import NetworkSpec
 from engines.taxonomy import ACTIONS
 from simulation.session import Settings, simulate
+from simulation.windows import events_of, window_logits
+from simulation.windows import targets as targets_of
 from training.data import ClipSource
 from training.label_vectors import read_label_vectors
 from training.lists import Entry, read_list, withheld
@@ -31,8 +33,6 @@ from training.models import open_network
 from training.recipes import Recipe
 from training.simulated import Cache, Plan, SimulatedWindows
 from training.train import FloatArray, Run, progress_bar, train
-from training.windows import events_of, window_logits
-from training.windows import targets as targets_of
 
 RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
                 "job interviews.")

@@ -24,12 +24,12 @@ import engines
 import simulation
 from engines.card import OFFICIAL_SPAN_S
 from engines.errors import BadInput
+from events.scores import Event
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
+from simulation.windows import draw, events_of, targets
 from training.data import Float32Array
-from training.event_metrics import Event
 from training.video import UInt8Array
-from training.windows import draw, events_of, targets
 
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
 MODES = (BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, NATURAL, NATURAL, IDLE)
@@ -46,7 +46,7 @@ class Plan:
     seed: int
     size: int  # S
     length: int  # T
-    focus: float = 0.5  # see `training.windows.targets`
+    focus: float = 0.5  # see `simulation.windows.targets`
     span_s: float = OFFICIAL_SPAN_S
 
     @property

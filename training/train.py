@@ -93,7 +93,8 @@ def train(run: Run, source: Source, validation: Source | None, label_vectors: Fl
     network = graph.network
     if run.init is not None:
         start_from(network, open_network(run.init)[0])
-    graph.to(device, memory_format=torch.channels_last)  # bfloat16 convolutions of narrow networks need it to be fast
+    graph.to(device)
+    graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # bfloat16 needs it to be fast
     optimiser = make_optimiser(run.recipe, network)
     state = states.resume(file, run.identity(), network, optimiser) if run.resume and file.exists() else State()
     vectors = None if label_vectors is None else torch.from_numpy(label_vectors).to(device)

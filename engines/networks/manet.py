@@ -102,7 +102,7 @@ class InferenceGraph(nn.Module):
         size = clips.shape[3]
         rows = clips.to(self.mean.dtype).flatten(3)  # (N, T, S, S·3): long rows, or the colours' broadcast is slow
         rows = (rows - self.mean.repeat(size)) / self.std.repeat(size)
-        return rows.unflatten(3, (size, 3)).permute(0, 1, 4, 2, 3)
+        return rows.reshape(clips.shape).permute(0, 1, 4, 2, 3)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
         """uint8 RGB (N, T, S, S, 3) → (logits (N, 52),) or (logits, embedding (N, 300))."""

@@ -11,8 +11,9 @@ from rich.style import Style
 from rich.text import Text
 
 from engines.taxonomy import Action
+from events.types import ActionEvent, EventState
 from realtime.clock import NS_PER_S
-from realtime.messages import ActionEvent, CaptureState, EventState
+from realtime.messages import CaptureState
 from realtime.overlay.state import OverlayState, TopAction
 
 ALERT = Style(color="bright_white", bgcolor="red", bold=True)

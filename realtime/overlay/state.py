@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engines.taxonomy import ACTIONS, Action
-from realtime.messages import ActionEvent, CaptureState, EventState, Float32Array, UInt8Array
+from events.types import ActionEvent, EventState, Float32Array
+from realtime.messages import CaptureState, UInt8Array
 
 
 @dataclass(frozen=True, slots=True)

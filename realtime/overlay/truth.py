@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.style import Style
 from rich.text import Text
 
+from events.types import EventState
 from realtime.clock import NS_PER_S
-from realtime.messages import EventState
 from realtime.overlay.panels import LABEL, PART_WIDTH, clock, fitted, heading, name
 from realtime.overlay.state import OverlayState, TrueEvent
 

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from events.types import Stamps
 from realtime.inference import LIVE_CAPACITY, LOSSLESS_CAPACITY, WindowQueue
-from realtime.messages import Stamps, Window
+from realtime.messages import Window
 
 MS = 1_000_000
 

@@ -9,7 +9,7 @@ import zmq
 
 from engines.errors import BadInput
 from engines.taxonomy import ACTIONS
-from realtime.messages import ActionEvent, Delay, EventState
+from events.types import ActionEvent, Delay, EventState
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput, check_local
 from realtime.stream import EventStream, SessionLine, action_line
 

@@ -19,8 +19,9 @@ from rich.segment import Segment
 from rich.style import Style
 
 from engines.taxonomy import ACTIONS
+from events.types import ActionEvent, Delay, EventState
 from realtime.clock import NS_PER_S
-from realtime.messages import ActionEvent, CaptureState, Delay, EventState
+from realtime.messages import CaptureState
 from realtime.overlay import Overlay, OverlayState, TopAction, render, save_svg, top_actions
 from realtime.overlay.panels import FOOTNOTE, FOOTNOTE_NARROW, clock, name
 from realtime.overlay.picture import fit, half_blocks

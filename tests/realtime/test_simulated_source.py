@@ -3,7 +3,8 @@
 import contextlib
 
 from engines.taxonomy import ACTIONS
-from realtime.messages import ActionEvent, CaptureState, Delay, EventState
+from events.types import ActionEvent, Delay, EventState
+from realtime.messages import CaptureState
 from realtime.overlay import OverlayState, TrueEvent, render
 from realtime.sources import EndOfSource, SimulatedSpec, open_source, probe, resume_after
 from tests.conftest import manet_live

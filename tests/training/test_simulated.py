@@ -10,13 +10,13 @@ import pytest
 from engines.bundle import Bundle
 from engines.card import OFFICIAL_SPAN_S
 from engines.errors import BadInput
+from events.scores import Event
 from realtime.window import SlidingWindow
 from simulation.session import Settings, simulate
+from simulation.windows import draw, live_ends, samples, targets, window_logits
 from tests.realtime.test_window import frame_at
 from training.__main__ import main
-from training.event_metrics import Event
 from training.simulated import Cache, Plan, SimulatedWindows
-from training.windows import draw, live_ends, samples, targets, window_logits
 
 SPAN_NS, HOP_NS = round(OFFICIAL_SPAN_S * 1e9), 250_000_000
 PLAN = Plan("train", sessions=2, seconds=6.0, seed=3, size=32, length=4)

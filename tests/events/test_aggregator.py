@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from engines.errors import BadInput
 from engines.taxonomy import ACTIONS
-from realtime.aggregator import DEFAULT_ENTER, DEFAULT_EXIT, Aggregator, thresholds
+from events.aggregator import DEFAULT_ENTER, DEFAULT_EXIT, Aggregator, thresholds
+from events.posterior import PosteriorGrid
+from events.settings import AggregatorSettings
+from events.types import ActionEvent, EventState, Prediction, Stamps
 from realtime.clock import NS_PER_S, to_ns, to_s
-from realtime.config import AggregatorSettings
-from realtime.messages import ActionEvent, EventState, Prediction, Stamps
-from realtime.posterior import PosteriorGrid
 
 SPAN_S, HOP_S = 2.0, 0.25
 NODDING, TOUCHING_NOSE = 9, 43
@@ -49,7 +49,8 @@ def prediction(end_ns: int, scores: dict[int, float], span_ns: int, stamps: Stam
 def build(span_s: float = SPAN_S, hop_s: float = HOP_S, live: bool = False, clock: FixedClock | None = None,
           **values: float) -> Aggregator:
     chosen = AggregatorSettings(**values)
-    return Aggregator(0, to_ns(span_s), to_ns(hop_s), chosen, *thresholds(chosen, None, None), live=live, clock=clock)
+    return Aggregator(0, to_ns(span_s), to_ns(hop_s), chosen, *thresholds(chosen, None, None),
+                      now_ns=(clock or FixedClock()).now_ns if live else None)
 
 
 def play(aggregator: Aggregator, score: Callable[[float, float], dict[int, float]], end_s: float,
@@ -172,7 +173,7 @@ def test_live_delays_add_up_and_change_nothing_else(
     recorded, windows, chosen = run
     clock = FixedClock()
     live = Aggregator(0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None),
-                      live=True, clock=clock)
+                      now_ns=clock.now_ns)
     twin = Aggregator(0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None))
     pairs: list[tuple[ActionEvent, ActionEvent]] = []
     for window in windows:

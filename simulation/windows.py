@@ -14,10 +14,10 @@ import numpy.typing as npt
 from engines.bundle import Bundle
 from engines.drawing import draw_window
 from engines.runtimes import open_runtime
+from events.scores import Event, FloatArray, activity
 from simulation.session import Session
-from training.event_metrics import Event, FloatArray, activity
-from training.video import UInt8Array
 
+UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 

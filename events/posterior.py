@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from realtime.messages import Float32Array
+from events.types import Float32Array
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ After an end the action cannot start again for the refractory period; a retracte
 independent of each other: several may run at once.
 
 Onsets and offsets lie on cell edges (one hop). With a posterior that changes steadily from cell to cell, the edge is
-in the mean where the threshold was crossed; `realtime.posterior` says what bias remains.
+in the mean where the threshold was crossed; `events.posterior` says what bias remains.
 
 Where nothing was seen (windows that neither overlap nor touch, or the end of the recording), every running event ends
 with the last window before: the gap is never bridged, whatever the merge gap, and whatever goes on behind it is a new
@@ -22,17 +22,16 @@ clock is the machine's monotonic clock, are dated by the wall.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from engines.errors import BadInput
 from engines.taxonomy import ACTIONS
-from realtime.clock import Clock, MonotonicClock, to_ns
-from realtime.config import AggregatorSettings
-from realtime.messages import ActionEvent, Delay, EventState, Float32Array, Prediction
-from realtime.posterior import Cell, FloatArray, PosteriorGrid
+from events.posterior import Cell, FloatArray, PosteriorGrid
+from events.settings import AggregatorSettings
+from events.types import ActionEvent, Delay, EventState, Float32Array, Prediction
 
 DEFAULT_ENTER = 0.35
 DEFAULT_EXIT = 0.2
@@ -93,14 +92,14 @@ class Aggregator:
         settings: AggregatorSettings,
         enter: FloatArray,
         exit_: FloatArray,
-        live: bool = False,
-        clock: Clock | None = None,
         centre_shift_ns: int = 0,
+        now_ns: Callable[[], int] | None = None,
     ) -> None:
         """`enter`, `exit_`: (52,) posteriors as from `thresholds`; windows last `span_ns` and fall due every `hop_ns`.
 
-        live: the media clock is the machine's monotonic clock, so events carry the full delay, up to `clock`'s now.
-        centre_shift_ns: how much later than its middle the frames of a window are centred (`SlidingWindow`).
+        centre_shift_ns: how much later than its middle the frames of a window are centred.
+        now_ns: the clock of a live source, which is the media clock: events carry the full delay, up to its now. None
+            for recordings.
 
         Raises:
             ValueError: wrong shapes, an exit above its enter, or times that are not positive.
@@ -109,12 +108,12 @@ class Aggregator:
             raise ValueError(f"expected enter and exit ({len(ACTIONS)},) with exit <= enter, got {enter.shape}, "
                              f"{exit_.shape}")
         self._camera_id = camera_id
-        self._grid = PosteriorGrid(span_ns, hop_ns, to_ns(settings.latency_s), centre_shift_ns)
+        self._grid = PosteriorGrid(span_ns, hop_ns, _ns(settings.latency_s), centre_shift_ns)
         self._enter, self._exit = enter.astype(np.float32), exit_.astype(np.float32)  # as precise as a posterior
-        self._minimum_ns = to_ns(settings.min_duration_s)
-        self._merge_ns = to_ns(settings.merge_gap_s)
-        self._refractory_ns = to_ns(settings.refractory_s)
-        self._clock: Clock | None = (clock or MonotonicClock()) if live else None
+        self._minimum_ns = _ns(settings.min_duration_s)
+        self._merge_ns = _ns(settings.merge_gap_s)
+        self._refractory_ns = _ns(settings.refractory_s)
+        self._now_ns = now_ns
         self._running: dict[int, _Running] = {}  # by action index
         self._blocked_until_ns: dict[int, int] = {}  # by action index
         self._next_id = 1
@@ -237,12 +236,16 @@ class Aggregator:
         """The delay of a report on `event`, and the time of the report."""
         decided_ns = self._decided_ns()
         window_ns, confirmation_ns = event.raised_ns - event.onset_ns, decided_ns - event.raised_ns
-        if self._clock is None or self._last is None:
+        if self._now_ns is None or self._last is None:
             return Delay(window_ns, confirmation_ns), decided_ns
-        now_ns = self._clock.now_ns()
+        now_ns = self._now_ns()
         started_ns = self._last.stamps.infer_start_ns
         return Delay(window_ns, confirmation_ns, started_ns - decided_ns, now_ns - started_ns), now_ns
 
 
 def _mass(index: int, cell: Cell) -> float:
     return float(cell.probs[index]) * (cell.end_ns - cell.start_ns)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

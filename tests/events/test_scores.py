@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from training.event_metrics import Event, activity, match, score_events, tiou
+from events.scores import Event, activity, match, score_events, tiou
 
 
 def test_overlap_by_hand() -> None:

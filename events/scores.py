@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.taxonomy import ACTIONS, BODY_PARTS
-from training.metrics import PART_OF
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -125,7 +124,7 @@ def _by_class(events: Sequence[Event], by_part: bool, classes: int) -> list[list
     for index, onset, offset in events:
         if not 0 <= index < len(ACTIONS) or not onset <= offset:
             raise ValueError(f"expected (index 0..{len(ACTIONS) - 1}, onset, offset), got {(index, onset, offset)}")
-        sorted_[int(PART_OF[index]) if by_part else index].append((onset, offset))
+        sorted_[ACTIONS[index].part_index if by_part else index].append((onset, offset))
     return sorted_
 
 
