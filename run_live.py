@@ -16,6 +16,7 @@ from realtime import config as configuration
 from realtime.app import Request, run
 from realtime.sources import CameraSpec, FileSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
+from simulation.interview import MODES, NATURAL
 
 DEFAULT_MODEL = "untrained-small"
 DEMO_SECONDS = 30
@@ -60,7 +61,7 @@ def _source(arguments: argparse.Namespace, config: configuration.Config) -> Sour
     if arguments.command == "replay":
         return FileSpec(str(arguments.file))
     if arguments.command == "demo":
-        return SimulatedSpec(arguments.seed, arguments.seconds, "natural")
+        return SimulatedSpec(arguments.seed, arguments.seconds, arguments.mode)
     if arguments.url is not None:
         return StreamSpec(arguments.url, config.stream)
     return CameraSpec(arguments.camera, config.camera)
@@ -113,6 +114,9 @@ def _parser() -> Parser:
     demo = commands.add_parser("demo", parents=[common], help="a simulated recording: no camera, no download")
     demo.add_argument("--seconds", type=_seconds, default=DEMO_SECONDS, metavar="S", help="its length (default 30)")
     demo.add_argument("--seed", type=_natural, default=0, metavar="N", help="the same seed gives the same recording")
+    demo.add_argument("--mode", choices=MODES, default=NATURAL, help="what happens: natural (default), every action "
+                      "equally often, or nothing")
+    _add_speed(demo)
 
     live = commands.add_parser("live", parents=[common], help="a webcam or a network stream")
     source = live.add_mutually_exclusive_group()
@@ -121,10 +125,14 @@ def _parser() -> Parser:
 
     replay = commands.add_parser("replay", parents=[common], help="a recording, through the live path")
     replay.add_argument("file", type=Path, metavar="FILE", help="the recording")
-    replay.add_argument("--speed", default="realtime", metavar="SPEED", help="realtime (default), max, or a factor")
+    _add_speed(replay)
 
     commands.add_parser("cameras", help="list the webcams that open")
     return parser
+
+
+def _add_speed(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--speed", default="realtime", metavar="SPEED", help="realtime (default), max, or a factor")
 
 
 def _common() -> Parser:

@@ -6,16 +6,21 @@ A window has `length` drawings, `span / length` apart; the i-th is of the newest
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
+from engines.card import ModelCard
 from engines.drawing import draw_window
+from engines.errors import BadInput
 from engines.runtimes import open_runtime
+from engines.runtimes.base import Runtime
+from events.offline import WindowGrid
 from events.scores import Event, FloatArray, activity
-from simulation.session import Session
+from simulation.session import Session, Settings, simulate
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
@@ -74,33 +79,43 @@ def draw(session: Session, indices: Int64Array, size: int) -> UInt8Array:
     return drawings[where.reshape(indices.shape)]
 
 
-def window_logits(bundle: Bundle, session: Session, *, hop_s: float = HOP_S, runtime: str = "onnxruntime",
-                  threads: int = 0) -> tuple[Int64Array, Float32Array]:
-    """What a landmark model says of a session, window by window on the live grid.
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedSession:
+    """What a landmark model says of a session, window by window on the live grid, and what was true. K windows."""
 
-    Args:
-        bundle: a model of the landmark view.
-        session: simulated landmarks.
-        hop_s: time between two windows.
-        runtime: what runs the model.
-        threads: CPU threads (0: the runtime's choice).
+    ends_ns: Int64Array  # (K,) ends of the windows in media time
+    logits: Float32Array  # (K, 52)
+    events: list[Event]  # ground truth, see `events_of`
+    seconds: float
 
-    Returns:
-        end_ns int64 (K,), ends of the windows in media time, and logits float32 (K, 52). K is 0 for a session shorter
-        than a window.
+
+def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
+    """How the live path cuts windows for this model."""
+    span_ns = round(card.span_s * 1e9)
+    return WindowGrid(span_ns, round(hop_s * 1e9), span_ns // (2 * card.length))
+
+
+def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP_S) -> JudgedSession:
+    """Run a landmark model over a session. K is 0 for a session shorter than a window.
 
     Raises:
-        ValueError: the model is of another view.
+        BadInput: the model is of another view.
         RuntimeFailed: the runtime cannot run it.
     """
-    card = bundle.card
     if card.view != "landmarks":
-        raise ValueError(f"expected a model of the landmark view, got {card.view}")
-    span_ns = round(card.span_s * 1e9)
-    ends_ns = live_ends(session, span_ns, round(hop_s * 1e9))
-    chosen = samples(session.times_ns, ends_ns, span_ns, card.length)
+        raise BadInput("a model of the landmark view", f"{card.name}, of the {card.view} view", "choose another")
+    grid = window_grid(card, hop_s)
+    ends_ns = live_ends(session, grid.span_ns, grid.hop_ns)
+    chosen = samples(session.times_ns, ends_ns, grid.span_ns, card.length)
     logits = [np.zeros((0, len(card.labels)), np.float32)]
-    with open_runtime(bundle, runtime, threads=threads) as engine:
-        for start in range(0, len(ends_ns), BATCH):
-            logits.append(engine.infer(draw(session, chosen[start : start + BATCH], card.size)).logits)
-    return ends_ns, np.concatenate(logits)
+    for start in range(0, len(ends_ns), BATCH):
+        logits.append(engine.infer(draw(session, chosen[start : start + BATCH], card.size)).logits)
+    return JudgedSession(ends_ns, np.concatenate(logits), events_of(session), len(session) / session.fps)
+
+
+def judge_sessions(bundle: Bundle, split: str, mode: str, sessions: int, seconds: float, seed: int,
+                   threads: int = 0) -> Iterator[JudgedSession]:
+    """`judge` simulated sessions, of seeds `seed`, `seed + 1`, ..., with the fastest runtime that agrees."""
+    with open_runtime(bundle, "auto", threads=threads) as engine:
+        for number in range(sessions):
+            yield judge(engine, bundle.card, simulate(seed + number, seconds, settings=Settings(mode, split)))

@@ -62,12 +62,12 @@ def _parser() -> Parser:
 
     command = commands.add_parser("evaluate-simulated", help="score a landmark model on sessions never trained on")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
-    command.add_argument("--sessions", type=int, default=20, help="(20)")
+    command.add_argument("--sessions", type=int, default=20, help="of each mode (20)")
     command.add_argument("--seconds", type=float, default=60.0, help="length of a session (60)")
-    command.add_argument("--mode", choices=("natural", "balanced", "idle"), default="balanced", help="(balanced)")
+    command.add_argument("--mode", choices=("natural", "balanced", "idle"), help="(all three)")
     command.add_argument("--focus", type=float, default=0.5, help="as in training (0.5)")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--out", type=Path, metavar="FILE.csv", help="average precision of each action")
+    command.add_argument("--out", type=Path, metavar="FILE.csv", help="scores of each action")
     command.add_argument("--threads", type=int, help="CPU threads (the runtime's choice)")
     command.set_defaults(run=_evaluate_simulated)
 
@@ -123,11 +123,17 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _evaluate_simulated(options: argparse.Namespace) -> None:
-    from training.commands import evaluate_simulated
+    from rich.console import Console
+
+    from engines.bundle import Bundle, find
+    from simulation.interview import MODES
+    from training.evaluate_simulated import evaluate_simulated
 
     _check_numbers(options)
     _check_sessions(options)
-    evaluate_simulated(options)
+    modes = MODES if options.mode is None else (options.mode,)
+    evaluate_simulated(Bundle.load(find(options.model)), modes, options.sessions, options.seconds,
+                       options.seed, Console(), focus=options.focus, threads=options.threads or 0, out=options.out)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -14,21 +14,16 @@ import numpy as np
 import torch
 from rich.progress import Progress, TaskID
 
-from engines.bundle import Bundle, find
 from engines.card import Calibration, ModelCard, Provenance
 from engines.errors import BadInput
 from engines.export import write_bundle
 from engines.networks.manet import MANet
 from engines.spec import NetworkSpec
-from engines.taxonomy import ACTIONS
-from simulation.session import Settings, simulate
-from simulation.windows import events_of, window_logits
-from simulation.windows import targets as targets_of
 from training.data import ClipSource
 from training.label_vectors import read_label_vectors
 from training.lists import Entry, read_list, withheld
 from training.losses import LossSettings
-from training.metrics import average_precision, mean_average_precision, score_clips
+from training.metrics import mean_average_precision, score_clips
 from training.models import open_network
 from training.recipes import Recipe
 from training.simulated import Cache, Plan, SimulatedWindows
@@ -107,46 +102,6 @@ def window_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:
     """What is reported of validation windows: binary cross-entropy summed over actions, and mean average precision."""
     loss = np.logaddexp(0.0, logits) - targets * logits
     return {"loss": float(loss.sum(axis=1).mean()), "map": mean_average_precision(logits, targets)}
-
-
-def evaluate_simulated(options: argparse.Namespace) -> None:
-    """`python -m training evaluate-simulated`: windows of sessions never trained on, on the live grid.
-
-    Raises:
-        BadInput: not a bundle of the landmark view.
-    """
-    bundle = Bundle.load(find(options.model))
-    card = bundle.card
-    if card.view != "landmarks":
-        raise BadInput("a model of the landmark view", f"{card.name}, of the {card.view} view", "choose another")
-    logits, wanted = [], []
-    for number in range(options.sessions):
-        settings = Settings(split="test", mode=options.mode)
-        session = simulate(options.seed + number, options.seconds, settings=settings)
-        ends_ns, found = window_logits(bundle, session, threads=options.threads or 0)
-        logits.append(found.astype(np.float64))
-        ends_s = ends_ns.astype(np.float64) * 1e-9
-        wanted.append(targets_of(events_of(session), ends_s, card.span_s, card.length, options.focus))
-    all_logits, all_targets = np.concatenate(logits), np.concatenate(wanted).astype(np.float64)
-    scores = window_scores(all_logits, all_targets)
-    print(f"{card.name} on {options.sessions} {options.mode} sessions of {options.seconds:g} s, {len(all_logits)} "
-          f"windows: mAP {100 * scores['map']:.2f}, loss {scores['loss']:.4f}")  # fmt: skip
-    if options.out is not None:
-        _write_precisions(options.out, all_logits, all_targets)
-
-
-def _write_precisions(path: Path, logits: FloatArray, targets: FloatArray) -> None:
-    """Average precision of each action as CSV; empty for one that fills no window by half."""
-    positive = targets >= 0.5
-    lines = ["index,action,body_part,windows,average_precision"]
-    for action in ACTIONS:
-        count = int(positive[:, action.index].sum())
-        precision = f"{average_precision(logits[:, action.index], positive[:, action.index]):.4f}" if count else ""
-        lines.append(f"{action.index},{action.name},{action.body_part},{count},{precision}")
-    try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BadInput("a file that can be written", f"{path} ({error.strerror})", "check --out") from None
 
 
 def clip_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:

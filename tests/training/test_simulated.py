@@ -4,18 +4,22 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from engines.bundle import Bundle
 from engines.card import OFFICIAL_SPAN_S
 from engines.errors import BadInput
+from engines.runtimes import open_runtime
 from events.scores import Event
 from realtime.window import SlidingWindow
 from simulation.session import Settings, simulate
-from simulation.windows import draw, live_ends, samples, targets, window_logits
+from simulation.windows import draw, events_of, judge, judge_sessions, live_ends, samples, targets
+from tests.conftest import manet_live
 from tests.realtime.test_window import frame_at
 from training.__main__ import main
+from training.evaluate_simulated import detected
 from training.simulated import Cache, Plan, SimulatedWindows
 
 SPAN_NS, HOP_NS = round(OFFICIAL_SPAN_S * 1e9), 250_000_000
@@ -78,7 +82,7 @@ def test_cached_windows_are_those_of_the_session(cache: Cache) -> None:
     indices = np.searchsorted(session.times_ns, moments, side="right") - 1
     np.testing.assert_array_equal(drawings, draw(session, indices, 32))
     assert end_s == pytest.approx(moments[-1] * 1e-9)
-    assert events == [(one.index, one.onset_s, one.offset_s) for one in session.truth]
+    assert events == events_of(session)
 
 
 def test_examples_vary_by_epoch_and_validation_does_not(cache: Cache) -> None:
@@ -114,19 +118,39 @@ def test_a_landmark_bundle_comes_out_and_answers_on_the_live_grid(
     assert (card.view, card.trained, card.calibration.activation) == ("landmarks", True, "sigmoid")
     assert card.provenance.trained_on == "simulated interviews: 2 sessions of 6 s, 12 windows"
     session = simulate(0, 5.0, settings=Settings(split="test"))
-    ends_ns, logits = window_logits(bundle, session, threads=1)
-    np.testing.assert_array_equal(ends_ns, live_ends(session, SPAN_NS, HOP_NS))
-    assert (logits.shape, logits.dtype) == ((len(ends_ns), 52), np.float32)
-    assert bundle.probabilities(logits).max() < 0.9
-    one = draw(session, samples(session.times_ns, ends_ns[4:5], SPAN_NS, 4), 32)
+    with open_runtime(bundle, "onnxruntime", threads=1) as engine:
+        judged = judge(engine, card, session)
+        assert judge(engine, card, simulate(0, 1.0, settings=Settings(split="test"))).logits.shape == (0, 52)
+    np.testing.assert_array_equal(judged.ends_ns, live_ends(session, SPAN_NS, HOP_NS))
+    assert (judged.logits.shape, judged.logits.dtype) == ((len(judged.ends_ns), 52), np.float32)
+    assert bundle.probabilities(judged.logits).max() < 0.9
+    one = draw(session, samples(session.times_ns, judged.ends_ns[4:5], SPAN_NS, 4), 32)
     assert one.shape == (1, 4, 32, 32, 3)
-    short = simulate(0, 1.0, settings=Settings(split="test"))
-    assert window_logits(bundle, short, threads=1)[1].shape == (0, 52)
-    table = tmp_path / "precision.csv"
+    table = tmp_path / "scores.csv"
     assert main(["evaluate-simulated", str(simulated_model), "--sessions", "1", "--seconds", "6",
                  "--out", str(table)]) == 0  # fmt: skip
-    assert "mAP" in capsys.readouterr().out
-    assert table.read_text().splitlines()[10].startswith("9,nodding,head,")
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("natural", "balanced", "idle", "false/h"))
+    lines = table.read_text().splitlines()
+    assert len(lines) == 1 + 3 * 52
+    assert lines[10].startswith("natural,9,nodding,head,")
+
+
+def test_offline_events_are_those_of_the_live_path(simulated_model: Path, tmp_path: Path) -> None:
+    """The same session through `run_live.py demo`, with capture process, sockets and threads."""
+    bundle = Bundle.load(simulated_model)
+    (judged,) = judge_sessions(bundle, "test", "balanced", 1, 12.0, seed=5)
+    levels = np.median(bundle.probabilities(judged.logits), axis=0).astype(np.float64)  # so that something happens
+    calibration = msgspec.structs.replace(bundle.card.calibration, enter=tuple(levels.tolist()),
+                                          exit=tuple((0.999 * levels).tolist()))
+    eventful = bundle.derive(tmp_path / "eventful", calibration=calibration)
+    expected = [(index, round(onset, 3), round(offset, 3)) for index, onset, offset in detected(eventful, judged)]
+    ran = manet_live("demo", "--seed", "5", "--seconds", "12", "--mode", "balanced", "--speed", "max", "--headless",
+                     "--model", eventful.path)  # fmt: skip
+    assert ran.code == 0, ran.err
+    found = [(one["index"], one["onset_s"], one["offset_s"]) for one in ran.of("action") if one["state"] == "ended"]
+    assert sorted(found) == sorted(expected)
+    assert len(expected) > 5
 
 
 @pytest.mark.parametrize("extra", [("--focus", "0"), ("--seconds", "1"), ("--sessions", "0"), ("--width", "4")])

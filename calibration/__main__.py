@@ -1,0 +1,73 @@
+"""python -m calibration: probabilities and thresholds one can act on."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from calibration.thresholds import ENTERS, EXIT_SHARES, fit_thresholds, simulated_sessions
+from engines.bundle import Bundle, check_target, find
+from engines.command_line import Parser, run_guarded
+from engines.errors import BadInput
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
+    def command() -> None:
+        options = _parser().parse_args(arguments)
+        options.run(options)
+
+    return run_guarded(command)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m calibration", description="fit what turns scores into events")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("thresholds", help="per-action enter and exit, on simulated validation sessions")
+    command.add_argument("model", metavar="MODEL", help="bundle of the landmark view (name or folder)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
+    command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
+    command.add_argument("--minutes", type=int, default=120, help="of balanced, and of idle, sessions (120)")
+    command.add_argument("--false-per-hour", type=float, default=3.0, metavar="N",
+                         help="most false events in an hour of sitting still, all actions together (3)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
+    command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
+    command.set_defaults(run=_thresholds)
+    return parser
+
+
+def _thresholds(options: argparse.Namespace) -> None:
+    for name, least in (("minutes", 1), ("seed", 0), ("threads", 0)):
+        if getattr(options, name) < least:
+            raise BadInput(f"--{name} of {least} or more", str(getattr(options, name)), "leave it out for the default")
+    if not 0.0 <= options.false_per_hour < math.inf:
+        raise BadInput("--false-per-hour of 0 or more", f"{options.false_per_hour:g}", "leave it out for the default")
+    check_target(options.out, options.overwrite)
+    bundle = Bundle.load(find(options.model))
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        playing = progress.add_task("sessions", total=options.minutes * 2 + max(1, options.minutes // 2))
+        busy, idle = simulated_sessions(bundle, options.minutes, options.seed, options.threads,
+                                        lambda *_: progress.advance(playing))
+        pairs = progress.add_task("thresholds", total=len(ENTERS) * len(EXIT_SHARES))
+        fit = fit_thresholds(bundle, busy, idle, options.false_per_hour, lambda _: progress.advance(pairs))
+    basis = (f"thresholds: {fit.busy.hours:.1f} h busy, {fit.idle.hours:.1f} h idle simulated validation sessions, "
+             f"seed {options.seed}, at most {options.false_per_hour:g} false/h idle")
+    calibration = msgspec.structs.replace(bundle.card.calibration, enter=fit.enter, exit=fit.exit, basis=basis)
+    name = options.name or options.out.resolve().name
+    made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
+    print(f"{made.path}: event F1 {fit.busy.f1_macro:.3f} macro over actions, {fit.idle.false_per_hour:.1f} false "
+          "events an hour idle, both on the sessions that the thresholds were chosen on")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""A landmark model on simulated sessions that nothing was trained or fitted on: windows and events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from engines.bundle import Bundle
+from engines.errors import BadInput
+from engines.taxonomy import ACTIONS, BODY_PARTS
+from events.aggregator import thresholds
+from events.offline import detect
+from events.scores import Event, EventScores, FloatArray, score_events
+from events.settings import AggregatorSettings
+from simulation.windows import JudgedSession, judge_sessions, targets, window_grid
+from training.metrics import average_precision, mean_average_precision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimulatedScores:
+    """How a model does on sessions of one mode. N windows."""
+
+    mode: str
+    actions: EventScores  # 52 classes
+    parts: EventScores  # 7 classes
+    logits: FloatArray  # (N, 52)
+    targets: FloatArray  # (N, 52), 0..1
+
+    @property
+    def mean_precision(self) -> float:
+        """Mean average precision of windows; NaN where nothing happens."""
+        return mean_average_precision(self.logits, self.targets)
+
+    @property
+    def events(self) -> int:
+        """True events."""
+        return int((self.actions.true_positives + self.actions.false_negatives).sum())
+
+
+def score_mode(bundle: Bundle, mode: str, sessions: int, seconds: float, seed: int, focus: float = 0.5,
+               threads: int = 0, split: str = "test") -> SimulatedScores:
+    """Judge sessions of a mode, through the aggregator with the thresholds of the model's card.
+
+    Raises:
+        BadInput: not a bundle of the landmark view.
+    """
+    judged = list(judge_sessions(bundle, split, mode, sessions, seconds, seed, threads))
+    pairs = [(one.events, detected(bundle, one)) for one in judged]
+    total_s = sum(one.seconds for one in judged)
+    card = bundle.card
+    wanted = [targets(one.events, one.ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, focus)
+              for one in judged]  # fmt: skip
+    return SimulatedScores(mode, score_events(pairs, total_s), score_events(pairs, total_s, by_part=True),
+                           np.concatenate([one.logits for one in judged]).astype(np.float64),
+                           np.concatenate(wanted).astype(np.float64))  # fmt: skip
+
+
+def detected(bundle: Bundle, session: JudgedSession) -> list[Event]:
+    """What the live path reports of a session by default."""
+    settings, calibration = AggregatorSettings(), bundle.card.calibration
+    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
+    probs = bundle.probabilities(session.logits)
+    return detect(session.ends_ns, probs, window_grid(bundle.card), settings, enter, exit_)
+
+
+def evaluate_simulated(bundle: Bundle, modes: Sequence[str], sessions: int, seconds: float, seed: int, console: Console,
+                       *, focus: float = 0.5, threads: int = 0, out: Path | None = None) -> None:
+    """`python -m training evaluate-simulated`: print the tables, write the classes' scores.
+
+    Raises:
+        BadInput: not a bundle of the landmark view, or `out` cannot be written.
+    """
+    table = Table(title=f"{bundle.card.name}: simulated test sessions, events at half overlap")
+    for name in ("sessions", "hours", "events", "F1 actions", "F1 parts", "F1 micro", "false/h", "mAP"):
+        table.add_column(name, justify="left" if name == "sessions" else "right")
+    found = {mode: score_mode(bundle, mode, sessions, seconds, seed, focus, threads) for mode in modes}
+    for mode, scores in found.items():
+        actions, parts = scores.actions, scores.parts
+        shares = [actions.f1_macro, parts.f1_macro, actions.f1_micro] if scores.events else [np.nan] * 3
+        table.add_row(mode, f"{actions.hours:.2f}", str(scores.events), *(_share(value) for value in shares),
+                      f"{actions.false_per_hour:.1f}", _share(scores.mean_precision))
+    console.print(table)
+    for mode, scores in found.items():
+        if scores.events:
+            console.print(_classes(mode, scores))
+    if out is not None:
+        _write(out, found)
+
+
+def _share(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"
+
+
+def _classes(mode: str, scores: SimulatedScores) -> Table:
+    """Best to worst actions of each body part."""
+    table = Table("body part", "F1", "its actions, best first", title=f"{mode} sessions, event F1")
+    each = scores.actions.f1_per_class
+    for part, name in enumerate(BODY_PARTS):
+        scored = [one for one in ACTIONS if one.part_index == part and np.isfinite(each[one.index])]
+        mine = [(each[one.index], one.name) for one in scored]
+        text = ", ".join(f"{action} {value:.2f}" for value, action in sorted(mine, reverse=True))
+        table.add_row(name, _share(scores.parts.f1_per_class[part]), text)
+    return table
+
+
+def _write(path: Path, found: dict[str, SimulatedScores]) -> None:
+    """Scores of each action as CSV; empty where there is nothing to score."""
+    lines = ["sessions,index,action,body_part,events,found,false,f1,windows,average_precision"]
+    for mode, scores in found.items():
+        counts, each, positive = scores.actions, scores.actions.f1_per_class, scores.targets >= 0.5
+        for action in ACTIONS:
+            at = action.index
+            hits, windows = int(counts.true_positives[at]), int(positive[:, at].sum())
+            f1 = f"{each[at]:.4f}" if np.isfinite(each[at]) else ""
+            precision = f"{average_precision(scores.logits[:, at], positive[:, at]):.4f}" if windows else ""
+            lines.append(f"{mode},{at},{action.name},{action.body_part},{hits + int(counts.false_negatives[at])},"
+                         f"{hits},{int(counts.false_positives[at])},{f1},{windows},{precision}")
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput("a file that can be written", f"{path} ({error.strerror})", "check --out") from None
