@@ -104,5 +104,8 @@ class Intake:
 
     def _note(self, status: CaptureStatus) -> None:
         self.status = status
+        if status.state is CaptureState.ENDED:
+            for window in self.window.finish(self._clock.now_ns()):
+                self._queue.put(window)
         if status.state in (CaptureState.ENDED, CaptureState.FAILED):
             self._queue.close()

@@ -68,6 +68,21 @@ class SlidingWindow:
         self._forget()
         return windows
 
+    def finish(self, received_ns: int) -> list[Window]:
+        """The recording is over. One shorter than a window is still judged: its last picture is held to the end.
+
+        One shorter than half a window is not, and counts as skipped.
+        """
+        if self.start_ns is None or self.due:
+            return []
+        self.due += 1
+        if 2 * (self._times_ns[-1] - self.start_ns) < self._span_ns:
+            self.skipped["short"] += 1
+            return []
+        end_ns = self._end_ns()
+        self._next += 1
+        return [self._cut(end_ns, self._largest_gap_ns(end_ns - self._span_ns, end_ns), received_ns)]
+
     def _end_ns(self) -> int:
         return (self.start_ns or 0) + self._span_ns + self._next * self._hop_ns
 

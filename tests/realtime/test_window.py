@@ -34,6 +34,27 @@ def test_nothing_before_the_first_full_window():
     assert (windows[0].start_ns, windows[0].end_ns, windows[0].index) == (0, SPAN, 0)
 
 
+def test_a_recording_shorter_than_a_window_is_judged_with_its_last_picture_held():
+    window, windows = cut(steady(1.5, 30))
+    assert windows == []
+    (held,) = window.finish(7)
+    assert (held.start_ns, held.end_ns, held.index, held.stamps.received_ns) == (0, SPAN, 0, 7)
+    assert list(held.frame_ids[-2:]) == [45, 45]
+    assert held.frame_ids[0] == cut(steady(2.0, 30))[1][0].frame_ids[0]
+    assert (window.due, sum(window.skipped.values())) == (1, 0)
+    assert window.finish(8) == []
+
+
+def test_a_recording_shorter_than_half_a_window_is_counted_and_a_longer_one_is_left_alone():
+    window, _ = cut(steady(0.9, 30))
+    assert window.finish(0) == []
+    assert (window.due, dict(window.skipped)) == (1, {"short": 1})
+    window, windows = cut(steady(2.5, 30))
+    assert window.finish(0) == []
+    assert window.due == len(windows)
+    assert SlidingWindow(0, LENGTH, SPAN, HOP, GAP).finish(0) == []
+
+
 def test_samples_are_spread_over_the_span_at_the_official_spacing():
     _, windows = cut(steady(1.9, 60))
     step = SPAN / LENGTH
