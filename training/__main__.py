@@ -45,7 +45,6 @@ def _parser() -> Parser:
     command.add_argument("--data-name", default="MA-52", help="what the clips are, for the model card (MA-52)")
     command.add_argument("--alpha", type=float, help="weight of the embedding loss (the recipe's)")
     command.add_argument("--no-embedding", action="store_true", help="without label embedding (Table V, w/o emb)")
-    command.add_argument("--init", metavar="MODEL", help="bundle or state.pt whose weights to start from (random ones)")
     _add_training(command, recipe="paper", depth=50, width=64, size=224)
     command.set_defaults(run=_train)
 
@@ -89,6 +88,8 @@ def _add_training(command: argparse.ArgumentParser, recipe: str, depth: int, wid
     command.add_argument("--bundle", type=Path, metavar="DIR", help="bundle to make (OUT/model)")
     command.add_argument("--recipe", choices=RECIPE_NAMES, default=recipe, help=f"({recipe})")
     command.add_argument("--epochs", type=int, help="(the recipe's)")
+    command.add_argument("--stop-after", type=int, metavar="N", help="end after N epochs of that schedule (all)")
+    command.add_argument("--init", metavar="MODEL", help="bundle or state.pt whose weights to start from (random ones)")
     command.add_argument("--batch-size", type=int, help="(the recipe's)")
     command.add_argument("--learning-rate", type=float, help="(the recipe's)")
     command.add_argument("--seed", type=int, default=0)
@@ -162,7 +163,7 @@ def _check_sessions(options: argparse.Namespace) -> None:
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
-    positive = {"epochs", "batch_size", "learning_rate", "threads", "save_every", "sessions", "windows"}
+    positive = {"epochs", "stop_after", "batch_size", "learning_rate", "threads", "save_every", "sessions", "windows"}
     for name, value in vars(options).items():
         if name in positive and value is not None and not 0 < value < math.inf:
             raise BadInput(f"--{name.replace('_', '-')} above 0", f"{value:g}", "leave it out for the default")

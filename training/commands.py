@@ -56,14 +56,11 @@ def train_clips(options: argparse.Namespace, recipe: Recipe) -> None:
     listed = "".join(f"{entry.name} {entry.index}\n" for entry in entries).encode()
     about = f"{options.data_name}: {len(entries)} clips of {len({entry.index for entry in entries})} actions"
     digest = hashlib.sha256(listed + (b"" if vectors is None else vectors.tobytes())).hexdigest()
-    if options.init is not None:
-        about += f"; begun with {Path(options.init).name}, trained on {open_network(options.init)[1]}"
-    run = Run(recipe, spec, options.seed, options.out, digest, about, options.workers, options.save_every,
-              options.resume, options.device, options.init)  # fmt: skip
+    run = _run(options, recipe, spec, digest, about)
     source = ClipSource(entries, options.data, spec.length, spec.size, options.seed, augment=True)
     held = ClipSource(validation, options.data, spec.length, spec.size) if validation else None
     network = train(run, source, held, vectors, clip_scores)
-    write_trained(network, options, about, Calibration(), view="rgb")
+    write_trained(network, options, run.trained_on, Calibration(), view="rgb")
 
 
 def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
@@ -84,14 +81,21 @@ def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
         with progress_bar() as progress:
             task = progress.add_task(f"drawing {drawn.plan.split}", total=drawn.plan.sessions, loss="")
             drawn.fill(options.draw_workers, partial(_show, progress, task))
-    about = (f"simulated interviews: {plan.sessions} sessions of {plan.seconds:g} s, "
-             f"{recipe.epochs * options.windows} windows")  # fmt: skip
+    epochs = min(recipe.epochs, options.stop_after or recipe.epochs)
+    about = f"simulated interviews: {plan.sessions} sessions of {plan.seconds:g} s, {epochs * options.windows} windows"
     data = f"{plan.identity()} {plan.sessions} {plan.focus} {options.windows}"
-    run = Run(recipe, spec, options.seed, options.out, data, about, options.workers, options.save_every,
-              options.resume, options.device)  # fmt: skip
+    run = _run(options, recipe, spec, data, about)
     held = SimulatedWindows(held_cache, min(MOST_HELD_OUT, held_plan.sessions * held_plan.positions), vary=False)
     network = train(run, SimulatedWindows(train_cache, options.windows, options.seed), held, None, window_scores)
-    write_trained(network, options, about, SIGMOID, view="landmarks")
+    write_trained(network, options, run.trained_on, SIGMOID, view="landmarks")
+
+
+def _run(options: argparse.Namespace, recipe: Recipe, spec: NetworkSpec, data: str, about: str) -> Run:
+    """The run that the options ask for; `about` is what it is trained on, less what its first weights were."""
+    if options.init is not None:
+        about += f"; begun with {Path(options.init).name}, trained on {open_network(options.init)[1]}"
+    return Run(recipe, spec, options.seed, options.out, data, about, options.workers, options.save_every,
+               options.resume, options.device, options.init, options.stop_after)  # fmt: skip
 
 
 def _show(progress: Progress, task: TaskID, done: int) -> None:

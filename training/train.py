@@ -55,6 +55,7 @@ class Run:
     resume: bool = False
     device: str = "auto"  # see `training.models.pick_device`
     init: str | None = None  # bundle or checkpoint whose weights to start from
+    stop_after: int | None = None  # epochs of the recipe's schedule; None: all
 
     def identity(self) -> str:
         """All that decides the final weights, as JSON."""
@@ -76,7 +77,7 @@ def train(run: Run, source: Source, validation: Source | None, label_vectors: Fl
         score: what to report of the validation.
 
     Returns:
-        The network after the last epoch, in evaluation mode.
+        The network after the last epoch (or `stop_after`), in evaluation mode.
 
     Raises:
         BadInput: an example cannot be read; `out` cannot be written, holds a run already, or holds another to resume.
@@ -101,7 +102,7 @@ def train(run: Run, source: Source, validation: Source | None, label_vectors: Fl
     loop = _Loop(run, graph, optimiser, vectors, file)
     with progress_bar() as progress:
         task = progress.add_task("training", total=run.recipe.epochs * loop.steps_per_epoch(source), loss="")
-        while state.epoch < run.recipe.epochs:
+        while state.epoch < min(run.recipe.epochs, run.stop_after or run.recipe.epochs):
             started = time.perf_counter()
             loop.epoch(source, state, lambda done, loss: progress.update(task, completed=done, loss=f"{loss:.3f}"))
             row = loop.row(state, len(source) * source.per_item, time.perf_counter() - started)
