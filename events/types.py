@@ -27,13 +27,19 @@ def check_array(name: str, array: npt.NDArray[np.generic], dtype: type[np.generi
 class Stamps:
     """When a window passed each stage, monotonic ns; 0 where it has not yet.
 
-    captured: its newest frame was grabbed; received: that frame left the wire; infer_start, infer_end: the engine.
+    Of its newest frame: captured: grabbed; read: in the hands of the capture loop; viewed: the crop or drawing made;
+    received: off the wire. due: the frame that completed the window was off the wire; infer_start, infer_end: the
+    engine; reported: its events were written to every output.
     """
 
     captured_ns: int = 0
+    read_ns: int = 0
+    viewed_ns: int = 0
     received_ns: int = 0
+    due_ns: int = 0
     infer_start_ns: int = 0
     infer_end_ns: int = 0
+    reported_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import replace
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
@@ -11,7 +12,7 @@ from events.aggregator import Aggregator
 from events.types import ActionEvent
 from realtime.clock import NS_PER_S, Clock
 from realtime.inference import WindowQueue, predict
-from realtime.latency import StageLatency
+from realtime.latency import LatencyLog
 from realtime.stream import EventStream, action_line
 
 POLL_S = 0.1
@@ -23,13 +24,13 @@ class Analysis:
     """Windows to events until the queue is exhausted. Other threads only read its attributes."""
 
     def __init__(self, queue: WindowQueue, runtime: Runtime, bundle: Bundle, aggregator: Aggregator,
-                 stream: EventStream, clock: Clock) -> None:
+                 stream: EventStream, clock: Clock, latency: LatencyLog) -> None:
         self._queue, self._runtime, self._bundle, self._clock = queue, runtime, bundle, clock
         self._stream = stream
         self.aggregator = aggregator
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._stop = threading.Event()
-        self.latency = StageLatency()
+        self._latency = latency
         self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
         self.processed = 0
         self.session_start_ns: int | None = None  # media time of the session's first frame
@@ -73,8 +74,9 @@ class Analysis:
         if self.session_start_ns is None:
             self.session_start_ns = window.session_start_ns
         prediction = predict(self._runtime, self._bundle, window, self._clock)
-        self.latency.record(prediction.stamps)
         self._emit(self.aggregator.push(prediction))
+        stamps = replace(prediction.stamps, reported_ns=self._clock.now_ns())
+        self._latency.window(window.index, int(window.frame_ids[-1]), stamps)
         self._ends_ns.append(prediction.stamps.infer_end_ns)
         self.processed += 1
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -29,6 +29,7 @@ from realtime.config import Config
 from realtime.display import Display, framing_warnings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
+from realtime.latency import ROWS_RECENT, LatencyLog
 from realtime.messages import CaptureState
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
 from realtime.overlay import OverlayState, TrueEvent, top_actions
@@ -60,10 +61,15 @@ class Request:
     headless: bool = False
     record: Path | None = None
     consent: str | None = None
+    print_events: bool = True  # headless: the event stream on standard output
+    latency_rows: int = ROWS_RECENT  # frames and windows whose stamps are kept one by one
 
 
-def run(request: Request) -> None:
+def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> None:
     """Run one session until its source ends or the user stops it.
+
+    Args:
+        after: given the session once it is over, unless it failed.
 
     Raises:
         BadInput: something the user can mend (exit code 2).
@@ -85,6 +91,7 @@ def run(request: Request) -> None:
             session.run(stop)
         finally:
             session.close()
+        after(session)
 
 
 class Session:
@@ -96,17 +103,18 @@ class Session:
         self._clock = clock = MonotonicClock()
         span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
 
+        self.latency = LatencyLog(request.latency_rows)
         self.queue = WindowQueue(self.lossless, to_ns(config.engine.staleness_s), clock)
         window = SlidingWindow(0, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
         endpoint = f"ipc://{folder}/frames" if os.name == "posix" else "tcp://127.0.0.1:*"
         self._receiver = Receiver(endpoint, config.supervision.queue_frames)
-        self.intake = Intake(self._receiver, window, self.queue, clock)
+        self.intake = Intake(self._receiver, window, self.queue, clock, self.latency)
         enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
         aggregator = Aggregator(
             0, span_ns, hop_ns, config.aggregator, enter, exit_, window.centre_shift_ns,
             clock.now_ns if source.live else None,
         )  # fmt: skip
-        self.analysis = Analysis(self.queue, runtime, model, aggregator, stream, clock)
+        self.analysis = Analysis(self.queue, runtime, model, aggregator, stream, clock, self.latency)
         spec = CaptureSpec(
             source=source, view=config.view, size=card.size, endpoint=self._receiver.endpoint, camera_id=0,
             generation=0, queue_frames=config.supervision.queue_frames, speed=request.speed,
@@ -144,7 +152,9 @@ class Session:
                 stop.wait(TICK_S)
                 self._look()
                 if display:
-                    display.refresh()
+                    windows = self.latency.counts[1]
+                    if display.refresh():
+                        self.latency.drawn(windows, self._clock.now_ns())
             self._conclude(interrupted=stop.is_set())
 
     def snapshot(self) -> OverlayState:
@@ -171,7 +181,7 @@ class Session:
             events=events,
             truth=self._truth,
             session_start_ns=self.intake.window.start_ns or 0,
-            latency=self.analysis.latency.percentiles(),
+            latency=self.latency.percentiles(),
             capture_fps=stats.capture_fps,
             windows_per_s=self.analysis.windows_per_s,
             dropped=stats.dropped,
@@ -255,7 +265,7 @@ class Session:
             dropped=self.intake.dropped,
             skipped=dict(sorted((Counter(window.skipped) + Counter(self.queue.skipped)).items())),
             latency_ms={
-                stage: {"p50": p50, "p99": p99} for stage, (p50, p99) in self.analysis.latency.percentiles().items()
+                stage: {"p50": p50, "p99": p99} for stage, (p50, p99) in self.latency.percentiles().items()
             },
             capture=self.intake.status.state.value,
             restarts=self.capture.restarts,
@@ -281,7 +291,7 @@ def _outputs(request: Request, model: Bundle, stack: ExitStack) -> list[Output]:
         add(PublishOutput(request.config.output.publish))
     if request.record:
         add(RecordOutput(request.record, _session_record(request, model)))
-    if request.headless:
+    if request.headless and request.print_events:
         add(StdoutOutput())
     return outputs
 

@@ -89,10 +89,12 @@ class Capture:
             self._grabbed += 1
             if not source.live and self._spec.speed is not None:
                 image = self._paced(image, self._spec.speed)
+            read_ns = self._clock.now_ns()
             body, framing = view.apply(image)
             frame = Frame(
                 self._spec.camera_id, image.frame_id, image.captured_ns, image.media_ns, body,
                 preview=preview(body) if self._spec.preview else None, framing=framing,
+                read_ns=read_ns, viewed_ns=self._clock.now_ns(),
             )  # fmt: skip
             self._push(frame)
             if self._clock.now_ns() - self._reported_ns > NS_PER_S:

@@ -41,12 +41,14 @@ class Display:
         if kind is None:
             self._console.print(Overlay(self._snapshot()), height=min(self._console.height - 1, 30))
 
-    def refresh(self) -> None:
-        """Draw, if a redraw is due."""
+    def refresh(self) -> bool:
+        """Draw, if a redraw is due; whether it was."""
         now_s = time.monotonic()
-        if now_s >= self._next_s:
-            self._next_s = now_s + self._period_s
-            self._live.update(Overlay(self._snapshot()), refresh=True)
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + self._period_s
+        self._live.update(Overlay(self._snapshot()), refresh=True)
+        return True
 
 
 def framing_warnings(framing: Framing, crop: str) -> tuple[str, ...]:

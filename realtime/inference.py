@@ -52,7 +52,7 @@ class WindowQueue:
                 self._changed.wait(timeout_s)
             if not self._windows:
                 return None
-            waited_ns = self._clock.now_ns() - self._windows[0].stamps.received_ns
+            waited_ns = self._clock.now_ns() - self._windows[0].stamps.due_ns
             if not self._lossless and waited_ns > self._staleness_ns:
                 while len(self._windows) > 1:
                     self._windows.popleft()

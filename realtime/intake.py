@@ -7,6 +7,7 @@ from collections import Counter, deque
 
 from realtime.clock import NS_PER_S, Clock
 from realtime.inference import WindowQueue
+from realtime.latency import LatencyLog
 from realtime.messages import CaptureState, CaptureStatus, Frame
 from realtime.window import SlidingWindow
 from realtime.wire import FrameMessage, Receiver, WireError
@@ -22,9 +23,10 @@ class Intake:
     """
 
     def __init__(self, receiver: Receiver, window: SlidingWindow, queue: WindowQueue, clock: Clock,
-                 camera_id: int = 0) -> None:
+                 latency: LatencyLog, camera_id: int = 0) -> None:
         self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
         self.window = window
+        self._latency = latency
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
         self._arrivals: deque[int] = deque(maxlen=512)
@@ -99,7 +101,10 @@ class Intake:
         self._arrivals.append(received_ns)
         self.received += 1
         self.latest = frame
-        for window in self.window.push(frame, received_ns):
+        windows = self.window.push(frame, received_ns)
+        windowed_ns = self._clock.now_ns()
+        self._latency.frame(frame, received_ns, windowed_ns)
+        for window in windows:
             self._queue.put(window)
 
     def _note(self, status: CaptureStatus) -> None:

@@ -63,6 +63,8 @@ class Frame:
     face: UInt8Array | None = None  # (S, S, 3) RGB
     preview: UInt8Array | None = None  # (h, w, 3) RGB, small: the body again, for the overlay
     framing: Framing = field(default_factory=Framing)
+    read_ns: int = 0  # monotonic clock, when the capture loop had the pixels; 0: not stamped
+    viewed_ns: int = 0  # monotonic clock, when the body image was made; 0: not stamped
 
     def __post_init__(self) -> None:
         if min(self.camera_id, self.frame_id, self.captured_ns) < 0:

@@ -37,6 +37,7 @@ class SlidingWindow:
         self._offsets_ns = [(i + 1) * span_ns // length for i in range(length)]  # sample points after the start
         self._frames: list[Frame] = []  # by media time, from the last one before the next window on
         self._times_ns: list[int] = []
+        self._received_ns: list[int] = []
         self._next = 0  # index of the next window to fall due
         self.start_ns: int | None = None  # media time of the first frame
         self.due = 0
@@ -63,6 +64,7 @@ class SlidingWindow:
             self._take_due(received_ns, windows, frame.media_ns)
         self._frames.append(frame)
         self._times_ns.append(frame.media_ns)
+        self._received_ns.append(received_ns)
         if self._end_ns() == frame.media_ns:
             self._take_due(received_ns, windows, frame.media_ns)
         self._forget()
@@ -108,10 +110,11 @@ class SlidingWindow:
         edges = [start_ns, *self._times_ns[first:last], end_ns]
         return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
-    def _cut(self, end_ns: int, largest_gap_ns: int, received_ns: int) -> Window:
+    def _cut(self, end_ns: int, largest_gap_ns: int, due_ns: int) -> Window:
         start_ns = end_ns - self._span_ns
         chosen = [bisect.bisect_right(self._times_ns, start_ns + offset) - 1 for offset in self._offsets_ns]
         frames = [self._frames[at] for at in chosen]
+        newest = frames[-1]
         return Window(
             camera_id=self._camera_id,
             index=self._next - 1,
@@ -122,11 +125,11 @@ class SlidingWindow:
             frame_ids=np.array([frame.frame_id for frame in frames], np.int64),
             times_ns=np.array([frame.media_ns for frame in frames], np.int64),
             largest_gap_ns=largest_gap_ns,
-            stamps=Stamps(captured_ns=frames[-1].captured_ns, received_ns=received_ns),
+            stamps=Stamps(newest.captured_ns, newest.read_ns, newest.viewed_ns, self._received_ns[chosen[-1]], due_ns),
         )
 
     def _forget(self) -> None:
         """Drop frames older than the last one before the next window's start: memory stays at one span."""
         keep = bisect.bisect_right(self._times_ns, self._end_ns() - self._span_ns) - 1
         if keep > 0:
-            del self._frames[:keep], self._times_ns[:keep]
+            del self._frames[:keep], self._times_ns[:keep], self._received_ns[:keep]

@@ -26,7 +26,7 @@ from realtime.messages import (
     UInt8Array,
 )
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAX_HEADER_BYTES = 8192
 MAX_PART_BYTES = MAX_SIDE * MAX_SIDE * 3
 
@@ -45,6 +45,8 @@ class _FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     camera_id: Id
     frame_id: Count
     captured_ns: Count
+    read_ns: Count
+    viewed_ns: Count
     media_ns: Annotated[int, Meta(ge=-(2**62), le=2**62)]
     body: tuple[Side, Side]  # (height, width); every image is uint8 RGB
     face: tuple[Side, Side] | None
@@ -84,8 +86,8 @@ def encode_frame(frame: Frame, generation: int) -> list[bytes | memoryview]:
     images = (frame.body, frame.face, frame.preview)
     body, face, preview = (None if image is None else image.shape[:2] for image in images)
     header = _FrameHeader(
-        PROTOCOL, generation, frame.camera_id, frame.frame_id, frame.captured_ns, frame.media_ns,
-        body, face, preview,  # type: ignore[arg-type]
+        PROTOCOL, generation, frame.camera_id, frame.frame_id, frame.captured_ns, frame.read_ns,
+        frame.viewed_ns, frame.media_ns, body, face, preview,  # type: ignore[arg-type]
         frame.framing.seen, frame.framing.magnified, frame.framing.person_found, frame.framing.unseen,
     )  # fmt: skip
     parts = [np.ascontiguousarray(image).data for image in images if image is not None]
@@ -140,7 +142,8 @@ def _frame(header: _FrameHeader, payload: Sequence[bytes]) -> Frame:
         images[name] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
     try:
         framing = Framing(header.seen, header.magnified, header.person_found, header.unseen)
-        return Frame(header.camera_id, header.frame_id, header.captured_ns, header.media_ns, framing=framing, **images)
+        return Frame(header.camera_id, header.frame_id, header.captured_ns, header.media_ns, framing=framing,
+                     read_ns=header.read_ns, viewed_ns=header.viewed_ns, **images)
     except ValueError as error:
         raise WireError(f"frame {header.frame_id}: {error}") from None
 

@@ -12,6 +12,7 @@ from realtime.clock import MonotonicClock
 from realtime.config import CameraSettings, ViewSettings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
+from realtime.latency import LatencyLog
 from realtime.messages import CaptureState
 from realtime.sources import CameraSpec, FileSpec
 from realtime.supervisor import CaptureFailed, CaptureProcess
@@ -30,7 +31,7 @@ class Rig:
         self.receiver = Receiver(f"ipc://{folder}/frames", 60)
         self.queue = WindowQueue(lossless=speed is None, staleness_ns=10**10, clock=self.clock)
         window = SlidingWindow(0, 1, hop_ms * MS, hop_ms * MS, 10**12)
-        self.intake = Intake(self.receiver, window, self.queue, self.clock)
+        self.intake = Intake(self.receiver, window, self.queue, self.clock, LatencyLog())
         self.seen: list[tuple[int, int]] = []  # (index drawn into the picture, media ms)
         original = self.intake._take
         self.intake._take = lambda frame: (self.seen.append((number_in(frame.body), frame.media_ns // MS)),

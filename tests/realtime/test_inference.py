@@ -24,9 +24,9 @@ class FakeClock:
         self.now = max(self.now, deadline_ns)
 
 
-def window(index: int, received_ns: int = 0) -> Window:
+def window(index: int, due_ns: int = 0) -> Window:
     return Window(0, index, 0, 0, 1, np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64), 0,
-                  Stamps(received_ns=received_ns))
+                  Stamps(due_ns=due_ns))
 
 
 def taken(queue: WindowQueue) -> list[int]:
@@ -48,7 +48,7 @@ def test_once_one_is_stale_only_the_newest_is_taken():
     clock = FakeClock()
     queue = WindowQueue(lossless=False, staleness_ns=500 * MS, clock=clock)
     for index in range(4):
-        queue.put(window(index, received_ns=clock.now))
+        queue.put(window(index, due_ns=clock.now))
         clock.now += 250 * MS
     assert taken(queue) == [3]
     assert queue.skipped == {"stale": 3}
@@ -62,12 +62,12 @@ def test_live_staleness_is_bounded_and_nothing_is_lost_uncounted(steps, budget):
     for is_put, wait in steps:
         clock.now += wait * MS
         if is_put:
-            queue.put(window(put, received_ns=clock.now))
+            queue.put(window(put, due_ns=clock.now))
             put += 1
         elif (item := queue.take(0)) is not None:
             processed.append(item.index)
             newest = item.index == put - 1
-            assert newest or clock.now - item.stamps.received_ns <= budget * MS
+            assert newest or clock.now - item.stamps.due_ns <= budget * MS
     queue.close(discard=True)
     assert processed == sorted(set(processed))
     assert len(processed) + sum(queue.skipped.values()) == put

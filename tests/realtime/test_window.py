@@ -38,7 +38,7 @@ def test_a_recording_shorter_than_a_window_is_judged_with_its_last_picture_held(
     window, windows = cut(steady(1.5, 30))
     assert windows == []
     (held,) = window.finish(7)
-    assert (held.start_ns, held.end_ns, held.index, held.stamps.received_ns) == (0, SPAN, 0, 7)
+    assert (held.start_ns, held.end_ns, held.index, held.stamps.due_ns) == (0, SPAN, 0, 7)
     assert list(held.frame_ids[-2:]) == [45, 45]
     assert held.frame_ids[0] == cut(steady(2.0, 30))[1][0].frame_ids[0]
     assert (window.due, sum(window.skipped.values())) == (1, 0)

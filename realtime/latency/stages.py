@@ -1,0 +1,61 @@
+"""The stages of the live path, from the grab to the screen, and the stamps between them.
+
+All stamps are on the machine's monotonic clock, which every process of one machine shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Of = Literal["frame", "window"]
+
+FRAME_COLUMNS = ("frame_id", "media_ns", "captured_ns", "read_ns", "viewed_ns", "received_ns", "windowed_ns")
+WINDOW_COLUMNS = ("window", "frame_id", "captured_ns", "read_ns", "viewed_ns", "received_ns", "due_ns",
+                  "infer_start_ns", "infer_end_ns", "reported_ns", "shown_ns")  # fmt: skip
+COLUMNS: dict[Of, tuple[str, ...]] = {"frame": FRAME_COLUMNS, "window": WINDOW_COLUMNS}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What lies between two stamps of a frame, or of a window and its newest frame."""
+
+    name: str
+    of: Of
+    start: str  # column
+    end: str  # column
+    meaning: str
+    process: str = ""  # where it happens; empty for sums of stages
+
+    @property
+    def columns(self) -> tuple[int, int]:
+        """Where start and end are in a row."""
+        names = COLUMNS[self.of]
+        return names.index(self.start), names.index(self.end)
+
+
+STAGES = (
+    Stage("grab", "frame", "captured_ns", "read_ns", "grabbed, until the capture loop has the pixels", "capture"),
+    Stage("view", "frame", "read_ns", "viewed_ns", "crop, or landmarks and their drawing", "capture"),
+    Stage("wire", "frame", "viewed_ns", "received_ns", "encoded, through the socket, decoded", "wire"),
+    Stage("window", "frame", "received_ns", "windowed_ns", "into the window; windows that fall due are cut",
+          "analysis"),
+    Stage("due", "window", "received_ns", "due_ns", "newest frame waits for the one that completes the window",
+          "analysis"),
+    Stage("queue", "window", "due_ns", "infer_start_ns", "until the engine is free", "analysis"),
+    Stage("compute", "window", "infer_start_ns", "infer_end_ns", "the engine", "analysis"),
+    Stage("report", "window", "infer_end_ns", "reported_ns", "aggregated, events written to every output", "analysis"),
+    Stage("overlay", "window", "reported_ns", "shown_ns", "until the screen was drawn with it", "analysis"),
+    Stage("to window", "frame", "captured_ns", "windowed_ns", "grab to window"),
+    Stage("to event", "window", "captured_ns", "reported_ns", "grab to report"),
+    Stage("to screen", "window", "captured_ns", "shown_ns", "grab to screen"),
+)  # fmt: skip
+BY_NAME = {stage.name: stage for stage in STAGES}
+
+# The four that the overlay and the event stream's `stats` lines show.
+COARSE = (
+    Stage("transport", "window", "captured_ns", "received_ns", "grab to arrival"),
+    Stage("queue", "window", "received_ns", "infer_start_ns", "arrival to engine"),
+    Stage("compute", "window", "infer_start_ns", "infer_end_ns", "the engine"),
+    Stage("total", "window", "captured_ns", "infer_end_ns", "grab to prediction"),
+)
