@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,14 +63,15 @@ def _parser() -> Parser:
     command.add_argument("--view", choices=("rgb", "landmarks"), default="rgb", help="what it would be shown (rgb)")
     command.set_defaults(run=_init)
 
-    command = commands.add_parser("export", help="a bundle again, under another name or without the embedding head; "
-                                                 "or its weights as an official checkpoint")
+    command = commands.add_parser("export", help="a bundle again, under another name, in fp16 or without the "
+                                                 "embedding head; or its weights as an official checkpoint")
     command.add_argument("bundle", metavar="BUNDLE", help="name or folder")
     target = command.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="DIR", help="folder to make")
     target.add_argument("--official", type=Path, metavar="FILE.pth", help="checkpoint to write, official layout")
     command.add_argument("--name", help="the new bundle's name (the folder's)")
     command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
+    command.add_argument("--precision", choices=("fp32", "fp16"), default="fp32", help="of the new bundle (fp32)")
     command.add_argument("--overwrite", action="store_true", help="replace a bundle or checkpoint that is there")
     command.set_defaults(run=_export)
 
@@ -151,7 +153,14 @@ def _export(options: argparse.Namespace) -> None:
         spec = msgspec.structs.replace(spec, embedding=False)
     network = network_from_onnx(spec, bundle.onnx_path)
     card = msgspec.structs.replace(bundle.card, name=_name(options), network=spec)
-    _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
+    if options.precision == "fp32":
+        _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
+        return
+    from engines.half import half_bundle
+
+    with tempfile.TemporaryDirectory() as folder:
+        exported = write_bundle(network, card, Path(folder) / "fp32")
+        _report(half_bundle(exported, options.out, card.name, overwrite=options.overwrite))
 
 
 def _compare(options: argparse.Namespace) -> None:
