@@ -14,6 +14,7 @@ from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
 from realtime import config as configuration
 from realtime.app import Request, run
+from realtime.measure import Files, measure
 from realtime.sources import CameraSpec, FileSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
 from simulation.interview import MODES, NATURAL
@@ -41,25 +42,33 @@ def _run(argv: Sequence[str] | None) -> None:
     if arguments.print_config:
         print(configuration.describe(config), end="")
         return
-    _session(arguments, config)
+    request = _request(arguments, config)
+    if arguments.command == "latency":
+        measure(request, Files(arguments.json, arguments.csv, arguments.plot, arguments.trace))
+    else:
+        run(request)
 
 
-def _session(arguments: argparse.Namespace, config: configuration.Config) -> None:
-    request = Request(
+def _request(arguments: argparse.Namespace, config: configuration.Config) -> Request:
+    return Request(
         source=_source(arguments, config),
         model=arguments.model,
         config=config,
         speed=_speed(getattr(arguments, "speed", "realtime")),
-        headless=_headless(arguments.headless),
+        headless=_headless(arguments),
         record=arguments.record,
         consent=arguments.consent,
+        limit_s=getattr(arguments, "limit", None),
     )
-    run(request)
 
 
 def _source(arguments: argparse.Namespace, config: configuration.Config) -> SourceSpec:
     if arguments.command == "replay":
         return FileSpec(str(arguments.file))
+    if arguments.command == "latency" and arguments.file is not None:
+        return FileSpec(str(arguments.file))
+    if arguments.command == "latency" and arguments.demo:
+        return SimulatedSpec(arguments.seed, arguments.limit or DEMO_SECONDS, NATURAL)
     if arguments.command == "demo":
         return SimulatedSpec(arguments.seed, arguments.seconds, arguments.mode)
     if arguments.url is not None:
@@ -79,12 +88,12 @@ def _speed(text: str) -> float | None:
     return speed
 
 
-def _headless(asked: bool) -> bool:
-    if not asked and not sys.stdout.isatty():
-        print("manet-live: standard output is not a terminal: printing the event stream, as --headless does",
-              file=sys.stderr)
-        return True
-    return asked
+def _headless(arguments: argparse.Namespace) -> bool:
+    if arguments.headless or sys.stdout.isatty():
+        return bool(arguments.headless)
+    instead = "no overlay is drawn" if arguments.command == "latency" else "printing the event stream"
+    print(f"manet-live: standard output is not a terminal: {instead}, as --headless does", file=sys.stderr)
+    return True
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -126,6 +135,19 @@ def _parser() -> Parser:
     replay = commands.add_parser("replay", parents=[common], help="a recording, through the live path")
     replay.add_argument("file", type=Path, metavar="FILE", help="the recording")
     _add_speed(replay)
+
+    latency = commands.add_parser("latency", parents=[common], help="a session, and how long every stage of it took")
+    measured = latency.add_mutually_exclusive_group()
+    measured.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a recording")
+    measured.add_argument("--demo", action="store_true", help="a simulated recording")
+    measured.add_argument("--camera", type=_natural, default=0, metavar="N", help="webcam number (default 0)")
+    measured.add_argument("--url", metavar="URL", help="rtsp://, http:// or udp:// stream")
+    latency.add_argument("--seconds", type=_seconds, dest="limit", metavar="S", help="end after this much of it")
+    latency.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the simulated recording")
+    _add_speed(latency)
+    for name, what in (("json", "the figures"), ("csv", "every frame"), ("plot", "stages over time, distribution"),
+                       ("trace", "every frame and window, for Perfetto")):  # fmt: skip
+        latency.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what}")
 
     commands.add_parser("cameras", help="list the webcams that open")
     return parser

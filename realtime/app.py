@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -62,6 +63,7 @@ class Request:
     record: Path | None = None
     consent: str | None = None
     print_events: bool = True  # headless: the event stream on standard output
+    limit_s: float | None = None  # end after this much of the session's clock
     latency_rows: int = ROWS_RECENT  # frames and windows whose stamps are kept one by one
 
 
@@ -143,12 +145,13 @@ class Session:
 
     def run(self, stop: threading.Event) -> None:
         """Start every part and look after them until the source ends or `stop` is set."""
+        limit_ns = math.inf if self.request.limit_s is None else to_ns(self.request.limit_s)
         self._say("started")
         self.intake.start()
         self.analysis.start()
         self.capture.start()
         with self._display() as display:
-            while self.analysis.alive and not stop.is_set():
+            while self.analysis.alive and not stop.is_set() and self.position_ns < limit_ns:
                 stop.wait(TICK_S)
                 self._look()
                 if display:

@@ -1,0 +1,92 @@
+"""The `latency` command: a session like any other, and what its stamps amount to."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from engines.errors import BadInput
+from realtime.app import Request, Session, run
+from realtime.latency import ROWS_FILES
+from realtime.latency.files import write_csv, write_trace
+from realtime.latency.plot import SUFFIXES, write_plot
+from realtime.latency.report import Report, cost, duration_s, frame_interval_ms, stage_reports
+
+WIDTH = 120  # columns where standard output is not a terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the figures go beside the terminal; None: nowhere."""
+
+    json: Path | None = None  # the figures of the table
+    csv: Path | None = None  # one row a frame
+    plot: Path | None = None  # PNG, SVG or PDF
+    trace: Path | None = None  # for Perfetto
+
+    def check(self) -> None:
+        """Before a long run, not after it.
+
+        Raises:
+            BadInput: a file that cannot be written, or a plot of unknown kind.
+        """
+        for name in ("json", "csv", "plot", "trace"):
+            path: Path | None = getattr(self, name)
+            if path is None:
+                continue
+            if name == "plot" and path.suffix.lower() not in SUFFIXES:
+                raise BadInput(f"a --plot file ending in {', '.join(SUFFIXES)}", str(path), "rename it")
+            try:
+                with path.open("ab"):
+                    pass
+            except OSError as error:
+                raise BadInput(f"a --{name} file that can be written", f"{path} ({error.strerror})",
+                               "check its folder") from None
+
+
+def measure(request: Request, files: Files) -> None:
+    """Run a session; print the table of its latency on standard output and write the files.
+
+    Raises:
+        BadInput: of the session, or a file that cannot be written.
+        SessionFailed: it broke while it ran.
+    """
+    files.check()
+    run(replace(request, print_events=False, latency_rows=ROWS_FILES), lambda session: _conclude(session, files))
+
+
+def report(session: Session) -> Report:
+    """The figures of a session that is over, or of one that runs."""
+    log, stats = session.latency, session.stats()
+    return Report(
+        source=session.request.source.name,
+        model=session.model.card.name,
+        engine=session.runtime.name,
+        overlay=not session.request.headless,
+        seconds=round(duration_s(log), 3),
+        frames=stats.frames,
+        frame_interval_ms=round(frame_interval_ms(log), 3),
+        windows_due=stats.windows_due,
+        windows=stats.windows,
+        dropped=stats.dropped,
+        skipped=stats.skipped,
+        stages=stage_reports(log),
+        measuring=cost(log),
+    )
+
+
+def _conclude(session: Session, files: Files) -> None:
+    result = report(session)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(result)
+    if files.json:
+        files.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    if files.csv:
+        write_csv(session.latency, files.csv)
+    if files.trace:
+        write_trace(session.latency, files.trace)
+    if files.plot:
+        write_plot(session.latency, files.plot, f"{result.source} · {result.model} on {result.engine}")
