@@ -81,7 +81,7 @@ class _Tally:
         self._changes_us = 0
 
     def add(self, span_ns: int) -> None:
-        span_us = min(max(span_ns // 1000, 1), HIGHEST_US)
+        span_us = min(max((span_ns + 500) // 1000, 1), HIGHEST_US)
         self._histogram.record_value(span_us)
         if self._last_us >= 0:
             self._changes_us += abs(span_us - self._last_us)
