@@ -14,13 +14,14 @@ from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
 from realtime import config as configuration
 from realtime.app import Request, run
-from realtime.measure import Files, measure
+from realtime.measure import Files, measure, measure_events
 from realtime.sources import CameraSpec, FileSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
 from simulation.interview import MODES, NATURAL
 
 DEFAULT_MODEL = "untrained-small"
 DEMO_SECONDS = 30
+EVENTS_SECONDS = 60.0  # of each interview
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,11 +43,15 @@ def _run(argv: Sequence[str] | None) -> None:
     if arguments.print_config:
         print(configuration.describe(config), end="")
         return
-    request = _request(arguments, config)
-    if arguments.command == "latency":
-        measure(request, Files(arguments.json, arguments.csv, arguments.plot, arguments.trace))
+    if arguments.command != "latency":
+        run(_request(arguments, config))
+        return
+    files = Files(arguments.json, arguments.csv, arguments.plot, arguments.trace)
+    if arguments.events:
+        measure_events(arguments.model, arguments.events, arguments.limit or EVENTS_SECONDS, arguments.seed,
+                       config.engine.threads, files)  # fmt: skip
     else:
-        run(request)
+        measure(_request(arguments, config), files)
 
 
 def _request(arguments: argparse.Namespace, config: configuration.Config) -> Request:
@@ -140,6 +145,8 @@ def _parser() -> Parser:
     measured = latency.add_mutually_exclusive_group()
     measured.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a recording")
     measured.add_argument("--demo", action="store_true", help="a simulated recording")
+    measured.add_argument("--events", type=_natural, nargs="?", const=10, metavar="N", help="when events are dated and "
+                          "reported, against the truth of N simulated interviews (default 10)")
     measured.add_argument("--camera", type=_natural, default=0, metavar="N", help="webcam number (default 0)")
     measured.add_argument("--url", metavar="URL", help="rtsp://, http:// or udp:// stream")
     latency.add_argument("--seconds", type=_seconds, dest="limit", metavar="S", help="end after this much of it")

@@ -11,7 +11,7 @@ from events.aggregator import Aggregator
 from events.posterior import FloatArray
 from events.scores import Event
 from events.settings import AggregatorSettings
-from events.types import EventState, Float32Array, Prediction, Stamps
+from events.types import ActionEvent, EventState, Float32Array, Prediction, Stamps
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -39,14 +39,21 @@ def detect(ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings:
     Returns:
         (action index, onset s, offset s) of every confirmed event, by onset.
     """
+    reported = reports(ends_ns, probs, grid, settings, enter, exit_)
+    found = [(one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
+             for one in reported if one.state is EventState.ENDED and one.offset_ns is not None]  # fmt: skip
+    return sorted(found, key=lambda event: (event[1], event[0]))
+
+
+def reports(ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings: AggregatorSettings,
+            enter: FloatArray, exit_: FloatArray) -> list[ActionEvent]:
+    """Everything that the live path reports of a recording, in the order of reports; arguments as for `detect`."""
     aggregator = Aggregator(0, grid.span_ns, grid.hop_ns, settings, enter, exit_, grid.centre_shift_ns)
     stamps, logits = Stamps(), np.zeros(probs.shape[1], np.float32)
-    reports = []
+    found = []
     for index, end_ns in enumerate(ends_ns.tolist()):
-        reports += aggregator.push(
+        found += aggregator.push(
             Prediction(0, index, end_ns - grid.span_ns, end_ns, logits, probs[index], None, stamps)
         )
-    reports += aggregator.finish()
-    found = [(one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
-             for one in reports if one.state is EventState.ENDED and one.offset_ns is not None]  # fmt: skip
-    return sorted(found, key=lambda event: (event[1], event[0]))
+    found += aggregator.finish()
+    return found

@@ -9,8 +9,11 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from engines import bundle as bundles
+from engines.bundle import Bundle
 from engines.errors import BadInput
 from realtime.app import Request, Session, run
+from realtime.event_timing import event_timing, write_json
 from realtime.latency import ROWS_FILES
 from realtime.latency.files import write_csv, write_trace
 from realtime.latency.plot import SUFFIXES, write_plot
@@ -59,6 +62,29 @@ def measure(request: Request, files: Files) -> None:
     run(replace(request, print_events=False, latency_rows=ROWS_FILES), lambda session: _conclude(session, files))
 
 
+def measure_events(model: str, interviews: int, seconds: float, seed: int, threads: int, files: Files) -> None:
+    """Print when events are dated and reported, against the truth of simulated interviews.
+
+    Raises:
+        BadInput: no such model, not of the landmark view, or files that a run alone can fill.
+    """
+    if files.csv or files.plot or files.trace:
+        raise BadInput("--json alone beside --events", "--csv, --plot or --trace", "they show a run: give a source")
+    files.check()
+    result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=_tell)
+    _console().print(result)
+    if files.json:
+        write_json(result, files.json)
+
+
+def _tell(line: str) -> None:
+    print(f"manet-live: {line}", file=sys.stderr, flush=True)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
 def report(session: Session) -> Report:
     """The figures of a session that is over, or of one that runs."""
     log, stats = session.latency, session.stats()
@@ -81,7 +107,7 @@ def report(session: Session) -> Report:
 
 def _conclude(session: Session, files: Files) -> None:
     result = report(session)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(result)
+    _console().print(result)
     if files.json:
         files.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     if files.csv:
