@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.harness import Result
 
-NAMES = ("runtimes", "pipeline_efficiency", "memory_flat", "landmark_fps")
+NAMES = ("runtimes", "pipeline_efficiency", "memory_flat", "landmark_fps", "overload", "capture_to_window")
 RESULTS = Path(__file__).with_name("results.json")
 
 

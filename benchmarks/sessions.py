@@ -20,16 +20,20 @@ from realtime.stream import EventStream, StatsLine
 
 
 class TimedRuntime:
-    """Passes windows on to a runtime and notes when each answer came."""
+    """Passes windows on to a runtime, `times` times over, and notes when each answer came and how long it took."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, times: int = 1) -> None:
+        self._runtime, self._times = runtime, times
         self.name = runtime.name
         self.answered_s: list[float] = []
+        self.longest_s = 0.0
         self.windows: list[npt.NDArray[np.uint8]] = []
 
     def infer(self, clips: npt.NDArray[np.uint8]) -> Scores:
-        scores = self._runtime.infer(clips)
+        started = time.perf_counter()
+        for _ in range(self._times):
+            scores = self._runtime.infer(clips)
+        self.longest_s = max(self.longest_s, time.perf_counter() - started)
         self.answered_s.append(time.perf_counter())
         self.windows.append(clips)
         del self.windows[:-8]  # enough to run the bare engine on real input
@@ -46,9 +50,16 @@ def run_session(
     runtime: TimedRuntime,
     config: Config | None = None,
     watch: Callable[[Session], None] | None = None,
+    speed: float | None = None,
+    after: Callable[[Session], None] = lambda _: None,
 ) -> StatsLine:
-    """One lossless session; `watch` is called in a thread of its own while it runs, with the session."""
-    request = Request(FileSpec(str(recording)), str(model.path), config or Config(), speed=None, headless=True)
+    """One session, lossless unless a speed is given.
+
+    Args:
+        watch: called with the session in a thread of its own while it runs.
+        after: called with the session that is over.
+    """
+    request = Request(FileSpec(str(recording)), str(model.path), config or Config(), speed=speed, headless=True)
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         session = Session(request, model, runtime, EventStream([]), Path(folder))  # type: ignore[arg-type]
         watcher = threading.Thread(target=watch, args=(session,)) if watch else None
@@ -60,4 +71,5 @@ def run_session(
             session.close()
             if watcher:
                 watcher.join()
+        after(session)
         return session.stats()

@@ -72,13 +72,13 @@ class EngineSettings(Settings, frozen=True):
     """The runtime and how it is fed."""
 
     runtime: Annotated[
-        Literal["auto", "torch", "onnxruntime", "openvino"],
+        Literal["auto", "tensorrt", "tensorrt-rtx", "torch", "onnxruntime", "openvino"],
         Meta(description="auto: the fastest that passes the bundle's parity check"),
     ] = "auto"
     threads: Annotated[int, Meta(ge=0, le=256, description="CPU threads; 0 leaves the choice to the runtime")] = 0
     staleness_s: Annotated[
         Seconds,
-        Meta(ge=0.0, le=10.0, description="once a waiting window is older than this, all but the newest are skipped"),
+        Meta(ge=0.05, le=10.0, description="a window that has waited longer for the engine is skipped"),
     ] = 0.5
 
 

@@ -20,8 +20,9 @@ class WindowQueue:
     """Windows waiting for the engine.
 
     Lossless (recordings at full speed): `put` waits for room, nothing is skipped.
-    Live: `put` never waits. Windows are taken in order while they are fresh, so that a hiccup loses none; once one has
-    waited longer than the staleness budget, all but the newest are skipped and counted, so that no queue grows.
+    Live: `put` never waits. Windows are taken in order while they are fresh, so that a hiccup loses none. Once one has
+    waited longer than the staleness budget, all but the newest are skipped and counted, and the newest as well if it
+    has waited too long itself: no queue grows, and no window is taken that is older than the budget.
     """
 
     def __init__(self, lossless: bool, staleness_ns: int, clock: Clock) -> None:
@@ -46,20 +47,25 @@ class WindowQueue:
             self._changed.notify_all()
 
     def take(self, timeout_s: float) -> Window | None:
-        """The window to infer next; None when none came in time, or ever will (`exhausted`)."""
+        """The window to infer next; None when no fresh one came in time, or ever will (`exhausted`)."""
         with self._changed:
             if not self._windows and not self._closed:
                 self._changed.wait(timeout_s)
             if not self._windows:
                 return None
-            waited_ns = self._clock.now_ns() - self._windows[0].stamps.due_ns
-            if not self._lossless and waited_ns > self._staleness_ns:
-                while len(self._windows) > 1:
+            if not self._lossless and self._stale(self._windows[0]):
+                kept = 0 if self._stale(self._windows[-1]) else 1
+                while len(self._windows) > kept:
                     self._windows.popleft()
                     self.skipped["stale"] += 1
+                if not kept:
+                    return None
             window = self._windows.popleft()
             self._changed.notify_all()
             return window
+
+    def _stale(self, window: Window) -> bool:
+        return self._clock.now_ns() - window.stamps.due_ns > self._staleness_ns
 
     def close(self, discard: bool = False) -> None:
         """No more windows will come; with `discard`, those waiting are skipped as well."""

@@ -1,0 +1,90 @@
+"""An engine ten times too slow: is every frame still drained, every window accounted for, and nothing stale?"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.harness import Result, loop_recording, machine
+from benchmarks.recording import write_recording
+from benchmarks.sessions import TimedRuntime, run_session
+from engines import bundle as bundles
+from engines.bundle import Bundle
+from engines.runtimes import open_runtime
+from realtime.app import Session
+from realtime.clock import to_ns
+from realtime.config import Config
+from realtime.latency.stages import WINDOW_COLUMNS
+
+MINUTES = 30  # of media
+SPEED = 15.0
+SLOWER = 10
+MODEL = "untrained-small"
+
+
+def run() -> Result:
+    """The worst age of a judged window against the staleness budget plus the longest engine time."""
+    samples: list[tuple[float, float]] = []  # (share of the recording, MB)
+    ages_ms: list[float] = []
+    drained: dict[str, float | str] = {}
+
+    def watch(session: Session) -> None:
+        own = psutil.Process(os.getpid())
+        while not session.capture.pid:
+            time.sleep(0.01)
+        capture = psutil.Process(session.capture.pid)
+        while session.analysis.alive:
+            try:
+                resident = own.memory_info().rss + capture.memory_info().rss
+            except psutil.NoSuchProcess:
+                break
+            samples.append((session.position_ns / to_ns(MINUTES * 60.0), resident / 1e6))
+            ages_ms.extend(_new_ages(session, len(ages_ms)))
+            time.sleep(0.25)
+
+    def after(session: Session) -> None:
+        ages_ms.extend(_new_ages(session, len(ages_ms)))
+        status = session.intake.status
+        drained.update(grabbed=status.grabbed, sent=status.sent, received=session.intake.received)
+
+    config = Config()
+    with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
+        short, recording = Path(folder) / "short.mp4", Path(folder) / "long.mp4"
+        write_recording(short, 60.0, seed=0)
+        loop_recording(short, recording, times=MINUTES)
+        model = Bundle.load(bundles.find(MODEL))
+        with open_runtime(model, "onnxruntime", threads=1) as runtime:
+            slow = TimedRuntime(runtime, SLOWER)
+            stats = run_session(recording, model, slow, config, watch, SPEED, after)
+    early = statistics.median(mb for share, mb in samples if 0.1 <= share < 0.2)
+    late = statistics.median(mb for share, mb in samples if share >= 0.9)
+    budget_ms = config.engine.staleness_s * 1000 + slow.longest_s * 1000
+    skipped = sum(stats.skipped.values())
+    return Result(
+        ours=max(ages_ms),
+        other=budget_ms,
+        ratio=budget_ms / max(ages_ms),
+        unit="ms old",
+        compared=f"the oldest of {len(ages_ms)} judged windows when its answer came, against the staleness budget plus "
+        f"the longest engine time; {MINUTES} min of media at {SPEED:g}x, {MODEL} in ONNX Runtime on one thread, every "
+        f"window inferred {SLOWER} times",
+        machine=machine(),
+        details={
+            **drained, "windows_due": stats.windows_due, "windows": stats.windows, "skipped": skipped,
+            "unaccounted": stats.windows_due - stats.windows - skipped, "dropped": str(stats.dropped),
+            "memory_early_mb": early, "memory_late_mb": late, "memory_growth": late / early - 1.0,
+        },
+    )  # fmt: skip
+
+
+def _new_ages(session: Session, known: int) -> list[float]:
+    """Age of each window since the first `known` when its answer came: waiting and computing, ms."""
+    rows = session.latency.rows("window")[known - session.latency.counts[1] :]
+    due, answered = WINDOW_COLUMNS.index("due_ns"), WINDOW_COLUMNS.index("infer_end_ns")
+    ages: list[float] = ((rows[:, answered] - rows[:, due]) / 1e6).tolist()
+    return ages
