@@ -167,7 +167,8 @@ def _add_speed(command: argparse.ArgumentParser) -> None:
 def _common() -> Parser:
     common = Parser(add_help=False)
     common.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|DIR", help=f"default: {DEFAULT_MODEL}")
-    common.add_argument("--engine", metavar="RUNTIME", help="auto, openvino, onnxruntime or torch (default auto)")
+    common.add_argument("--engine", metavar="RUNTIME", help="auto, tensorrt, tensorrt-rtx, openvino, "
+                                                                 "onnxruntime or torch (default auto)")
     common.add_argument("--threads", type=int, metavar="N", help="engine threads; 0: the runtime's choice")
     common.add_argument("--crop", metavar="CROP", help="center (official), full or person")
     common.add_argument("--hop", type=float, metavar="S", help="seconds between windows")

@@ -18,6 +18,7 @@ from engines.command_line import Parser, run_guarded
 from engines.compare import compare_bundles
 from engines.errors import BadInput
 from engines.runtimes import RUNTIMES, available
+from engines.runtimes.nvidia.library import LIBRARIES
 from engines.spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -74,6 +75,15 @@ def _parser() -> Parser:
     command.add_argument("--precision", choices=("fp32", "fp16"), default="fp32", help="of the new bundle (fp32)")
     command.add_argument("--overwrite", action="store_true", help="replace a bundle or checkpoint that is there")
     command.set_defaults(run=_export)
+
+    command = commands.add_parser("build", help="a bundle's plan for NVIDIA GPUs, kept in its engines folder")
+    command.add_argument("bundle", metavar="BUNDLE", help="name or folder")
+    command.add_argument("--runtime", choices=tuple(LIBRARIES), help="(tensorrt where it and a GPU are, else "
+                                                                     "tensorrt-rtx, which builds without a GPU)")
+    command.add_argument("--precision", choices=("fp32", "fp16", "int8"),
+                         help="refuse a bundle of another precision (the bundle's own)")
+    command.add_argument("--batch", type=int, default=1, metavar="N", help="most windows at once, 1 to 16 (1)")
+    command.set_defaults(run=_build)
 
     command = commands.add_parser("compare", help="two runtimes of one bundle, or two bundles, on the same clips")
     command.add_argument("first", metavar="A", help="name or folder")
@@ -161,6 +171,12 @@ def _export(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         exported = write_bundle(network, card, Path(folder) / "fp32")
         _report(half_bundle(exported, options.out, card.name, overwrite=options.overwrite))
+
+
+def _build(options: argparse.Namespace) -> None:
+    from engines.runtimes.nvidia.command import build_plan
+
+    print(build_plan(Bundle.load(find(options.bundle)), options.runtime, options.precision, options.batch))
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -58,7 +58,7 @@ def to_half(data: bytes) -> bytes:
         HalfFailed: not a graph of this kind, or a weight beyond 65504.
     """
     model = onnx.load_from_string(data)
-    _fold_batch_norm(model.graph)
+    fold_batch_norm(model.graph)
     model = shape_inference.infer_shapes(model, strict_mode=True)
     _Halver(model.graph).run()
     del model.graph.value_info[:]
@@ -67,8 +67,12 @@ def to_half(data: bytes) -> bytes:
     return halved
 
 
-def _fold_batch_norm(graph: onnx.GraphProto) -> None:
-    """Convolution, then batch norm in evaluation mode → one convolution with a bias."""
+def fold_batch_norm(graph: onnx.GraphProto) -> None:
+    """Convolution, then batch norm in evaluation mode → one convolution with a bias; in place, computed in float64.
+
+    Raises:
+        HalfFailed: a batch norm elsewhere, or weights that are not fp32.
+    """
     weights = {tensor.name: tensor for tensor in graph.initializer}
     producers = {output: node for node in graph.node for output in node.output}
     uses = Counter(name for node in graph.node for name in node.input)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from types import TracebackType
@@ -55,7 +56,8 @@ class Runtime(ABC):
         threads: CPU threads; 0 leaves the choice to the runtime.
     """
 
-    name: ClassVar[str]
+    name: str
+    on_gpu: ClassVar[bool] = False  # it may be lost while it runs, through no fault of the model
     modules: ClassVar[tuple[str, ...]]  # what must be importable
     distributions: ClassVar[tuple[str, ...]]  # names under which the runtime itself may be installed
     install: ClassVar[str]  # what to type where it is missing
@@ -65,6 +67,7 @@ class Runtime(ABC):
             raise BadInput("0 or more threads", str(threads), "0 leaves the choice to the runtime")
         self.bundle = bundle
         self.threads = threads
+        self.report: Callable[[str], None] = _silent  # receives what a person should know, one line each
         self._active = False
 
     @classmethod
@@ -112,6 +115,8 @@ class Runtime(ABC):
             raise ValueError(f"clips: expected C-contiguous uint8 (N >= 1, {', '.join(map(str, want))}), got {got}")
         try:
             scores = self._infer(clips)
+        except RuntimeFailed:
+            raise
         except Exception as error:
             raise RuntimeFailed(f"{self.name} broke on {len(clips)} clips: {first_line(error)}") from error
         self._check_scores(scores, len(clips))
@@ -151,6 +156,10 @@ class Runtime(ABC):
 
     @abstractmethod
     def _close(self) -> None: ...
+
+
+def _silent(_: str) -> None:
+    """Nobody asked."""
 
 
 def first_line(error: BaseException) -> str:

@@ -16,11 +16,14 @@ import numpy as np
 from engines.bundle import ONNX_FILE, Bundle
 from engines.errors import BadInput
 from engines.runtimes.base import Availability, Runtime, RuntimeFailed
+from engines.runtimes.fallback import Fallback
 from engines.runtimes.onnx_runtime import OnnxRuntime
 from engines.runtimes.openvino_runtime import OpenVinoRuntime
+from engines.runtimes.tensorrt_runtime import TensorRtRtxRuntime, TensorRtRuntime
 from engines.runtimes.torch_runtime import TorchRuntime
 
-RUNTIMES: dict[str, type[Runtime]] = {kind.name: kind for kind in (OpenVinoRuntime, OnnxRuntime, TorchRuntime)}
+RUNTIMES: dict[str, type[Runtime]] = {kind.name: kind for kind in (TensorRtRuntime, TensorRtRtxRuntime, OpenVinoRuntime,
+                                                                   OnnxRuntime, TorchRuntime)}
 CHOICE_FILE = "choice.json"
 TIMED_RUNS = 3
 
@@ -55,12 +58,13 @@ def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: R
     Args:
         bundle: a verified bundle.
         name: a runtime, or "auto": the fastest of those that pass. The choice is remembered in the bundle's
-            `engines/choice.json` until the model, a runtime, the CPU or `threads` changes; parity is checked always.
+            `engines/choice.json` until the model, a runtime, the CPU or GPU or `threads` changes; parity is checked
+            always. Where a GPU was chosen and is lost later, the fastest of the others goes on, and says so.
         threads: CPU threads; 0 leaves the choice to the runtime.
         report: receives one line per finding.
 
     Raises:
-        BadInput: an unknown runtime, or one that is not installed.
+        BadInput: an unknown runtime, or one that is not installed or has no GPU.
         ParityMismatch: the runtime asked for does not reproduce the reference.
         RuntimeFailed: it cannot load the model; with "auto", none could.
     """
@@ -70,21 +74,21 @@ def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: R
             raise BadInput(f"a runtime of auto, {', '.join(RUNTIMES)}", repr(name), "choose one of these")
         availability = RUNTIMES[name].availability()
         if not availability:
-            raise BadInput(f"the runtime {name} to be installed", f"{availability.reason}", "or choose another")
-        return _open_checked(bundle, name, threads)
+            raise BadInput(f"the runtime {name} to be usable here", f"{availability.reason}", "or choose another")
+        return _open_checked(bundle, name, threads, say)
     usable = {each: found for each, found in available().items() if found}
     key = _choice_key(bundle, usable, threads)
     remembered = _recall(bundle, key)
     if remembered in usable:
         try:
-            runtime = _open_checked(bundle, remembered, threads)
+            runtime = _open_checked(bundle, remembered, threads, say)
         except (RuntimeFailed, BadInput) as error:
             say(f"{remembered}: {error}")
             del usable[remembered]
         else:
             say(f"{remembered} {usable[remembered]}: chosen earlier as the fastest here")
-            return runtime
-    return _fastest(bundle, usable, threads, key, say)
+            return _guarded(runtime, usable, say)
+    return _guarded(_fastest(bundle, usable, threads, key, say), usable, say)
 
 
 def check_parity(runtime: Runtime) -> float:
@@ -116,8 +120,21 @@ def _silent(_: str) -> None:
     """Nobody asked."""
 
 
-def _open_checked(bundle: Bundle, name: str, threads: int) -> Runtime:
+def _guarded(runtime: Runtime, usable: dict[str, Availability], say: Report) -> Runtime:
+    """Automatically chosen, a GPU that is lost is replaced by the fastest CPU runtime."""
+    if not runtime.on_gpu:
+        return runtime
+    others = {name: found for name, found in usable.items() if not RUNTIMES[name].on_gpu}
+
+    def open_other() -> Runtime:
+        return _fastest(runtime.bundle, others, runtime.threads, "", say)
+
+    return Fallback(runtime, open_other, say)
+
+
+def _open_checked(bundle: Bundle, name: str, threads: int, say: Report) -> Runtime:
     runtime = RUNTIMES[name](bundle, threads)
+    runtime.report = say
     runtime.activate()
     try:
         check_parity(runtime)
@@ -132,7 +149,7 @@ def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key:
     timings: dict[str, float] = {}
     for name, found in usable.items():
         try:
-            runtime = _open_checked(bundle, name, threads)
+            runtime = _open_checked(bundle, name, threads, say)
         except (RuntimeFailed, BadInput) as error:
             say(f"{name}: {error}")
             continue
@@ -146,7 +163,8 @@ def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key:
         best = runtime
     if best is None:
         raise RuntimeFailed(f"no runtime can run {bundle.card.name}; see `python -m engines list`")
-    _remember(bundle, _Choice(key, best.name, timings))
+    if key:
+        _remember(bundle, _Choice(key, best.name, timings))
     return best
 
 

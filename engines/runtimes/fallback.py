@@ -1,0 +1,39 @@
+"""A GPU can be lost while it runs; a session need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engines.runtimes.base import Runtime, RuntimeFailed, Scores, UInt8Array
+
+
+class Fallback(Runtime):
+    """An active runtime until it breaks, then, for good, the one that `open_other` gives; `report` is told.
+
+    `name` is that of the runtime at work. If no other can be opened, or that one breaks too, RuntimeFailed goes on.
+    """
+
+    def __init__(self, first: Runtime, open_other: Callable[[], Runtime], report: Callable[[str], None]) -> None:
+        super().__init__(first.bundle, first.threads)
+        self.name, self.report = first.name, report
+        self._at_work, self._open_other = first, open_other
+        self._active = True
+
+    def _activate(self) -> None:
+        self._at_work.activate()
+
+    def _infer(self, clips: UInt8Array) -> Scores:
+        try:
+            return self._at_work.infer(clips)
+        except RuntimeFailed as error:
+            if not self._at_work.on_gpu:
+                raise
+            self.report(f"{error}; going on without it")
+            self._at_work.close()
+            self._at_work = self._open_other()
+            self.name = self._at_work.name
+            self.report(f"{self.name} has taken over")
+        return self._at_work.infer(clips)
+
+    def _close(self) -> None:
+        self._at_work.close()

@@ -1,0 +1,125 @@
+"""TensorRT and TensorRT-RTX: one Python API under two names, and the little in which they differ."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections import deque
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from engines.errors import BadInput
+from engines.runtimes.nvidia.gpu import Gpu, NoGpu
+
+_TURING = (7, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One of the two.
+
+    `portable`: it builds without a GPU, the plan runs on any of its GPUs, and kernels are compiled where it runs. It
+    needs no timing cache, captures CUDA graphs by itself, and keeps what it compiled in a runtime cache.
+    """
+
+    name: str
+    module: str
+    distributions: tuple[str, ...]  # the first that is installed counts
+    install: str
+    portable: bool
+
+    @property
+    def version(self) -> str:
+        """Of the installed library. Imports nothing."""
+        return self._installed()[1]
+
+    def load(self) -> Any:
+        """The vendor's module.
+
+        Raises:
+            BadInput: it is missing, cannot be loaded, or is too old.
+        """
+        if importlib.util.find_spec(self.module) is None:
+            raise BadInput(f"the package {self.module}", "none installed", self.install)
+        try:
+            module = importlib.import_module(self.module)
+        except (ImportError, OSError, RuntimeError) as error:  # the bare `tensorrt` package is a stub without libraries
+            line = " ".join(str(error).split())[:200]
+            raise BadInput(f"a package {self.module} that loads", line, self.install) from None
+        if not hasattr(module, "NetworkDefinitionCreationFlag") or not hasattr(module.ICudaEngine, "num_io_tensors"):
+            raise BadInput("TensorRT 10 or newer", str(getattr(module, "__version__", "unknown")), self.install)
+        return module
+
+    def check_driver(self, gpu: Gpu) -> None:
+        """Compare the driver with the CUDA that the installed library was built for.
+
+        Raises:
+            NoGpu: the driver is older; one line names both.
+        """
+        built_for = re.search(r"-cu(\d+)$", self._installed()[0])
+        if built_for and gpu.cuda[0] < int(built_for.group(1)):
+            raise NoGpu(f"the driver of {gpu.name} runs {gpu.driver}, {self._installed()[0]} needs "
+                        f"CUDA {built_for.group(1)}: update the driver")
+
+    def target(self, gpu: Gpu | None) -> str:
+        """What a plan made here runs on, as its side file says it.
+
+        Raises:
+            NoGpu: this library needs one to build on.
+        """
+        if not self.portable:
+            if gpu is None:
+                raise NoGpu("no NVIDIA GPU")
+            return str(gpu)
+        if gpu is not None and gpu.capability == _TURING:
+            return "compute capability 7.5"
+        return "any GPU since compute capability 8.0"
+
+    def driver(self, gpu: Gpu | None) -> str:
+        """The driver that a plan depends on."""
+        return "any" if self.portable or gpu is None else gpu.driver
+
+    def aim(self, module: Any, config: Any, target: str) -> None:
+        """Set the builder's compute capabilities where the default (8.0 and newer) is not meant."""
+        if self.portable and target.endswith("7.5"):
+            config.num_compute_capabilities = 1
+            config.set_compute_capability(module.ComputeCapability.SM75, 0)
+
+    def _installed(self) -> tuple[str, str]:
+        for distribution in self.distributions:
+            try:
+                return distribution, metadata.version(distribution)
+            except metadata.PackageNotFoundError:
+                continue
+        return self.module, "unknown"
+
+
+TENSORRT = Library("tensorrt", "tensorrt", ("tensorrt-cu13", "tensorrt-cu12", "tensorrt"),
+                   'pip install "manet-live[tensorrt]"', portable=False)
+TENSORRT_RTX = Library("tensorrt-rtx", "tensorrt_rtx", ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
+                       'pip install "manet-live[rtx]"', portable=True)
+LIBRARIES = {library.name: library for library in (TENSORRT, TENSORRT_RTX)}
+
+
+def collecting_log(module: Any) -> Any:
+    """A logger for the vendor's objects that keeps the newest errors, so that a failure can name its cause.
+
+    Its `cause(otherwise)` gives the first error since the last call, in one line, or `otherwise`.
+    """
+    class Log(module.ILogger):  # type: ignore[misc]  # the vendor's classes have no types
+        def __init__(self) -> None:
+            module.ILogger.__init__(self)
+            self._errors: deque[str] = deque(maxlen=16)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (module.ILogger.INTERNAL_ERROR, module.ILogger.ERROR):
+                self._errors.append(" ".join(message.split()))
+
+        def cause(self, otherwise: str) -> str:
+            first = self._errors[0][:250] if self._errors else otherwise
+            self._errors.clear()
+            return first
+
+    return Log()
