@@ -30,6 +30,7 @@ from realtime.config import Config
 from realtime.display import Display, framing_warnings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
+from realtime.keys import new_link
 from realtime.latency import ROWS_RECENT, LatencyLog
 from realtime.messages import CaptureState
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
@@ -38,7 +39,7 @@ from realtime.sources import SimulatedSpec, SourceSpec, probe
 from realtime.sources.simulated import simulate_session
 from realtime.stream import EventStream, Output, SessionLine, StatsLine
 from realtime.supervisor import CaptureFailed, CaptureProcess
-from realtime.views import prepare_view
+from realtime.views import PREVIEW_SIDE, prepare_view
 from realtime.window import SlidingWindow
 from realtime.wire import Receiver
 
@@ -109,8 +110,10 @@ class Session:
         self.queue = WindowQueue(self.lossless, to_ns(config.engine.staleness_s), clock)
         window = SlidingWindow(0, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
         endpoint = f"ipc://{folder}/frames" if os.name == "posix" else "tcp://127.0.0.1:*"
-        self._receiver = Receiver(endpoint, config.supervision.queue_frames)
-        self.intake = Intake(self._receiver, window, self.queue, clock, self.latency)
+        server_keys, client_keys = new_link()
+        largest_side = max(card.size, PREVIEW_SIDE)
+        self._receiver = Receiver(endpoint, config.supervision.queue_frames, server_keys, largest_side)
+        self.intake = Intake(self._receiver, window, self.queue, clock, self.latency, card.size)
         enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
         aggregator = Aggregator(
             0, span_ns, hop_ns, config.aggregator, enter, exit_, window.centre_shift_ns,
@@ -120,7 +123,7 @@ class Session:
         spec = CaptureSpec(
             source=source, view=config.view, size=card.size, endpoint=self._receiver.endpoint, camera_id=0,
             generation=0, queue_frames=config.supervision.queue_frames, speed=request.speed,
-            preview=not request.headless and config.overlay.picture, sees=card.view,
+            preview=not request.headless and config.overlay.picture, keys=client_keys, sees=card.view,
         )  # fmt: skip
         self.capture = CaptureProcess(
             spec, folder / "capture.log", clock, to_ns(config.supervision.hang_s), config.supervision.max_restarts

@@ -25,6 +25,7 @@ from engines.errors import BadInput
 from realtime import wire
 from realtime.clock import NS_PER_S, Clock, MonotonicClock
 from realtime.config import ViewSettings
+from realtime.keys import ClientKeys
 from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame
 from realtime.sources import SourceSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
@@ -45,6 +46,7 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_frames: Annotated[int, Meta(ge=1)]
     speed: Annotated[float, Meta(gt=0)] | None  # recordings: media seconds per second; None: full speed, lossless
     preview: bool
+    keys: ClientKeys  # for the endpoint
     sees: Sees = "rgb"  # what the model was made for
 
 
@@ -53,7 +55,7 @@ class Capture:
 
     def __init__(self, spec: CaptureSpec, clock: Clock, stop: threading.Event) -> None:
         self._spec, self._clock, self._stop = spec, clock, stop
-        self._sender = wire.Sender(spec.endpoint, spec.queue_frames)
+        self._sender = wire.Sender(spec.endpoint, spec.queue_frames, spec.keys)
         self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
         self._dropped: Counter[str] = Counter()
         self._grabbed = self._sent = 0

@@ -19,14 +19,15 @@ RATE_OVER_S = 2.0  # frames/s is measured over this long
 class Intake:
     """Receives one camera's frames and states, and feeds the window queue.
 
+    size: side of the body image that the model wants; frames of another are refused.
     Only the drain thread writes; other threads read single attributes, which is atomic.
     """
 
     def __init__(self, receiver: Receiver, window: SlidingWindow, queue: WindowQueue, clock: Clock,
-                 latency: LatencyLog, camera_id: int = 0) -> None:
+                 latency: LatencyLog, size: int, camera_id: int = 0) -> None:
         self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
         self.window = window
-        self._latency = latency
+        self._latency, self._size = latency, size
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
         self._arrivals: deque[int] = deque(maxlen=512)
@@ -82,7 +83,9 @@ class Intake:
             return
         self.waiting_since_ns = None
         if isinstance(message, FrameMessage):
-            if message.frame.camera_id == self._camera_id and self._current(message.generation):
+            if message.frame.body.shape[0] != self._size:
+                self.refused["corrupt"] += 1
+            elif message.frame.camera_id == self._camera_id and self._current(message.generation):
                 self._take(message.frame)
         elif message.camera_id == self._camera_id and self._current(message.generation):
             self._note(message)

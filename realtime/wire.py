@@ -15,6 +15,7 @@ import numpy as np
 import zmq
 from msgspec import Meta
 
+from realtime.keys import ClientKeys, Door, ServerKeys
 from realtime.messages import (
     BODY_PARTS_SEEN,
     MAX_SIDE,
@@ -28,7 +29,7 @@ from realtime.messages import (
 
 PROTOCOL = 3
 MAX_HEADER_BYTES = 8192
-MAX_PART_BYTES = MAX_SIDE * MAX_SIDE * 3
+ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
 
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
@@ -151,10 +152,11 @@ def _frame(header: _FrameHeader, payload: Sequence[bytes]) -> Frame:
 class Sender:
     """The capture process's end (PUSH). Bounded: at the high-water mark it refuses or waits, as asked."""
 
-    def __init__(self, endpoint: str, queue_frames: int) -> None:
+    def __init__(self, endpoint: str, queue_frames: int, keys: ClientKeys) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.sndhwm = queue_frames
+        keys.apply(self._socket)
         self._socket.connect(endpoint)
 
     def send(self, parts: Sequence[bytes | memoryview], timeout_s: float) -> bool:
@@ -175,13 +177,18 @@ class Sender:
 
 
 class Receiver:
-    """The analysis process's end (PULL). It binds, so that capture processes may come and go."""
+    """The analysis process's end (PULL). It binds, so that capture processes may come and go.
 
-    def __init__(self, endpoint: str, queue_frames: int) -> None:
+    Only who holds the client's keys gets in; a part that claims to be larger than the largest image of a frame is
+    refused before memory is given to it.
+    """
+
+    def __init__(self, endpoint: str, queue_frames: int, keys: ServerKeys, largest_side: int = MAX_SIDE) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PULL)
         self._socket.rcvhwm = queue_frames
-        self._socket.maxmsgsize = MAX_PART_BYTES
+        self._socket.maxmsgsize = max(largest_side * largest_side * 3, MAX_HEADER_BYTES) + ENCRYPTION_BYTES
+        self._door = Door(self._context, self._socket, keys)
         self._socket.bind(endpoint)
         self.endpoint = bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
 
@@ -195,6 +202,12 @@ class Receiver:
             return None
         return decode(self._socket.recv_multipart())
 
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in, by cause."""
+        return dict(self._door.refused)
+
     def close(self) -> None:
+        self._door.close()
         self._socket.close(linger=0)
         self._context.term()

@@ -12,6 +12,7 @@ from realtime.clock import MonotonicClock
 from realtime.config import CameraSettings, ViewSettings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
+from realtime.keys import new_link
 from realtime.latency import LatencyLog
 from realtime.messages import CaptureState
 from realtime.sources import CameraSpec, FileSpec
@@ -28,15 +29,17 @@ class Rig:
 
     def __init__(self, folder, source, speed, hop_ms=40, hang_s=10.0, max_restarts=3, taken=None):
         self.clock = MonotonicClock()
-        self.receiver = Receiver(f"ipc://{folder}/frames", 60)
+        server_keys, client_keys = new_link()
+        self.receiver = Receiver(f"ipc://{folder}/frames", 60, server_keys)
         self.queue = WindowQueue(lossless=speed is None, staleness_ns=10**10, clock=self.clock)
         window = SlidingWindow(0, 1, hop_ms * MS, hop_ms * MS, 10**12)
-        self.intake = Intake(self.receiver, window, self.queue, self.clock, LatencyLog())
+        self.intake = Intake(self.receiver, window, self.queue, self.clock, LatencyLog(), 64)
         self.seen: list[tuple[int, int]] = []  # (index drawn into the picture, media ms)
         original = self.intake._take
         self.intake._take = lambda frame: (self.seen.append((number_in(frame.body), frame.media_ns // MS)),
                                            original(frame))
-        spec = CaptureSpec(source, ViewSettings(crop="full"), 64, self.receiver.endpoint, 0, 0, 60, speed, True)
+        spec = CaptureSpec(source, ViewSettings(crop="full"), 64, self.receiver.endpoint, 0, 0, 60, speed, True,
+                           client_keys)
         self.capture = CaptureProcess(spec, folder / "log", self.clock, int(hang_s * 1e9), max_restarts)
         self.notes: list[str] = []
 

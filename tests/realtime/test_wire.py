@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime import wire
-from realtime.messages import CaptureState, CaptureStatus, Frame, Framing
+from realtime.keys import new_link
+from realtime.messages import MAX_SIDE, CaptureState, CaptureStatus, Frame, Framing
+
+SERVER, CLIENT = new_link()
 
 
 def make_frame(side: int = 8, frame_id: int = 3, face: bool = False, preview: bool = False) -> Frame:
@@ -105,12 +108,12 @@ def test_noise_is_refused(parts):
 
 def test_frames_cross_a_real_socket_in_order_and_a_full_queue_refuses(tmp_path):
     endpoint = f"ipc://{tmp_path}/frames"
-    sender = wire.Sender(endpoint, queue_frames=4)
+    sender = wire.Sender(endpoint, 4, CLIENT)
     refused = 0
     for index in range(20):  # nobody listens yet: the queue fills
         refused += not sender.send(wire.encode_frame(make_frame(frame_id=index), 0), 0.0)
     assert refused == 16
-    receiver = wire.Receiver(endpoint, queue_frames=4)
+    receiver = wire.Receiver(endpoint, 4, SERVER)
     got = []
     for _ in range(4):
         message = receiver.receive(5.0)
@@ -125,14 +128,15 @@ def test_frames_cross_a_real_socket_in_order_and_a_full_queue_refuses(tmp_path):
 
 def test_an_oversized_message_cannot_get_in(tmp_path):
     endpoint = f"ipc://{tmp_path}/frames"
-    receiver = wire.Receiver(endpoint, queue_frames=4)
+    receiver = wire.Receiver(endpoint, 4, SERVER)
     context = zmq.Context()
     flood = context.socket(zmq.PUSH)
     flood.linger = 0
+    CLIENT.apply(flood)
     flood.connect(endpoint)
-    flood.send(bytes(wire.MAX_PART_BYTES + 1))
+    flood.send(bytes(MAX_SIDE * MAX_SIDE * 3 + 100))
     assert receiver.receive(0.3) is None  # the connection that claimed it is closed by the transport
-    sender = wire.Sender(endpoint, queue_frames=4)
+    sender = wire.Sender(endpoint, 4, CLIENT)
     assert sender.send(wire.encode_frame(make_frame(), 0), 1.0)
     assert isinstance(receiver.receive(5.0), wire.FrameMessage)
     sender.close(0)
@@ -143,12 +147,12 @@ def test_an_oversized_message_cannot_get_in(tmp_path):
 
 def test_a_waiting_sender_is_let_through_when_there_is_room(tmp_path):
     endpoint = f"ipc://{tmp_path}/frames"
-    receiver = wire.Receiver(endpoint, queue_frames=1)
+    receiver = wire.Receiver(endpoint, 1, SERVER)
     count = 300
     body = make_frame(128)
 
     def push() -> None:
-        sender = wire.Sender(endpoint, queue_frames=1)
+        sender = wire.Sender(endpoint, 1, CLIENT)
         for index in range(count):
             frame = Frame(0, index, 0, index, body.body)
             while not sender.send(wire.encode_frame(frame, 0), 1.0):

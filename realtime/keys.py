@@ -1,0 +1,199 @@
+"""Who may connect: CURVE key pairs, the files that hold them, and the door that lets in those on the list."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import zmq
+import zmq.utils.monitor
+import zmq.utils.z85
+
+from engines.errors import BadInput
+
+SERVER_FILE, CLIENTS_FOLDER = "server.key", "clients"
+HANDSHAKE_MS = 5000  # a connection that has not shown its key by then is closed
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_REFUSALS = {
+    zmq.Event.HANDSHAKE_FAILED_AUTH: "key",  # a key that is not on the list
+    zmq.Event.HANDSHAKE_FAILED_PROTOCOL: "protocol",  # no key, a wrong server key, a message that was tampered with
+    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL: "handshake",  # went away, or never came to the point
+}
+
+
+class KeyPair(msgspec.Struct, frozen=True):
+    """One side's CURVE keys, Z85 text of 40 characters each. The secret is kept out of `repr`."""
+
+    public: str
+    secret: str
+
+    @classmethod
+    def new(cls) -> KeyPair:
+        public, secret = zmq.curve_keypair()
+        return cls(public.decode(), secret.decode())
+
+    def __repr__(self) -> str:
+        return f"KeyPair({self.public!r})"
+
+
+class ClientKeys(msgspec.Struct, frozen=True):
+    """What a client needs: its own keys and the server's public one."""
+
+    own: KeyPair
+    server: str
+
+    def apply(self, socket: zmq.Socket[bytes]) -> None:
+        """Before it connects."""
+        socket.curve_serverkey = self.server.encode()
+        socket.curve_publickey = self.own.public.encode()
+        socket.curve_secretkey = self.own.secret.encode()
+
+
+class ServerKeys(msgspec.Struct, frozen=True):
+    """What a server needs: its own keys and the public ones of those it lets in."""
+
+    own: KeyPair
+    allowed: tuple[str, ...]
+
+
+def new_link() -> tuple[ServerKeys, ClientKeys]:
+    """Keys for one server and one client that nobody else will ever know."""
+    server, client = KeyPair.new(), KeyPair.new()
+    return ServerKeys(server, (client.public,)), ClientKeys(client, server.public)
+
+
+class Door:
+    """Guards one bound socket: only clients whose keys are on the list get in, the others are counted.
+
+    Use it before the socket binds; `close` it before the socket's context ends. One door per context.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], keys: ServerKeys) -> None:
+        self._allowed = {zmq.utils.z85.decode(key.encode()) for key in keys.allowed}
+        self._guarded = socket
+        socket.curve_secretkey = keys.own.secret.encode()
+        socket.curve_publickey = keys.own.public.encode()
+        socket.curve_server = True
+        socket.handshake_ivl = HANDSHAKE_MS
+        self._zap = context.socket(zmq.REP)  # libzmq asks here about every key (ZAP, RFC 27)
+        self._zap.bind("inproc://zeromq.zap.01")
+        self._events = socket.get_monitor_socket(sum(_REFUSALS))
+        self._wake, self._woken = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+        self._woken.bind("inproc://manet-live.door")
+        self._wake.connect("inproc://manet-live.door")
+        self.refused: Counter[str] = Counter()  # connections, by cause
+        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Nobody gets in from here on. Harmless when it is closed."""
+        if not self._thread.is_alive():
+            return
+        self._wake.send(b"")
+        self._thread.join()
+        self._guarded.disable_monitor()
+        for socket in (self._zap, self._wake, self._woken, self._events):
+            socket.close(linger=0)
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        for socket in (self._zap, self._events, self._woken):
+            poller.register(socket, zmq.POLLIN)
+        while True:
+            ready = dict(poller.poll())
+            if self._woken in ready:
+                return
+            if self._events in ready:
+                event = zmq.utils.monitor.parse_monitor_message(self._events.recv_multipart())
+                self.refused[_REFUSALS[zmq.Event(event["event"])]] += 1
+            if self._zap in ready:
+                self._zap.send_multipart(self._answer(self._zap.recv_multipart()))
+
+    def _answer(self, request: list[bytes]) -> list[bytes]:
+        """A ZAP reply to (version, id, domain, address, identity, mechanism, key)."""
+        known = len(request) == 7 and request[5] == b"CURVE" and request[6] in self._allowed
+        status = [b"200", b"OK"] if known else [b"400", b"not on the list"]
+        return [b"1.0", request[1] if len(request) > 1 else b"", *status, b"", b""]
+
+
+def make_keys(folder: Path, clients: Iterable[str]) -> list[Path]:
+    """Make the server's keys where there are none yet, and keys for new clients. Every file is the owner's alone.
+
+    Args:
+        folder: `server.key`, `clients/NAME.pub` (the allow-list) and `NAME.key` (to hand to the client) go there.
+
+    Returns:
+        The files that were made.
+
+    Raises:
+        BadInput: a client of that name exists, a name that is none, or the folder cannot be written.
+    """
+    names = list(clients)
+    for name in names:
+        if not _NAME.fullmatch(name) or f"{name}.key" == SERVER_FILE:
+            raise BadInput("a client's name of letters, digits, - and _", repr(name), "choose another")
+        if (folder / f"{name}.key").exists() or (folder / CLIENTS_FOLDER / f"{name}.pub").exists():
+            raise BadInput("a new client's name", f"{name}, which has keys in {folder}", "keys are never overwritten")
+    made = []
+    try:
+        for each in (folder, folder / CLIENTS_FOLDER):
+            each.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if not (folder / SERVER_FILE).exists():
+            made.append(_write(folder / SERVER_FILE, msgspec.json.encode(KeyPair.new())))
+        server = _read_pair(folder)
+        for name in names:
+            keys = ClientKeys(KeyPair.new(), server.public)
+            made.append(_write(folder / CLIENTS_FOLDER / f"{name}.pub", keys.own.public.encode()))
+            made.append(_write(folder / f"{name}.key", msgspec.json.encode(keys)))
+    except OSError as error:
+        raise BadInput("a folder for keys that can be written", f"{folder} ({error.strerror})",
+                       "name another") from None
+    return made
+
+
+def load_keys(folder: Path) -> ServerKeys:
+    """The server's keys and its allow-list.
+
+    Raises:
+        BadInput: none there, not keys, nobody on the list, or readable by others than the owner.
+    """
+    own = _read_pair(folder)
+    allowed = []
+    for path in sorted((folder / CLIENTS_FOLDER).glob("*.pub")):
+        key = path.read_text(encoding="utf-8", errors="replace").strip()
+        if not _Z85.fullmatch(key):
+            raise BadInput("a public key of 40 Z85 characters", f"something else in {path}", "make it with `keys`")
+        allowed.append(key)
+    if not allowed:
+        raise BadInput("at least one client on the allow-list", f"none in {folder / CLIENTS_FOLDER}",
+                       f"make one with `keys {folder} --client NAME`")
+    return ServerKeys(own, tuple(allowed))
+
+
+def _read_pair(folder: Path) -> KeyPair:
+    path = folder / SERVER_FILE
+    try:
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            raise BadInput("a key file that its owner alone can read", f"{path}, open to others",
+                           f"`chmod 600 {path}`, and make new keys if others may have read it")
+        pair = msgspec.json.decode(path.read_bytes(), type=KeyPair)
+    except OSError as error:
+        raise BadInput("a folder with keys", f"{path} ({error.strerror})", f"make them with `keys {folder}`") from None
+    except msgspec.DecodeError:
+        pair = KeyPair("", "")
+    if not (_Z85.fullmatch(pair.public) and _Z85.fullmatch(pair.secret)):
+        raise BadInput("a key file as `keys` makes it", str(path), "make new keys in another folder")
+    return pair
+
+
+def _write(path: Path, data: bytes) -> Path:
+    """A new file that only its owner can read; never over an old one."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data + b"\n")
+    return path
