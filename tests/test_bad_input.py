@@ -47,7 +47,7 @@ def test_a_video_without_frames(tmp_path):
 
 
 def test_a_camera_that_does_not_open():
-    done = manet_live("live", "--camera", "97", "--headless", "--engine", "onnxruntime")
+    done = manet_live("live", "--camera", "97", "--headless", "--model", "untrained-small", "--engine", "onnxruntime")
     assert done.code == 2
     (line,) = done.err.strip().splitlines()
     assert line.startswith("manet-live: error: expected ")

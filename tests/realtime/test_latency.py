@@ -165,7 +165,8 @@ def test_the_command_measures_a_recording_and_writes_every_file(recording, tmp_p
     files = {kind: tmp_path / f"out.{suffix}" for kind, suffix in
              (("json", "json"), ("csv", "csv"), ("trace", "trace"), ("plot", "svg"))}
     options = [text for kind, path in files.items() for text in (f"--{kind}", path)]
-    done = manet_live("latency", recording, "--engine", "onnxruntime", "--seconds", "4", "--speed", "2", *options)
+    done = manet_live("latency", recording, "--model", "untrained-small", "--engine", "onnxruntime",
+                      "--seconds", "4", "--speed", "2", *options)  # fmt: skip
     assert done.code == 0, done.err
     assert "over the run, ms" in done.out
     assert "over the last 10 s, ms" in done.out

@@ -34,7 +34,7 @@ class Session:
 
     def __init__(self, url: str, config) -> None:
         command = [sys.executable, ROOT / "run_live.py", "live", "--url", url, "--headless", "--engine", "onnxruntime",
-                   "--config", config]
+                   "--model", "untrained-small", "--config", config]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.lines: list[dict] = []
         threading.Thread(target=self._read, daemon=True).start()

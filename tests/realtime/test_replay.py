@@ -16,7 +16,8 @@ from tests.conftest import ROOT, manet_live
 from tests.realtime.test_outputs import free_port
 
 # Low thresholds: the shipped untrained model then reports many events, which mean nothing but exercise every stage.
-EVENTFUL = ("--headless", "--engine", "onnxruntime", "--config", Path(__file__).with_name("eventful.toml"))
+EVENTFUL = ("--headless", "--model", "untrained-small", "--engine", "onnxruntime", "--config",
+            Path(__file__).with_name("eventful.toml"))  # fmt: skip
 
 
 def test_a_replay_reports_session_stats_and_actions(recording):

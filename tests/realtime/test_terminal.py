@@ -57,7 +57,7 @@ class Terminal:
 
 
 def test_the_overlay_draws_resizes_and_restores_the_terminal(recording):
-    terminal = Terminal("replay", recording, "--engine", "onnxruntime")
+    terminal = Terminal("replay", recording, "--model", "untrained-small", "--engine", "onnxruntime")
     try:
         at = terminal.read_until(rb"UNTRAINED WEIGHTS")
         assert ENTER in terminal.seen
@@ -75,7 +75,8 @@ def test_the_overlay_draws_resizes_and_restores_the_terminal(recording):
 
 
 def test_a_recording_ends_by_itself(recording):
-    terminal = Terminal("replay", recording, "--engine", "onnxruntime", "--speed", "max", "--no-picture")
+    terminal = Terminal("replay", recording, "--model", "untrained-small", "--engine", "onnxruntime", "--speed", "max",
+                        "--no-picture")  # fmt: skip
     try:
         terminal.read_until(re.escape(LEAVE))
         assert terminal.process.wait(10) == 0
