@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engines.__main__ import main
 from engines.bundle import Bundle
 from engines.card import ModelCard, Provenance
 from engines.checkpoints import official_shapes
@@ -60,3 +61,11 @@ def official_file(official_weights: dict[str, torch.Tensor], tmp_path_factory: p
     path = tmp_path_factory.mktemp("official") / "official.pth"
     torch.save({"state_dict": official_weights, "meta": {"epoch": 80}}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def official_bundle(official_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """MANet-50 at 224 pixels, as `import` makes it; without the embedding head."""
+    path = tmp_path_factory.mktemp("imported") / "official"
+    assert main(["import", str(official_file), "--out", str(path), "--no-embedding"]) == 0
+    return Bundle.load(path)

@@ -25,29 +25,22 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
     return code, captured.out, captured.err
 
 
-@pytest.fixture(scope="module")
-def imported(official_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    path = tmp_path_factory.mktemp("imported") / "official"
-    assert main(["import", str(official_file), "--out", str(path), "--no-embedding"]) == 0
-    return Bundle.load(path)
-
-
 def test_import_makes_a_trained_bundle_that_answers_as_the_checkpoint(
-        imported: Bundle, official_weights: dict[str, torch.Tensor]) -> None:
-    card = imported.card
+        official_bundle: Bundle, official_weights: dict[str, torch.Tensor]) -> None:
+    card = official_bundle.card
     assert (card.name, card.trained, card.provenance.source) == ("official", True, "official.pth")
     assert card.calibration.temperature == OFFICIAL_TEMPERATURE
     assert (card.network.depth, card.network.clip_shape, card.network.embedding) == (50, (8, 224, 224, 3), False)
     clips = moving_patterns(31, 1, 8, 224)
-    with open_runtime(imported, "onnxruntime") as runtime, torch.inference_mode():
+    with open_runtime(official_bundle, "onnxruntime") as runtime, torch.inference_mode():
         want = official_forward(official_weights, torch.from_numpy(clips))[0].numpy()
         assert abs(runtime.infer(clips).logits - want).max() <= 1e-4 * abs(want).max()
 
 
-def test_weights_go_back_to_the_official_layout(imported: Bundle, official_weights: dict[str, torch.Tensor],
+def test_weights_go_back_to_the_official_layout(official_bundle: Bundle, official_weights: dict[str, torch.Tensor],
                                                 tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "back.pth"
-    assert run(capsys, "export", imported.path, "--official", path)[0] == 0
+    assert run(capsys, "export", official_bundle.path, "--official", path)[0] == 0
     checkpoint = read_checkpoint(path)
     assert checkpoint.trained
     lost = ("action_p2_", "fc_emb", "num_batches_tracked")
@@ -56,7 +49,7 @@ def test_weights_go_back_to_the_official_layout(imported: Bundle, official_weigh
             assert not checkpoint.weights[name].any()
         else:
             assert torch.equal(checkpoint.weights[name], value), name
-    code, _, err = run(capsys, "export", imported.path, "--official", path)
+    code, _, err = run(capsys, "export", official_bundle.path, "--official", path)
     assert (code, "which exists" in err) == (2, True)
 
 
