@@ -81,9 +81,9 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
     with ExitStack() as stack:
         probe(request.source)
         model = Bundle.load(bundles.find(request.model))
+        stream = EventStream(_outputs(request, model, stack))
         if not request.source.tracked:
             prepare_view(request.config.view, _tell, model.card.view)
-        stream = EventStream(_outputs(request, model, stack))
         engine = request.config.engine
         runtime = stack.enter_context(open_runtime(model, engine.runtime, engine.threads, report=_tell))
         stop = stack.enter_context(_stop_on_signals())
