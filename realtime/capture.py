@@ -31,7 +31,7 @@ from realtime.sources import SourceSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.views import Sees, View, make_view, preview
 
-CLOSING_S = 5.0  # how long the last frames of a recording may take to leave
+CLOSING_S = 5.0  # how long anything may take once it is told to end
 
 
 class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +63,14 @@ class Capture:
         self._origin: tuple[int, int] | None = None  # (wall ns, media ns) of the first frame, for pacing
 
     def run(self) -> None:
-        """Capture until the end; every way out is reported as a status."""
+        """Capture until the end, then wait for `stop`; every way out is reported as a status."""
+        try:
+            self._capture()
+            self._stop.wait()  # until the analysis has read everything: it would lose what is under way at a close
+        finally:
+            self._sender.close()
+
+    def _capture(self) -> None:
         self._report(CaptureState.OPENING, self._spec.source.name)
         try:
             view = make_view(self._spec.view, self._spec.size, self._spec.sees, self._spec.source.tracked)
@@ -76,8 +83,6 @@ class Capture:
             self._report(CaptureState.FAILED, str(error), bad_input=True)
         except SourceLost as error:
             self._report(CaptureState.FAILED, str(error))
-        finally:
-            self._sender.close(linger_s=0 if self._stop.is_set() else CLOSING_S)
 
     def _stream(self, source: Source, view: View) -> None:
         while not self._stop.is_set():

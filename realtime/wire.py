@@ -170,9 +170,9 @@ class Sender:
             return False
         return True
 
-    def close(self, linger_s: float) -> None:
-        """Give queued messages up to `linger_s` to leave, then close."""
-        self._socket.close(linger=int(linger_s * 1000))
+    def close(self) -> None:
+        """Close at once. What the receiver has not read by now may be lost, even if it has left this process."""
+        self._socket.close(linger=0)
         self._context.term()
 
 

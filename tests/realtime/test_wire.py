@@ -122,7 +122,7 @@ def test_frames_cross_a_real_socket_in_order_and_a_full_queue_refuses(tmp_path):
         assert_same(message.frame, make_frame(frame_id=message.frame.frame_id))
     assert got == [0, 1, 2, 3]
     assert receiver.receive(0.01) is None
-    sender.close(0)
+    sender.close()
     receiver.close()
 
 
@@ -139,7 +139,7 @@ def test_an_oversized_message_cannot_get_in(tmp_path):
     sender = wire.Sender(endpoint, 4, CLIENT)
     assert sender.send(wire.encode_frame(make_frame(), 0), 1.0)
     assert isinstance(receiver.receive(5.0), wire.FrameMessage)
-    sender.close(0)
+    sender.close()
     flood.close()
     context.term()
     receiver.close()
@@ -151,13 +151,16 @@ def test_a_waiting_sender_is_let_through_when_there_is_room(tmp_path):
     count = 300
     body = make_frame(128)
 
+    read = threading.Event()
+
     def push() -> None:
         sender = wire.Sender(endpoint, 1, CLIENT)
         for index in range(count):
             frame = Frame(0, index, 0, index, body.body)
             while not sender.send(wire.encode_frame(frame, 0), 1.0):
                 pass
-        sender.close(5)
+        read.wait(60)
+        sender.close()
 
     thread = threading.Thread(target=push)
     thread.start()
@@ -166,6 +169,7 @@ def test_a_waiting_sender_is_let_through_when_there_is_room(tmp_path):
         message = receiver.receive(5.0)
         assert isinstance(message, wire.FrameMessage)
         ids.append(message.frame.frame_id)
+    read.set()
     thread.join(5)
     assert ids == list(range(count))
     receiver.close()
