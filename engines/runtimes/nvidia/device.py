@@ -240,8 +240,10 @@ class CudaPythonDevice(Device):
         self._ask("cudaStreamBeginCapture", stream.own, mode)
         try:
             work()
-        finally:
-            graph = self._ask("cudaStreamEndCapture", stream.own)
+        except BaseException:
+            self._cuda.cudaStreamEndCapture(stream.own)  # whose own complaint would hide the cause
+            raise
+        graph = self._ask("cudaStreamEndCapture", stream.own)
         replayable = self._ask("cudaGraphInstantiate", graph, 0)
         self._cuda.cudaGraphDestroy(graph)
         self._frees.append(lambda: self._cuda.cudaGraphExecDestroy(replayable))

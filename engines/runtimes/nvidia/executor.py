@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from engines.runtimes.base import Float32Array, UInt8Array
-from engines.runtimes.nvidia.device import Device
+from engines.runtimes.nvidia.device import CudaError, Device
 from engines.runtimes.nvidia.library import Library, collecting_log
 from engines.runtimes.nvidia.plans import Plan
 
@@ -134,21 +135,29 @@ class Executor:
             self._shape(context, count)
             self._execute(context)
             return
-        context = self._contexts.get(count)
-        if context is None:
-            # One per number of clips: a graph stays valid only while its context keeps its shape. They share one
-            # scratch memory, because they run one after the other.
-            context = self._engine.create_execution_context(self._trt.ExecutionContextAllocationStrategy.USER_MANAGED)
-            if context is None:
-                raise RuntimeError(self._log.cause("no execution context"))
-            context.set_device_memory(self._scratch, self._engine.device_memory_size_v2)
-            self._bind(context)
-            self._shape(context, count)
-            self._contexts[count] = context
+        context = self._contexts[count] = self._context_for(count)
         self._execute(context)  # the first time a shape is run, TensorRT sets itself up; that cannot be captured
-        replay = self._device.capture(self._compute, lambda: self._execute(context))
-        if replay is not None:
-            self._replays[count] = replay
+        self._replays[count] = self._captured(context) or partial(self._execute, context)
+
+    def _context_for(self, count: int) -> Any:
+        """One per number of clips: a graph stays valid only while its context keeps its shape.
+
+        They share one scratch memory, because they run one after the other.
+        """
+        context = self._engine.create_execution_context(self._trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if context is None:
+            raise RuntimeError(self._log.cause("no execution context"))
+        context.set_device_memory(self._scratch, self._engine.device_memory_size_v2)
+        self._bind(context)
+        self._shape(context, count)
+        return context
+
+    def _captured(self, context: Any) -> Callable[[], None] | None:
+        """What replays the context's work, where it can be recorded: a graph saves launches, it is not needed."""
+        try:
+            return self._device.capture(self._compute, partial(self._execute, context))
+        except (RuntimeError, CudaError):
+            return None
 
     def _self_capturing_context(self, kernels: bytes) -> Any:
         trt, config = self._trt, self._engine.create_runtime_config()
