@@ -14,6 +14,7 @@ from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
 from realtime import config as configuration
 from realtime.app import Request, run
+from realtime.keys import make_keys
 from realtime.measure import Files, measure, measure_events
 from realtime.sources import CameraSpec, FileSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
@@ -38,6 +39,9 @@ def _run(argv: Sequence[str] | None) -> None:
     arguments = _parser().parse_args(argv)
     if arguments.command == "cameras":
         _cameras()
+        return
+    if arguments.command == "keys":
+        _keys(arguments.folder, arguments.client)
         return
     config = configuration.load(arguments.config, _overrides(arguments))
     if arguments.print_config:
@@ -108,7 +112,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "engine": {"runtime": arguments.engine, "threads": arguments.threads},
         "aggregator": {"latency_s": arguments.latency},
         "overlay": {"picture": False if arguments.no_picture else None},
-        "output": {"publish": arguments.publish},
+        "output": {"publish": arguments.publish, "keys": arguments.keys},
     }
 
 
@@ -118,6 +122,13 @@ def _cameras() -> None:
         print(f"{camera.index}: {camera.width}x{camera.height} at {camera.fps:g} fps ({camera.name})")
     if not cameras:
         print("no camera opens on this machine")
+
+
+def _keys(folder: Path, clients: Sequence[str]) -> None:
+    for path in make_keys(folder, clients):
+        print(f"made {path}")
+    print(f"let in with --publish ENDPOINT --keys {folder}: "
+          f"{', '.join(sorted(path.stem for path in folder.glob('clients/*.pub'))) or 'nobody yet, add --client NAME'}")
 
 
 def _parser() -> Parser:
@@ -156,6 +167,10 @@ def _parser() -> Parser:
                        ("trace", "every frame and window, for Perfetto")):  # fmt: skip
         latency.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what}")
 
+    keys = commands.add_parser("keys", help="key pairs for --publish to other hosts")
+    keys.add_argument("folder", type=Path, metavar="DIR", help="where they are kept")
+    keys.add_argument("--client", action="append", default=[], metavar="NAME", help="let in this one; give it NAME.key")
+
     commands.add_parser("cameras", help="list the webcams that open")
     return parser
 
@@ -178,6 +193,7 @@ def _common() -> Parser:
     common.add_argument("--record", type=Path, metavar="DIR", help="write the event log of the session there")
     common.add_argument("--consent", metavar="TEXT", help="the consent given, noted in the stream and the record")
     common.add_argument("--publish", metavar="ENDPOINT", help="also publish the event stream over ZeroMQ")
+    common.add_argument("--keys", metavar="DIR", help="encrypt it, for the clients whose keys are there (see `keys`)")
     common.add_argument("--headless", action="store_true", help="JSON lines on standard output, no overlay")
     common.add_argument("--no-picture", action="store_true", help="overlay without the person's picture")
     return common

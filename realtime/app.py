@@ -30,7 +30,7 @@ from realtime.config import Config
 from realtime.display import Display, framing_warnings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
-from realtime.keys import new_link
+from realtime.keys import load_keys, new_link
 from realtime.latency import ROWS_RECENT, LatencyLog
 from realtime.messages import CaptureState
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
@@ -95,6 +95,8 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         finally:
             session.close()
         after(session)
+        if stream.lost:
+            raise SessionFailed(stream.lost[0])  # the session is over, but what was asked for is not all there
 
 
 class Session:
@@ -132,6 +134,8 @@ class Session:
         self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
         self._truth = _truth(request.source)
         self._shown_state = (CaptureState.OPENING, "")
+        self._refused_told: dict[str, int] = {}
+        self._lost_told = 0  # of the stream's
 
     @property
     def lossless(self) -> bool:
@@ -222,23 +226,35 @@ class Session:
         if (status.state, status.detail) != self._shown_state:
             self._shown_state = status.state, status.detail
             self._say("capture", f"{status.state.value}: {status.detail}" if status.detail else status.state.value)
+        self._tell_what_is_lost()
         for part in (self.intake, self.analysis):
             if part.error is not None:
                 raise self._broken(part.error)
         if self.position_ns >= self._next_stats_ns:
             self._next_stats_ns = (self.position_ns // self._stats_every_ns + 1) * self._stats_every_ns
-            self._stream.write(self.stats())
+            stats = self.stats()
+            if stats.refused != self._refused_told:
+                self._refused_told = stats.refused
+                causes = ", ".join(f"{count} by {cause}" for cause, count in stats.refused.items())
+                self._say("refused", f"connections that did not get in: {causes}")
+            self._stream.write(stats)
 
     def _conclude(self, interrupted: bool) -> None:
         self.close()
         if self.analysis.error is not None:
             raise self._broken(self.analysis.error)
         self._stream.write(self.stats())
+        self._tell_what_is_lost()
         status = self.intake.status
         if status.state is CaptureState.FAILED:
             failure = self._failed(status.detail)
             raise BadInput.from_line(status.detail) if status.bad_input else failure
         self._say("stopped" if interrupted else "ended")
+
+    def _tell_what_is_lost(self) -> None:
+        for line in self._stream.lost[self._lost_told :]:
+            self._lost_told += 1
+            self._say("record", line)
 
     def _broken(self, error: BaseException) -> BaseException:
         if isinstance(error, BrokenPipeError):  # whoever read our output has left: that is an end, not a failure
@@ -275,7 +291,13 @@ class Session:
             },
             capture=self.intake.status.state.value,
             restarts=self.capture.restarts,
+            refused=self.refused,
         )
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in, by cause."""
+        return dict(sorted((Counter(self._receiver.refused) + Counter(self._stream.refused)).items()))
 
 
 def _truth(source: SourceSpec) -> tuple[TrueEvent, ...]:
@@ -293,8 +315,11 @@ def _outputs(request: Request, model: Bundle, stack: ExitStack) -> list[Output]:
         outputs.append(output)
         stack.callback(output.close)
 
-    if request.config.output.publish:
-        add(PublishOutput(request.config.output.publish))
+    config = request.config.output
+    if config.publish:
+        add(PublishOutput(config.publish, load_keys(Path(config.keys)) if config.keys else None))
+    elif config.keys:
+        raise BadInput("--publish with --keys", "--keys alone", "say where to publish")
     if request.record:
         add(RecordOutput(request.record, _session_record(request, model)))
     if request.headless and request.print_events:

@@ -83,10 +83,11 @@ class Intake:
             return
         self.waiting_since_ns = None
         if isinstance(message, FrameMessage):
-            if message.frame.body.shape[0] != self._size:
+            frame = message.frame
+            if frame.body.shape[0] != self._size or frame.camera_id != self._camera_id:
                 self.refused["corrupt"] += 1
-            elif message.frame.camera_id == self._camera_id and self._current(message.generation):
-                self._take(message.frame)
+            elif self._current(message.generation):
+                self._take(frame)
         elif message.camera_id == self._camera_id and self._current(message.generation):
             self._note(message)
 

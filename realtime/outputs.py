@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import sys
 from pathlib import Path
@@ -12,11 +13,14 @@ import msgspec
 import zmq
 
 from engines.errors import BadInput
+from realtime.keys import Door, ServerKeys
+from realtime.stream import Output, OutputLost
 
 PUBLISH_LINGER_MS = 200
+MAX_SUBSCRIPTION_BYTES = 1024
 
 
-class StdoutOutput:
+class StdoutOutput(Output):
     """JSON lines on standard output; a reader that went away raises BrokenPipeError, which ends the session."""
 
     def __init__(self, stream: BinaryIO | None = None) -> None:
@@ -30,66 +34,82 @@ class StdoutOutput:
         """Standard output is not ours to close."""
 
 
-class PublishOutput:
+class PublishOutput(Output):
     """Two-part messages (kind, JSON line) on a PUB socket, so that a subscriber may filter by kind.
 
-    A subscriber that cannot keep up loses lines, as PUB sockets do; the session log never does.
+    With keys it is encrypted, and only clients on the allow-list get in. A subscriber that cannot keep up loses lines,
+    as PUB sockets do; the session log never does.
     """
 
-    def __init__(self, endpoint: str) -> None:
-        check_local(endpoint)
+    def __init__(self, endpoint: str, keys: ServerKeys | None = None) -> None:
+        """Raises BadInput: an endpoint that is none, is taken, or that others could reach without keys."""
+        check_endpoint(endpoint, keys is not None)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
+        self._socket.maxmsgsize = MAX_SUBSCRIPTION_BYTES  # all that a subscriber has to say
+        self._socket.ipv6 = True
+        self._door = Door(self._context, self._socket, keys) if keys else None
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
-            self._socket.close(linger=0)
-            self._context.term()
+            self._shut(linger_ms=0)
             raise BadInput("a free endpoint for --publish", f"{endpoint} ({error.strerror})",
-                           "choose another port or path, or stop what holds it") from None
+                           "choose another address, port or path, or stop what holds it") from None
         self.endpoint = endpoint
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in, by cause."""
+        return dict(self._door.refused) if self._door else {}
 
     def write(self, kind: str, line: bytes) -> None:
         self._socket.send_multipart([kind.encode(), line])
 
     def close(self) -> None:
-        self._socket.close(linger=PUBLISH_LINGER_MS)
-        self._context.term()
+        self._shut(PUBLISH_LINGER_MS)
         if self.endpoint.startswith("ipc://"):
             Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
 
+    def _shut(self, linger_ms: int) -> None:
+        if self._door:
+            self._door.close()
+        self._socket.close(linger=linger_ms)
+        self._context.term()
 
-def check_local(endpoint: str) -> None:
-    """Refuse an endpoint that other hosts could reach: nothing leaves this machine in the clear.
+
+def check_endpoint(endpoint: str, keyed: bool) -> None:
+    """Refuse an endpoint that other hosts could reach, unless it has keys: nothing leaves this machine in the clear.
 
     Raises:
-        BadInput: not ipc:// and not tcp:// on a loopback address.
+        BadInput: neither ipc:// nor tcp:// with a port, or not local without keys.
     """
     parts = urlsplit(endpoint)
-    try:
-        local = parts.scheme == "ipc" and bool(parts.netloc or parts.path)
-        if parts.scheme == "tcp":
-            host = parts.hostname or ""
-            local = parts.port is not None and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
-    except ValueError:
-        local = False
-    if not local:
+    local = known = parts.scheme == "ipc" and bool(parts.netloc or parts.path)
+    if parts.scheme == "tcp":
+        try:
+            host, known = parts.hostname or "", parts.port is not None and bool(parts.hostname)
+            local = known and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
+        except ValueError:  # a port out of range, or an address by name
+            local = False
+    if not known:
+        raise BadInput("an endpoint, ipc://PATH or tcp://ADDRESS:PORT", endpoint, "mend --publish")
+    if not local and not keyed:
         raise BadInput("a local endpoint, ipc://PATH or tcp://127.0.0.1:PORT", endpoint,
-                       "events are not sent to other hosts")
+                       "for other hosts make keys with `keys DIR --client NAME` and give --keys DIR")
 
 
-class RecordOutput:
+class RecordOutput(Output):
     """The log of a session: `events.jsonl`, append-only, handed to the system line by line.
 
-    Raises:
-        BadInput: the folder cannot be made, or already holds a session.
+    What was written survives the death of this process. Where the disk is full the log ends behind its last whole line.
     """
 
     def __init__(self, folder: Path, session: dict[str, object]) -> None:
-        path = folder / "events.jsonl"
+        """Raises BadInput: the folder cannot be made, or already holds a session."""
+        self._lines = self._size = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("xb", buffering=0)
+            self._file = (folder / "events.jsonl").open("xb", buffering=0)
             (folder / "session.json").write_bytes(msgspec.json.format(msgspec.json.encode(session)) + b"\n")
         except FileExistsError:
             raise BadInput("a new folder for --record", f"{folder}, which holds a session", "name another") from None
@@ -98,7 +118,16 @@ class RecordOutput:
                            "name another") from None
 
     def write(self, kind: str, line: bytes) -> None:  # noqa: ARG002 - the kind is in the line
-        self._file.write(line + b"\n")
+        rest = memoryview(line + b"\n")
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)  # no half line
+            raise OutputLost(f"the event log stopped after {self._lines} lines: {error.strerror}") from None
+        self._lines += 1
+        self._size += len(line) + 1
 
     def close(self) -> None:
         self._file.close()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import threading
+from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
@@ -50,12 +51,13 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     latency_ms: dict[str, dict[str, float]]
     capture: str
     restarts: int
+    refused: dict[str, int] = {}  # connections that did not get in, by cause
 
 
 class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     """The session began, changed or ended."""
 
-    state: str  # started, capture, ended, stopped, failed
+    state: str  # started, capture, record, refused, ended, stopped, failed
     model: str
     trained_on: str
     engine: str
@@ -67,12 +69,28 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
 Line = ActionLine | StatsLine | SessionLine
 
 
-class Output(Protocol):
+class OutputLost(Exception):
+    """An output cannot go on; one line says why. The others do."""
+
+
+class Output(abc.ABC):
     """Where lines go."""
 
-    def write(self, kind: str, line: bytes) -> None: ...
+    @abc.abstractmethod
+    def write(self, kind: str, line: bytes) -> None:
+        """Hand over one line.
 
+        Raises:
+            OutputLost: nothing more can be written here.
+        """
+
+    @abc.abstractmethod
     def close(self) -> None: ...
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in, by cause."""
+        return {}
 
 
 def _seconds(ns: int) -> float:
@@ -107,10 +125,15 @@ def action_line(event: ActionEvent, session_start_ns: int) -> ActionLine:
 
 
 class EventStream:
-    """Writes each line once to every output; safe to call from several threads."""
+    """Writes each line once to every output; safe to call from several threads.
+
+    Attributes:
+        lost: why outputs were given up, one line each, oldest first.
+    """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = list(outputs)
+        self.lost: list[str] = []
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
 
@@ -118,8 +141,20 @@ class EventStream:
         data = self._encoder.encode(line)
         kind = str(line.__struct_config__.tag)
         with self._lock:
-            for output in self._outputs:
-                output.write(kind, data)
+            for output in list(self._outputs):
+                try:
+                    output.write(kind, data)
+                except OutputLost as error:
+                    self._outputs.remove(output)
+                    output.close()
+                    self.lost.append(str(error))
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in at any output, by cause."""
+        with self._lock:
+            total = sum((Counter(output.refused) for output in self._outputs), Counter[str]())
+        return dict(total)
 
     def close(self) -> None:
         with self._lock:

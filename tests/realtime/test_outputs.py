@@ -10,7 +10,7 @@ import zmq
 from engines.errors import BadInput
 from engines.taxonomy import ACTIONS
 from events.types import ActionEvent, Delay, EventState
-from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput, check_local
+from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput, check_endpoint
 from realtime.stream import EventStream, SessionLine, action_line
 
 MS = 1_000_000
@@ -68,13 +68,13 @@ def test_a_busy_endpoint_is_one_clear_line():
                  "nonsense", "tcp://example.org:5555", "ipc://", "tcp://127.0.0.1:99999", ""]
 )  # fmt: skip
 def test_only_local_endpoints_are_let_through(endpoint):
-    with pytest.raises(BadInput, match="expected a local endpoint"):
-        check_local(endpoint)
+    with pytest.raises(BadInput, match=r"expected an? (local )?endpoint"):
+        check_endpoint(endpoint, keyed=False)
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:5555", "tcp://[::1]:5555", "tcp://localhost:1", "ipc:///tmp/x"])
 def test_local_endpoints_are(endpoint):
-    check_local(endpoint)
+    check_endpoint(endpoint, keyed=False)
 
 
 def test_a_record_is_appended_line_by_line_and_never_overwritten(tmp_path):
