@@ -37,7 +37,7 @@ class NvidiaRuntime(Runtime):
             return Availability(None, f"pycuda and cuda-bindings not installed; {devices.INSTALL}")
         try:
             gpu = find_gpu()
-            cls.library.check_driver(gpu)
+            cls.library.check(gpu)
         except NoGpu as error:
             return Availability(None, str(error))
         return Availability(f"{found.version} on {gpu.name}, {gpu.driver}")
@@ -45,7 +45,7 @@ class NvidiaRuntime(Runtime):
     def _activate(self) -> None:
         try:
             gpu = find_gpu()
-            self.library.check_driver(gpu)
+            self.library.check(gpu)
         except NoGpu as error:
             raise BadInput(f"an NVIDIA GPU for {self.name}", str(error), "choose another runtime") from None
         plan = self._plan(gpu)

@@ -194,7 +194,7 @@ def opened(request: pytest.FixtureRequest, small_bundle: Bundle, tmp_path: Path,
                Tensor("embedding", "FLOAT", (-1, 300)))
     record = Record("", "", "", "", "", "fp32", 2, tensors, "", "", 0.0)
     monkeypatch.setattr(nvidia, "find_gpu", lambda: GPU)
-    monkeypatch.setattr(Library, "check_driver", lambda library, gpu: None)
+    monkeypatch.setattr(Library, "check", lambda library, gpu: None)
     monkeypatch.setattr(Library, "load", lambda library: module)
     monkeypatch.setattr(nvidia, "read_plan", lambda *_: Plan(b"plan", record))
     monkeypatch.setattr(devices, "open_device", lambda: device)
@@ -264,7 +264,8 @@ def test_a_network_that_needs_a_gpu_to_build_says_so() -> None:
     with pytest.raises(NoGpu):
         TENSORRT.target(None)
     assert TENSORRT_RTX.target(None) == TENSORRT_RTX.target(GPU) == "any GPU since compute capability 8.0"
-    assert TENSORRT_RTX.target(Gpu("NVIDIA Turing", (7, 5), (13, 0))) == "compute capability 7.5"
+    with pytest.raises(NoGpu, match=r"NVIDIA Turing \(compute capability 7.5\) is too old"):
+        TENSORRT_RTX.check(Gpu("NVIDIA Turing", (7, 5), (13, 0)))
 
 
 class Losable(Runtime):

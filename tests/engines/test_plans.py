@@ -237,7 +237,7 @@ def test_progress_counts_every_phase_to_its_end(make: Make) -> None:
         assert 0 <= done <= total
         last[phase] = done, total
 
-    build(TENSORRT_RTX, bundle.card, bundle.onnx_path.read_bytes(), TENSORRT_RTX.target(None), 2, b"", step)
+    build(TENSORRT_RTX, bundle.card, bundle.onnx_path.read_bytes(), 2, b"", step)
     assert len(last) > 3
     assert all(done == total for done, total in last.values())
 
@@ -274,7 +274,7 @@ def test_tensorrt_builds_only_where_it_will_run(built: Bundle, monkeypatch: pyte
     monkeypatch.setattr(Library, "load", lambda library: None)
     capsys.readouterr()
     refused(["build", str(built.path), "--runtime", "tensorrt"],
-            "an NVIDIA GPU to build a tensorrt plan on, got the driver finds no GPU; build where it will run", capsys)
+            "a GPU and a driver that tensorrt can use, got the driver finds no GPU; build where it will run", capsys)
 
 
 def test_a_driver_older_than_the_library_is_named(built: Bundle, monkeypatch: pytest.MonkeyPatch,
@@ -282,7 +282,8 @@ def test_a_driver_older_than_the_library_is_named(built: Bundle, monkeypatch: py
     monkeypatch.setattr(command, "find_gpu", lambda: Gpu("NVIDIA Old", (8, 6), (12, 4)))
     capsys.readouterr()
     refused(["build", str(built.path), "--runtime", "tensorrt-rtx"],
-            "the driver of NVIDIA Old runs CUDA 12.4, tensorrt-rtx-cu13 needs CUDA 13: update the driver", capsys)
+            "the driver of NVIDIA Old runs CUDA 12.4, tensorrt-rtx-cu13 needs CUDA 13: update the driver; "
+            "to build for another computer, hide this GPU with CUDA_VISIBLE_DEVICES=", capsys)
 
 
 def test_a_card_that_promises_another_precision_is_refused(built: Bundle, tmp_path: Path,

@@ -36,15 +36,13 @@ class Built:
     seconds: float
 
 
-def build(library: Library, card: ModelCard, onnx: bytes, target: str, batch: int, timing_cache: bytes,
-          step: Step) -> Built:
+def build(library: Library, card: ModelCard, onnx: bytes, batch: int, timing_cache: bytes, step: Step) -> Built:
     """Build a plan for 1 to `batch` windows, tuned for `batch`.
 
     Args:
         library: what builds it.
         card: what the network must look like.
         onnx: a bundle's model.onnx.
-        target: from `Library.target`.
         batch: 1 or more.
         timing_cache: of an earlier build, or empty; one of another GPU or version is ignored.
         step: told of progress.
@@ -72,7 +70,6 @@ def build(library: Library, card: ModelCard, onnx: bytes, target: str, batch: in
     profile.set_shape(clips.name, smallest, largest, largest)
     config.add_optimization_profile(profile)
     config.clear_flag(trt.BuilderFlag.TF32)  # rounds fp32 to 11 bits, which is fp16's business
-    library.aim(trt, config, target)
     config.progress_monitor = _monitor(trt, step)
     timing = None
     if not library.portable:

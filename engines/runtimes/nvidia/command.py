@@ -44,10 +44,11 @@ def build_plan(bundle: Bundle, runtime: str | None, precision: str | None, batch
         if gpu is None and not library.portable:
             find_gpu()  # says why there is none
         if gpu is not None:
-            library.check_driver(gpu)
+            library.check(gpu)
     except NoGpu as error:
-        raise BadInput(f"an NVIDIA GPU to build a {library.name} plan on", str(error),
-                       f"build where it will run, or with --runtime {TENSORRT_RTX.name}, which needs no GPU") from None
+        mend = ("to build for another computer, hide this GPU with CUDA_VISIBLE_DEVICES=" if library.portable else
+                f"build where it will run, or with --runtime {TENSORRT_RTX.name}, which needs no GPU")
+        raise BadInput(f"a GPU and a driver that {library.name} can use", str(error), mend) from None
     try:
         plan, news = read_plan(bundle, library, gpu, batch), "still fits"
     except PlanMismatch as mismatch:

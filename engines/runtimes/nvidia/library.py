@@ -13,7 +13,7 @@ from typing import Any
 from engines.errors import BadInput
 from engines.runtimes.nvidia.gpu import Gpu, NoGpu
 
-_TURING = (7, 5)
+_OLDEST_PORTABLE = (8, 0)  # it can be told to build for 7.5, but has no fp32 matrix product there, which our heads need
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,14 @@ class Library:
             raise BadInput("TensorRT 10 or newer", str(getattr(module, "__version__", "unknown")), self.install)
         return module
 
-    def check_driver(self, gpu: Gpu) -> None:
-        """Compare the driver with the CUDA that the installed library was built for.
+    def check(self, gpu: Gpu) -> None:
+        """Can the installed library use this GPU?
 
         Raises:
-            NoGpu: the driver is older; one line names both.
+            NoGpu: the driver is older than the CUDA that the library was built for, or the GPU is too old.
         """
+        if self.portable and gpu.capability < _OLDEST_PORTABLE:
+            raise NoGpu(f"{gpu} is too old: {self.name} needs compute capability 8.0")
         built_for = re.search(r"-cu(\d+)$", self._installed()[0])
         if built_for and gpu.cuda[0] < int(built_for.group(1)):
             raise NoGpu(f"the driver of {gpu.name} runs {gpu.driver}, {self._installed()[0]} needs "
@@ -69,23 +71,15 @@ class Library:
         Raises:
             NoGpu: this library needs one to build on.
         """
-        if not self.portable:
-            if gpu is None:
-                raise NoGpu("no NVIDIA GPU")
-            return str(gpu)
-        if gpu is not None and gpu.capability == _TURING:
-            return "compute capability 7.5"
-        return "any GPU since compute capability 8.0"
+        if self.portable:
+            return "any GPU since compute capability 8.0"
+        if gpu is None:
+            raise NoGpu("no NVIDIA GPU")
+        return str(gpu)
 
     def driver(self, gpu: Gpu | None) -> str:
         """The driver that a plan depends on."""
         return "any" if self.portable or gpu is None else gpu.driver
-
-    def aim(self, module: Any, config: Any, target: str) -> None:
-        """Set the builder's compute capabilities where the default (8.0 and newer) is not meant."""
-        if self.portable and target.endswith("7.5"):
-            config.num_compute_capabilities = 1
-            config.set_compute_capability(module.ComputeCapability.SM75, 0)
 
     def _installed(self) -> tuple[str, str]:
         for distribution in self.distributions:

@@ -112,7 +112,7 @@ def make_plan(bundle: Bundle, library: Library, gpu: Gpu | None, batch: int, ste
     onnx = bundle.onnx_path.read_bytes()
     timing = plan_path(bundle, library).with_suffix(".timing")
     known = timing.read_bytes() if timing.is_file() and not library.portable else b""
-    built = build(library, bundle.card, onnx, target, batch, known, step)
+    built = build(library, bundle.card, onnx, batch, known, step)
     record = Record(
         onnx_sha256=_digest(onnx), runtime=library.name, runtime_version=library.version, device=target,
         driver=library.driver(gpu), precision=bundle.card.precision, batch=batch, tensors=built.tensors,
