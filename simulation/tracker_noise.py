@@ -67,6 +67,7 @@ class NoiseSettings:
     face_lost_yaw: Range = (1.05, 1.45)  # rad between face and camera
     face_lost: Range = (0.0, 0.01)
     face_covered: Range = (0.05, 0.5)  # share of time lost while a hand covers the face
+    faces_lost_session: float = 0.15  # of sessions without a face (far away, or made unrecognisable)
     legs_hidden: float = 0.14  # of whole-body sessions, legs behind a table or a desk
     guess_drift: float = 0.1  # std of slow drift of points that are not in the picture, widths
     guess_bias: float = 0.12
@@ -286,6 +287,8 @@ class _Observer:
         gone = wander(rng, self.count, self.fps, 0.3)[:, 0] < np.log(chance / (1.0 - chance)) / 1.702
         outside = np.mean(self._inside(self.truth.face), axis=1) < 0.7
         face[(angle > _draw(rng, s.face_lost_yaw)) | outside | (gone & (chance > 1e-4))] = np.nan
+        if rng.random() < s.faces_lost_session:
+            face[:] = np.nan
 
     def _freeze(self, seen: Tracked) -> None:
         share = _draw(self.rng, self.settings.frozen_share)
@@ -303,5 +306,5 @@ NOISELESS = NoiseSettings(
     smoothed=0.0,
     bias=0.0, burst_rate_hz=_NONE, hand_lost=_NONE, hand_lost_near_face=_NONE, hand_lost_near_hand=_NONE,
     hand_lost_fast=_NONE, hand_lost_small=0.0, hands_swapped=_NONE, hands_lost_session=0.0, face_lost=_NONE,
-    face_covered=_NONE, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0, frozen_share=_NONE,
+    face_covered=_NONE, faces_lost_session=0.0, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0, frozen_share=_NONE,
 )  # fmt: skip
