@@ -129,8 +129,11 @@ def test_what_is_out_of_the_picture_is_hardly_visible() -> None:
 
 
 def test_settings_of_the_noise_can_be_set() -> None:
-    lost = NoiseSettings(hands_lost_session=1.0)
-    assert np.isnan(simulate(1, 2.0, 30.0, Settings(noise=lost)).hands).all()
+    lost = NoiseSettings(hands_lost_session=1.0, faces_lost_session=1.0)
+    session = simulate(1, 2.0, 30.0, Settings(noise=lost))
+    assert np.isnan(session.hands).all()
+    assert np.isnan(session.face).all()
+    assert np.isfinite(session.pose).all()
 
 
 def test_the_pose_lags_and_hands_do_not() -> None:
