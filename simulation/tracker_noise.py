@@ -67,7 +67,8 @@ class NoiseSettings:
     face_lost_yaw: Range = (1.05, 1.45)  # rad between face and camera
     face_lost: Range = (0.0, 0.01)
     face_covered: Range = (0.05, 0.5)  # share of time lost while a hand covers the face
-    faces_lost_session: float = 0.15  # of sessions without a face (far away, or made unrecognisable)
+    faces_lost_session: float = 0.15  # of sessions without a face (far away, or made unrecognisable) ...
+    head_without_face: Range = (2.5, 5.0)  # ... where the pose's head is that much noisier
     legs_hidden: float = 0.14  # of whole-body sessions, legs behind a table or a desk
     guess_drift: float = 0.1  # std of slow drift of points that are not in the picture, widths
     guess_bias: float = 0.12
@@ -102,6 +103,7 @@ class _Observer:
         self.fps, self.settings, self.width = fps, settings, width
         self.count = len(truth.pose)
         self.severity = _draw(rng, settings.severity)
+        self.faceless = bool(rng.random() < settings.faces_lost_session)
         self.spell_s, self.drift_s = _draw(rng, settings.hand_spell_s), _draw(rng, settings.drift_s)
 
     def report(self) -> Tracked:
@@ -143,6 +145,8 @@ class _Observer:
         for which, (part, bounds) in enumerate(parts):
             quick = noise[:, part] + common[:, which : which + 1]
             sizes = np.array([_draw(rng, bounds)] * 2 + [deep * (0.15 if part is HIPS else 1.0)], np.float32)
+            if part is HEAD and self.faceless:
+                sizes[:2] *= np.float32(_draw(rng, s.head_without_face))
             pose[:, part, :3] += quick * sizes * np.float32(self.severity) * width * self._bursts()[:, None, None]
             lazy = slow * (2.0 if part in (KNEES, FEET) else 1.0) * self.severity
             pose[:, part, :2] += (drift[:, part] + common_drift[:, which : which + 1]) * np.float32(lazy) * width
@@ -287,7 +291,7 @@ class _Observer:
         gone = wander(rng, self.count, self.fps, 0.3)[:, 0] < np.log(chance / (1.0 - chance)) / 1.702
         outside = np.mean(self._inside(self.truth.face), axis=1) < 0.7
         face[(angle > _draw(rng, s.face_lost_yaw)) | outside | (gone & (chance > 1e-4))] = np.nan
-        if rng.random() < s.faces_lost_session:
+        if self.faceless:
             face[:] = np.nan
 
     def _freeze(self, seen: Tracked) -> None:
