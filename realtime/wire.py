@@ -156,6 +156,7 @@ class Sender:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.sndhwm = queue_frames
+        self._socket.linger = 0
         keys.apply(self._socket)
         self._socket.connect(endpoint)
 
@@ -172,7 +173,7 @@ class Sender:
 
     def close(self) -> None:
         """Close at once. What the receiver has not read by now may be lost, even if it has left this process."""
-        self._socket.close(linger=0)
+        self._socket.close()
         self._context.term()
 
 
