@@ -103,7 +103,7 @@ def test_the_real_cuda_package_names_the_call_that_failed() -> None:
 def test_the_real_library_says_why_it_refuses_a_plan(small_bundle: Bundle, tmp_path: Path) -> None:
     bundle = small_bundle.derive(tmp_path / "small")
     plan = make_plan(bundle, TENSORRT_RTX, None, 1, lambda *_: None, lambda _: None)
-    with pytest.raises(RuntimeError, match=r"the plan does not suit this GPU or driver .*CUDA"):
+    with pytest.raises(BadInput, match=r"a GPU and a driver that tensorrt-rtx can use, got .*CUDA.*; choose another"):
         Executor(TENSORRT_RTX, plan, FailingDevice())
 
 
@@ -257,6 +257,23 @@ def test_what_was_compiled_while_running_is_kept(opened: Opened) -> None:
     kept = runtime.bundle.engines_path / f"{runtime.name}.kernels"
     assert kept.is_file() == (runtime.name == TENSORRT_RTX.name)
     assert runtime.name != TENSORRT_RTX.name or kept.read_bytes() == b"kernels"
+
+
+def test_a_gpu_that_tensorrt_rtx_does_not_know_is_bad_input(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, module, device = opened
+    runtime.close()
+    known = {"VERSION_MISMATCH": 1, "UNSUPPORTED_CC": 2}
+    monkeypatch.setattr(Broken, "EngineValidity", SimpleNamespace(INVALID=0))
+    monkeypatch.setattr(Broken, "EngineInvalidityDiagnostics", SimpleNamespace(__members__=known), raising=False)
+    vendor = module.Runtime
+    monkeypatch.setattr(module, "Runtime", lambda log: SimpleNamespace(
+        **vars(vendor(log)) | {"get_engine_validity": lambda plan: (0, 2)}))
+    if not isinstance(runtime, nvidia.TensorRtRtxRuntime):
+        runtime.activate()  # TensorRT has no such question
+        return
+    with pytest.raises(BadInput, match="that tensorrt-rtx can use, got unsupported cc; choose another runtime"):
+        runtime.activate()
+    assert device.closed
 
 
 def test_a_network_that_needs_a_gpu_to_build_says_so() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from engines.errors import BadInput
 from engines.runtimes.base import Float32Array, UInt8Array
 from engines.runtimes.nvidia.device import CudaError, Device
 from engines.runtimes.nvidia.library import Library, collecting_log
@@ -33,7 +34,8 @@ class Executor:
     """A loaded plan. Use it within `device.current()`, one call at a time; `device.close` frees its buffers.
 
     Raises:
-        RuntimeError: the library refuses the plan; its reason.
+        BadInput: the plan does not suit the GPU or its driver.
+        RuntimeError: the library refuses the plan for another reason; what it says.
         CudaError: the device does not obey.
     """
 
@@ -195,5 +197,5 @@ class Executor:
         if validity == self._trt.EngineValidity.INVALID:
             kinds = self._trt.EngineInvalidityDiagnostics
             causes = [name for name, kind in kinds.__members__.items() if int(diagnostics) & int(kind)]
-            raise RuntimeError(f"the plan does not suit this GPU or driver ({', '.join(causes) or 'no cause given'}); "
-                               + self._log.cause("the library says no more"))
+            got = ", ".join(causes).lower().replace("_", " ") or self._log.cause("no reason given")
+            raise BadInput(f"a GPU and a driver that {self._library.name} can use", got, "choose another runtime")
