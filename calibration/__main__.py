@@ -40,13 +40,14 @@ def _parser() -> Parser:
                          help="most false events in an hour of sitting still, all actions together (3)")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
+    command.add_argument("--workers", type=int, default=2, help="processes that try thresholds (2)")
     command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
     command.set_defaults(run=_thresholds)
     return parser
 
 
 def _thresholds(options: argparse.Namespace) -> None:
-    for name, least in (("minutes", 1), ("seed", 0), ("threads", 0)):
+    for name, least in (("minutes", 1), ("seed", 0), ("threads", 0), ("workers", 0)):
         if getattr(options, name) < least:
             raise BadInput(f"--{name} of {least} or more", str(getattr(options, name)), "leave it out for the default")
     if not 0.0 <= options.false_per_hour < math.inf:
@@ -59,7 +60,8 @@ def _thresholds(options: argparse.Namespace) -> None:
         busy, idle = simulated_sessions(bundle, options.minutes, options.seed, options.threads,
                                         lambda *_: progress.advance(playing))
         pairs = progress.add_task("thresholds", total=len(ENTERS) * len(EXIT_SHARES))
-        fit = fit_thresholds(bundle, busy, idle, options.false_per_hour, lambda _: progress.advance(pairs))
+        fit = fit_thresholds(bundle, busy, idle, options.false_per_hour, lambda _: progress.advance(pairs),
+                             options.workers)
     basis = (f"thresholds: {fit.busy.hours:.1f} h busy, {fit.idle.hours:.1f} h idle simulated validation sessions, "
              f"seed {options.seed}, at most {options.false_per_hour:g} false/h idle")
     calibration = msgspec.structs.replace(bundle.card.calibration, enter=fit.enter, exit=fit.exit, basis=basis)

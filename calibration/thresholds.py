@@ -7,9 +7,13 @@ all actions together within the budget of false events.
 
 from __future__ import annotations
 
+import concurrent.futures
 import math
-from collections.abc import Callable, Sequence
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -55,7 +59,7 @@ def simulated_sessions(bundle: Bundle, minutes: int, seed: int, threads: int,
 
 
 def fit_thresholds(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence[JudgedSession],
-                   false_per_hour: float, report: Callable[[int], None]) -> Fit:
+                   false_per_hour: float, report: Callable[[int], None], workers: int = 0) -> Fit:
     """Choose enter and exit for each action.
 
     Args:
@@ -63,18 +67,20 @@ def fit_thresholds(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence
         busy, idle: sessions with and without actions.
         false_per_hour: budget on idle sessions, all actions together.
         report: told how many of the `len(ENTERS) · len(EXIT_SHARES)` pairs are done.
+        workers: processes that try pairs; 0: this one.
 
     Raises:
         BadInput: no thresholds keep to the budget.
     """
     shape = (len(ENTERS), len(EXIT_SHARES), len(ACTIONS))
     f1, false = np.zeros(shape), np.zeros(shape)
-    for row, enter in enumerate(ENTERS):
-        for column, share in enumerate(EXIT_SHARES):
-            every = np.full(len(ACTIONS), enter)
-            f1[row, column] = np.nan_to_num(_score(bundle, busy, every, every * share).f1_per_class)
-            false[row, column] = _score(bundle, idle, every, every * share).false_positives
-            report(row * len(EXIT_SHARES) + column + 1)
+    trial = partial(_try, bundle, busy, idle)
+    pairs = [(enter, share * enter) for enter in ENTERS for share in EXIT_SHARES]
+    with _mapper(workers) as mapped:
+        for number, scores in enumerate(mapped(trial, pairs)):
+            place = divmod(number, len(EXIT_SHARES))
+            f1[place], false[place] = scores
+            report(number + 1)
     padded = np.concatenate((f1[:1], f1, f1[-1:]))
     smooth = sum(weight * padded[at : at + len(ENTERS)] for at, weight in enumerate(NEIGHBOURS))
     per_hour = false / (sum(one.seconds for one in idle) / 3600.0)
@@ -89,6 +95,24 @@ def fit_thresholds(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence
     exit_ = np.round(enter * np.array(EXIT_SHARES)[best % len(EXIT_SHARES)], 4)
     return Fit(tuple(enter.tolist()), tuple(exit_.tolist()), _score(bundle, busy, enter, exit_),
                _score(bundle, idle, enter, exit_))
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[..., Iterable[tuple[FloatArray, FloatArray]]]]:
+    if workers < 1:
+        yield map
+        return
+    context = multiprocessing.get_context("spawn")  # runtimes have threads, which a fork would lose
+    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+        yield partial(pool.map, chunksize=4)
+
+
+def _try(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence[JudgedSession],
+         pair: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
+    """F1 of each action (52,), 0 where there is none, and its false events on idle sessions (52,)."""
+    enter, exit_ = (np.full(len(ACTIONS), value) for value in pair)
+    false = _score(bundle, idle, enter, exit_).false_positives.astype(np.float64)
+    return np.nan_to_num(_score(bundle, busy, enter, exit_).f1_per_class), false
 
 
 def _score(bundle: Bundle, sessions: Sequence[JudgedSession], enter: FloatArray, exit_: FloatArray) -> EventScores:
