@@ -165,6 +165,8 @@ class Session:
                     windows = self.latency.counts[1]
                     if display.refresh():
                         self.latency.drawn(windows, self._clock.now_ns())
+                    if display.gone:
+                        stop.set()
             self._conclude(interrupted=stop.is_set())
 
     def snapshot(self) -> OverlayState:

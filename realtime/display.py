@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -28,6 +29,7 @@ class Display:
         self._snapshot, self._period_s = snapshot, 1.0 / refresh_hz
         self._console = console or Console()
         self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stderr=False)
+        self._terminal = self._console.is_terminal
         self._next_s = 0.0
 
     def __enter__(self) -> Display:
@@ -37,9 +39,18 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.gone:
+            with contextlib.suppress(OSError):
+                self._live.stop()
+            return
         self._live.stop()
         if kind is None:
             self._console.print(Overlay(self._snapshot()), height=min(self._console.height - 1, 30))
+
+    @property
+    def gone(self) -> bool:
+        """The terminal was closed: nobody sees what is drawn."""
+        return self._terminal and not self._console.is_terminal
 
     def refresh(self) -> bool:
         """Draw, if a redraw is due; whether it was."""

@@ -91,15 +91,23 @@ class _Tally:
         count = self._histogram.get_total_count()
         if not count:
             return None
-        values = [float(self._histogram.get_value_at_percentile(share)) / 1000 for share in (50, 90, 99, 99.9)]
+        values = self._values_ms(50.0, 90.0, 99.0, 99.9)
         jitter = self._changes_us / 1000 / (count - 1) if count > 1 else 0.0
         return Figures(count, values[0], values[1], values[2], values[3], self._histogram.get_max_value() / 1000,
                        round(jitter, 4))
 
     def pair(self) -> tuple[float, float]:
         """(p50, p99) in ms."""
-        p50, p99 = (float(self._histogram.get_value_at_percentile(share)) / 1000 for share in (50, 99))
+        p50, p99 = self._values_ms(50.0, 99.0)
         return p50, p99
+
+    def _values_ms(self, *percentiles: float) -> list[float]:
+        """As the histogram's own look-up, which takes milliseconds: too long to keep the drain thread waiting."""
+        histogram = self._histogram
+        until = np.cumsum(np.ctypeslib.as_array(histogram.counts))  # (buckets,)
+        ranks = [max(1, int(share / 100.0 * int(until[-1]) + 0.5)) for share in percentiles]
+        starts = [histogram.get_value_from_index(int(at)) for at in np.searchsorted(until, ranks)]
+        return [float(histogram.get_highest_equivalent_value(value)) / 1000 for value in starts]
 
     @property
     def empty(self) -> bool:
