@@ -1,0 +1,179 @@
+"""Faults in whole sessions with real processes: recovered, or ended with one clear line; the event log whole."""
+
+import fcntl
+import json
+import os
+import pty
+import resource
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engines import bundle as bundles
+from engines.bundle import Bundle
+from engines.runtimes import open_runtime
+from engines.runtimes.base import RuntimeFailed
+from realtime.app import Request, Session, SessionFailed
+from realtime.config import Config
+from realtime.outputs import RecordOutput
+from realtime.sources import FileSpec
+from realtime.stream import EventStream, OutputLost, SessionLine
+from tests.conftest import ROOT, manet_live
+from tests.realtime.test_replay import EVENTFUL, start, wait_for_line
+
+
+def log_of(folder: Path) -> list[dict]:
+    """The lines of a session's event log, which must all be whole."""
+    data = (folder / "events.jsonl").read_bytes()
+    assert data.endswith(b"\n")
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def gone(processes: list[psutil.Process], seconds: float = 10.0) -> bool:
+    return not psutil.wait_procs(processes, timeout=seconds)[1]
+
+
+def test_a_frozen_capture_process_is_replaced_and_the_events_stay_the_same(recording, tmp_path):
+    undisturbed = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
+    config = tmp_path / "settings.toml"
+    config.write_text(EVENTFUL[-1].read_text() + "\n[supervision]\nhang_s = 8.0\n")
+    process = start("replay", recording, *EVENTFUL[:-1], config)
+    wait_for_line(process, "session")
+    time.sleep(1.0)
+    (child,) = psutil.Process(process.pid).children(recursive=True)
+    child.send_signal(signal.SIGSTOP)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    assert "silent for 8 s; restarted (1 of 3)" in out
+    actions = "\n".join(line for line in out.splitlines() if line.startswith('{"kind":"action"'))
+    assert actions == undisturbed.action_text
+    assert gone([child])
+
+
+class FailingRuntime:
+    """A real runtime that breaks at its fifth window."""
+
+    def __init__(self, runtime) -> None:
+        self._runtime, self.name, self.calls = runtime, runtime.name, 0
+
+    def infer(self, clips):
+        self.calls += 1
+        if self.calls == 5:
+            raise RuntimeFailed("the engine broke on 1 clips: out of memory")
+        return self._runtime.infer(clips)
+
+
+def test_an_engine_that_raises_ends_the_session_with_one_line_and_a_whole_log(recording, tmp_path):
+    model = Bundle.load(bundles.find("untrained-small"))
+    output = RecordOutput(tmp_path / "log", {})
+    request = Request(FileSpec(str(recording)), "untrained-small", Config(), speed=None, headless=True)
+    threads = threading.active_count()
+    with open_runtime(model, "onnxruntime") as runtime:
+        session = Session(request, model, FailingRuntime(runtime), EventStream([output]), tmp_path)
+        try:
+            with pytest.raises(SessionFailed, match="RuntimeFailed: the engine broke on 1 clips: out of memory"):
+                session.run(threading.Event())
+        finally:
+            session.close()
+    output.close()
+    lines = log_of(tmp_path / "log")
+    assert (lines[-1]["state"], lines[-1]["detail"]) == ("failed", "RuntimeFailed: the engine broke on 1 clips: out of "
+                                                                   "memory")
+    assert session.analysis.processed == 4
+    assert not session.capture.pid
+    assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("controlling", [True, False])
+def test_an_overlay_whose_terminal_is_closed_leaves_nothing_running(recording, tmp_path, controlling):
+    """A terminal that is the session's own hangs up with a signal; any other just takes no more."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "run_live.py", "replay", recording, "--engine", "onnxruntime", "--record",
+         tmp_path / "log"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        env={**os.environ, "TERM": "xterm-256color"},
+        preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
+    )  # fmt: skip
+    os.close(slave)
+    try:
+        seen, deadline = b"", time.monotonic() + 60
+        while b"UNTRAINED WEIGHTS" not in seen:
+            assert time.monotonic() < deadline, seen[-2000:]
+            if select.select([master], [], [], 0.5)[0]:
+                seen += os.read(master, 65536)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        assert len(family) == 2
+        os.close(master)
+        process.wait(15)
+        assert gone(family)
+    finally:
+        process.kill()
+    lines = log_of(tmp_path / "log")
+    assert lines[0]["state"] == "started"
+    assert lines[-1]["kind"] == "session"
+
+
+def limited(folder: Path, recording: Path, most_bytes: int) -> subprocess.CompletedProcess:
+    """A recorded session that cannot write files larger than so many bytes, as on a full disk."""
+    return subprocess.run(
+        [sys.executable, ROOT / "run_live.py", "replay", recording, "--speed", "max", *EVENTFUL, "--record", folder],
+        capture_output=True, text=True, timeout=120, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes)),
+    )  # fmt: skip
+
+
+def test_a_full_disk_ends_the_log_behind_a_whole_line_while_the_monitor_runs_on(recording, tmp_path):
+    done = limited(tmp_path / "log", recording, 6000)
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    told = [line for line in printed if line["kind"] == "session" and line["state"] == "record"]
+    assert [line["detail"] for line in told] == [done.stderr.strip().removeprefix("manet-live: failed: ")]
+    assert "the event log stopped after" in told[0]["detail"]
+    assert printed[-1]["state"] == "ended"  # the session came to its end
+    stats = [line for line in printed if line["kind"] == "stats"][-1]
+    assert stats["windows"] == stats["windows_due"] == 33
+    assert done.returncode == 1  # and says that not all that was asked for is there
+    logged = log_of(tmp_path / "log")
+    assert 3 < len(logged) < len(printed)
+    assert logged == printed[: len(logged)]
+    assert f"after {len(logged)} lines" in told[0]["detail"]
+
+
+def test_a_device_without_space_is_an_output_lost_and_the_others_go_on(tmp_path):
+    output = RecordOutput(tmp_path / "log", {})
+    stream = EventStream([output])
+    stream.write(SessionLine("started", "m", "nothing", "torch", "s", None))
+    output._file.close()
+    output._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    with pytest.raises(OutputLost, match="stopped after 1 lines: No space left on device"):
+        output.write("session", b"{}")
+    stream.write(SessionLine("ended", "m", "nothing", "torch", "s", None))
+    stream.write(SessionLine("ended", "m", "nothing", "torch", "s", None))
+    assert stream.lost == ["the event log stopped after 1 lines: No space left on device"]
+
+
+def test_a_killed_analysis_process_leaves_a_whole_log_and_nothing_running(recording, tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "run_live.py", "replay", recording, *EVENTFUL, "--record", tmp_path / "log"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    printed = [wait_for_line(process, "action")]
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family
+    process.kill()
+    printed += [json.loads(line) for line in process.stdout.read().splitlines()]
+    process.wait()
+    assert gone(family)
+    logged = log_of(tmp_path / "log")
+    assert printed[0] in logged
+    assert [line for line in printed if line not in logged] == []  # the log is written first, and flushed
