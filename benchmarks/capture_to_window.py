@@ -32,7 +32,7 @@ def run() -> Result:
         recording = Path(folder) / "seated.mp4"
         write_recording(recording, SECONDS, seed=0)
         model = manet_r50(Path(folder))
-        with open_runtime(model, "auto", threads=1) as runtime:
+        with open_runtime(model, "onnxruntime", threads=1) as runtime:
             timed = TimedRuntime(runtime)
             cpu_s, wall_s = time.process_time(), time.perf_counter()
             stats = run_session(recording, model, timed, Config(), speed=1.0, after=after)
