@@ -54,6 +54,7 @@ class Intake:
         """Frames that never reached a window, by cause, over all generations of the capture process."""
         total = self._ended_generations + Counter(self.status.dropped) + self.refused
         total["late"] += self.window.late
+        total["rate"] += self.window.thinned
         return {cause: count for cause, count in sorted(total.items()) if count}
 
     @property

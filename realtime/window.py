@@ -15,6 +15,8 @@ import numpy as np
 from events.types import Stamps
 from realtime.messages import Frame, Window
 
+MOST_FRAMES = 512  # in one window (270 frames/s over 1.9 s): a source that is faster, or says so, is thinned
+
 
 class SlidingWindow:
     """Cuts one camera's frames into windows of `span_ns` that are due every `hop_ns`.
@@ -42,6 +44,7 @@ class SlidingWindow:
         self.start_ns: int | None = None  # media time of the first frame
         self.due = 0
         self.late = 0  # frames refused because they came out of order
+        self.thinned = 0  # frames refused because the one before was too near: bounds memory
         self.skipped: Counter[str] = Counter()
 
     @property
@@ -52,10 +55,14 @@ class SlidingWindow:
     def push(self, frame: Frame, received_ns: int) -> list[Window]:
         """Take one frame; return the windows that it makes due, oldest first.
 
-        Frames must come in order of media time; one that does not is refused and counted in `late`.
+        Frames must come in order of media time; one that does not is refused and counted in `late`. One that comes
+        less than a `MOST_FRAMES`-th of the span after the last is refused and counted in `thinned`.
         """
         if self._times_ns and frame.media_ns <= self._times_ns[-1]:
             self.late += 1
+            return []
+        if self._times_ns and frame.media_ns - self._times_ns[-1] < self._span_ns // MOST_FRAMES:
+            self.thinned += 1
             return []
         if self.start_ns is None:
             self.start_ns = frame.media_ns

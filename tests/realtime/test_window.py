@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.messages import Frame, Window
-from realtime.window import SlidingWindow
+from realtime.window import MOST_FRAMES, SlidingWindow
 
 MS = 1_000_000
 SPAN, HOP, GAP, LENGTH = 1900 * MS, 250 * MS, 500 * MS, 8
@@ -134,3 +134,16 @@ def test_windows_depend_on_media_times_alone_and_are_all_accounted_for(steps, le
 def test_senseless_settings_are_refused():
     with pytest.raises(ValueError, match="expected length"):
         SlidingWindow(0, 0, SPAN, HOP, GAP)
+
+
+def test_a_source_of_absurd_speed_is_thinned_and_memory_bounded():
+    times = list(range(0, 2 * SPAN, SPAN // 20_000))
+    window, windows = cut(times)
+    assert window.thinned > len(times) // 2
+    assert len(window._frames) <= MOST_FRAMES + 2
+    assert len(windows) == window.due == 8
+    spacing = SPAN // MOST_FRAMES
+    for due in windows:
+        wanted = due.start_ns + (np.arange(LENGTH) + 1) * SPAN // LENGTH
+        assert np.all(wanted - due.times_ns < 2 * spacing)
+    assert cut(steady(4.0, 240))[0].thinned == 0
