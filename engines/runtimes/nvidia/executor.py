@@ -91,10 +91,11 @@ class Executor:
         return bytes(self._cache.serialize()) if self._cache is not None else b""
 
     def close(self) -> None:
-        """Drop the vendor's objects, in the order that they need; the device must still be open."""
+        """Drop the vendor's objects, in the order that they need, for good; the device must still be open."""
         self._replays.clear()
         self._contexts.clear()
         self._slots.clear()
+        del self._upload, self._compute
         self._cache = self._engine = self._runtime = None
 
     def _slot(self, widths: dict[str, int]) -> _Slot:
