@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 
 import psutil
@@ -13,7 +15,7 @@ from engines.errors import BadInput
 from realtime.keys import ClientKeys, KeyPair, ServerKeys, load_keys, make_keys
 from realtime.outputs import PublishOutput
 from realtime.stream import EventStream, SessionLine
-from tests.conftest import manet_live
+from tests.conftest import ROOT, manet_live
 from tests.realtime.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
 from tests.test_bad_input import refused
@@ -152,6 +154,8 @@ def test_a_session_on_every_interface_serves_its_client_and_shows_whom_it_refuse
                     "--publish", f"tcp://0.0.0.0:{port}", "--keys", folder)
     reader = Subscriber(f"tcp://127.0.0.1:{port}", client_of(folder, "lab"))
     intruder = Subscriber(f"tcp://127.0.0.1:{port}", None)
+    shown = subprocess.Popen([sys.executable, ROOT / "docs" / "subscribe.py", f"tcp://127.0.0.1:{port}",
+                              folder / "lab.key"], stdout=subprocess.PIPE, text=True)  # fmt: skip
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     lines = [json.loads(line) for line in out.splitlines()]
@@ -164,6 +168,9 @@ def test_a_session_on_every_interface_serves_its_client_and_shows_whom_it_refuse
     assert got
     assert got == out.splitlines()[-len(got):]
     assert not intruder.socket.poll(0)
+    assert " s  " in shown.stdout.readline()  # the documented client
+    shown.kill()
+    shown.wait()
     reader.close()
     intruder.close()
 
