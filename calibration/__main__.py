@@ -9,13 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from calibration.thresholds import ENTERS, EXIT_SHARES, fit_thresholds, simulated_sessions
+from calibration.reliability import plot
+from calibration.temperature import fit_temperature, judged_windows, read_scores, reliability, with_temperature
+from calibration.thresholds import ENTERS, EXIT_SHARES, SPLIT, fit_thresholds, simulated_sessions
 from engines.bundle import Bundle, check_target, find
 from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
+from simulation.interview import BALANCED
+from simulation.windows import judge_sessions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="python -m calibration", description="fit what turns scores into events")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("temperature", help="one temperature, so that 0.8 is right four times in five")
+    command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
+    command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
+    command.add_argument("--scores", type=Path, metavar="FILE.npz",
+                         help="labelled scores of an evaluation, half to fit on (without: simulated sessions)")
+    command.add_argument("--minutes", type=int, default=30, help="of simulated sessions to fit on (30)")
+    command.add_argument("--plot", type=Path, metavar="FILE.png", help="reliability diagram, before and after")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
+    command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
+    command.set_defaults(run=_temperature)
 
     command = commands.add_parser("thresholds", help="per-action enter and exit, on simulated validation sessions")
     command.add_argument("model", metavar="MODEL", help="bundle of the landmark view (name or folder)")
@@ -46,13 +64,46 @@ def _parser() -> Parser:
     return parser
 
 
-def _thresholds(options: argparse.Namespace) -> None:
+def _temperature(options: argparse.Namespace) -> None:
+    _check(options)
+    bundle = Bundle.load(find(options.model))
+    if options.scores is not None:
+        logits, labels = read_scores(options.scores)
+        order = np.random.default_rng(options.seed).permutation(len(logits))
+        fitted, held = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
+        fit_on, hold_out = (logits[fitted], labels[fitted]), (logits[held], labels[held])
+        source = f"half of {len(logits)} labelled clips"
+    else:
+        fit_on, hold_out = (
+            judged_windows(bundle, list(judge_sessions(bundle, split, BALANCED, options.minutes, 60.0, options.seed,
+                                                       options.threads)))
+            for split in (SPLIT, "test")
+        )  # fmt: skip
+        source = f"{options.minutes} min of simulated validation sessions, seed {options.seed}"
+    temperature = fit_temperature(bundle, *fit_on)
+    before, after = reliability(bundle, *hold_out), reliability(with_temperature(bundle, temperature), *hold_out)
+    calibration = msgspec.structs.replace(bundle.card.calibration, temperature=round(temperature, 4), enter=None,
+                                          exit=None, basis=f"temperature: {source}; no thresholds")  # fmt: skip
+    if options.plot is not None:
+        plot({"before": before, "after": after}, options.plot)
+    name = options.name or options.out.resolve().name
+    made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
+    print(f"{made.path}: temperature {temperature:.3f}; on held-out windows NLL {before.nll:.4f} to {after.nll:.4f}, "
+          f"ECE {before.ece:.4f} to {after.ece:.4f}, Brier {before.brier:.4f} to {after.brier:.4f}")
+
+
+def _check(options: argparse.Namespace) -> None:
     for name, least in (("minutes", 1), ("seed", 0), ("threads", 0), ("workers", 0)):
-        if getattr(options, name) < least:
-            raise BadInput(f"--{name} of {least} or more", str(getattr(options, name)), "leave it out for the default")
+        value = getattr(options, name, least)
+        if value < least:
+            raise BadInput(f"--{name} of {least} or more", str(value), "leave it out for the default")
+    check_target(options.out, options.overwrite)
+
+
+def _thresholds(options: argparse.Namespace) -> None:
+    _check(options)
     if not 0.0 <= options.false_per_hour < math.inf:
         raise BadInput("--false-per-hour of 0 or more", f"{options.false_per_hour:g}", "leave it out for the default")
-    check_target(options.out, options.overwrite)
     bundle = Bundle.load(find(options.model))
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
@@ -64,6 +115,8 @@ def _thresholds(options: argparse.Namespace) -> None:
                              options.workers)
     basis = (f"thresholds: {fit.busy.hours:.1f} h busy, {fit.idle.hours:.1f} h idle simulated validation sessions, "
              f"seed {options.seed}, at most {options.false_per_hour:g} false/h idle")
+    if bundle.card.calibration.temperature != 1.0:
+        basis = bundle.card.calibration.basis.partition(";")[0] + "; " + basis
     calibration = msgspec.structs.replace(bundle.card.calibration, enter=fit.enter, exit=fit.exit, basis=basis)
     name = options.name or options.out.resolve().name
     made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)

@@ -29,34 +29,42 @@ MOST_TSNE_CLIPS = 3000  # beyond that the picture is a blot and takes minutes
 LEAST_TSNE_CLIPS = 5
 SUBMISSION_FILE = "submission.zip"
 SCORES_FILE = "scores.csv"
+LOGITS_FILE = "scores.npz"  # for `python -m calibration temperature --scores`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """What a network says of N clips."""
 
-    probs: FloatArray  # (N, 52)
+    logits: FloatArray  # (N, 52)
     features: FloatArray  # (N, C), mean over the frames, before the classifier
+
+    @property
+    def probs(self) -> FloatArray:
+        """Softmax of the logits, (N, 52)."""
+        exp = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
+        each: FloatArray = exp / exp.sum(axis=1, keepdims=True)
+        return each
 
 
 def predict(network: MANet, entries: Sequence[Entry], folder: Path, workers: int = 0,
             device: torch.device | None = None) -> Predictions:
-    """Probabilities and features of clips, in the official view.
+    """Logits and features of clips, in the official view.
 
     Raises:
         BadInput: a video cannot be read.
     """
     graph = InferenceGraph(network).eval().to(device)
     source = ClipSource(entries, folder, network.spec.length, network.spec.size)
-    probs, features = [], []
+    scores, features = [], []
     with torch.inference_mode():
         for batch in batches(source, range(len(source)), 0, BATCH, workers):
             of_frames = network.features(graph.normalise(batch.clips.to(device)))  # (B·T, C)
             logits = network.classifier(of_frames).reshape(-1, network.spec.length, network.spec.num_classes).mean(1)
-            probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
+            scores.append(logits.double().cpu().numpy())
             pooled = of_frames.reshape(-1, network.spec.length, network.spec.features).mean(1)
             features.append(pooled.double().cpu().numpy())
-    return Predictions(np.concatenate(probs), np.concatenate(features))
+    return Predictions(np.concatenate(scores), np.concatenate(features))
 
 
 def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, console: Console, *, pictures: int = 6,
@@ -64,7 +72,7 @@ def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, cons
     """Evaluate and write everything into `out`.
 
     Always: the submission and a probability plot of the first `pictures` clips (Fig. 4). With labels also: scores as
-    a table and CSV, confusion matrices (Fig. 6) and t-SNE (Fig. 5), coarse and fine.
+    a table and CSV, logits with labels, confusion matrices (Fig. 6) and t-SNE (Fig. 5), coarse and fine.
 
     Returns:
         The scores, the body part being that of the top action; None where labels are withheld.
@@ -91,6 +99,7 @@ def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, cons
     scores = score_clips(found.probs, true)
     summed = score_clips(found.probs, true, "sum")
     _write_scores(scores, summed, out / SCORES_FILE)
+    np.savez_compressed(out / LOGITS_FILE, logits=found.logits.astype(np.float32), labels=true)
     console.print(_table(scores, summed, f"{len(entries)} clips; trained on {trained_on}"))
     return scores
 

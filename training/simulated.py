@@ -23,6 +23,7 @@ import numpy as np
 import engines
 import simulation
 from engines.card import OFFICIAL_SPAN_S
+from engines.drawing_mirror import mirror
 from engines.errors import BadInput
 from events.scores import Event
 from simulation.interview import BALANCED, IDLE, NATURAL
@@ -34,6 +35,7 @@ from training.video import UInt8Array
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
 MODES = (BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, NATURAL, NATURAL, IDLE)
 MANIFEST = "manifest.json"
+MIRRORED = 0.5  # of training windows: none of the 52 actions is of the left or of the right
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +178,14 @@ class SimulatedWindows:
         if self.vary:
             rng = np.random.default_rng([self.seed, epoch, index])
             number, position = int(rng.integers(plan.sessions)), int(rng.integers(plan.positions))
+            mirrored = bool(rng.random() < MIRRORED)
         else:
+            mirrored = False
             place = index * plan.sessions * plan.positions // self.count
             number, position = divmod(place, plan.positions)
         clip, end_s, events = self.cache.window(number, position)
         target = targets(events, np.array([end_s]), plan.span_s, plan.length, plan.focus)
-        return clip[None], target
+        return (mirror(clip) if mirrored else clip)[None], target
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

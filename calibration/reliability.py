@@ -1,0 +1,70 @@
+"""How far probabilities can be taken at their word: NLL, Brier score, calibration error, reliability diagram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+BINS = 15  # of equal width (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2)
+LEAST = 1e-12  # probabilities are kept this far from 0 and 1 for the logarithm
+DPI = 110
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reliability:
+    """Said probabilities against what happened; B bins."""
+
+    count: int  # of statements
+    nll: float  # mean negative log likelihood of what happened
+    brier: float  # mean squared difference between the probability and 0 or 1
+    ece: float  # mean |said − happened| over the bins, weighted by their share of the statements
+    said: FloatArray  # (B,) mean probability of each bin; NaN where it is empty
+    happened: FloatArray  # (B,) share that came true; NaN where it is empty
+    shares: FloatArray  # (B,) of all statements
+
+
+def measure(said: FloatArray, happened: BoolArray) -> Reliability:
+    """Reliability of K statements.
+
+    Args:
+        said: (K,) probabilities 0..1.
+        happened: (K,) whether they came true.
+
+    Raises:
+        ValueError: no statement, or shapes that differ.
+    """
+    if said.shape != happened.shape or said.ndim != 1 or not said.size:
+        raise ValueError(f"expected as many outcomes as probabilities, above 0, got {said.shape} and {happened.shape}")
+    place = np.minimum((said * BINS).astype(np.int64), BINS - 1)
+    counts = np.bincount(place, minlength=BINS).astype(np.float64)
+    filled = counts > 0
+    mean_said, mean_happened = (
+        np.divide(np.bincount(place, values, BINS), counts, out=np.full(BINS, np.nan), where=filled)
+        for values in (said, happened.astype(np.float64))
+    )
+    right = np.clip(np.where(happened, said, 1.0 - said), LEAST, 1.0)
+    shares = counts / said.size
+    ece = float(np.sum(shares[filled] * np.abs(mean_said - mean_happened)[filled]))
+    return Reliability(said.size, float(-np.log(right).mean()), float(np.mean((said - happened) ** 2)), ece,
+                       mean_said, mean_happened, shares)  # fmt: skip
+
+
+def plot(found: dict[str, Reliability], path: Path) -> None:
+    """Reliability diagrams side by side, as an image; the suffix of `path` says which kind."""
+    figure = Figure(figsize=(4.2 * len(found), 4.2), layout="constrained")
+    for place, (name, one) in enumerate(found.items()):
+        axes = figure.add_subplot(1, len(found), place + 1)
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        seen = one.shares > 0
+        axes.plot(one.said[seen], one.happened[seen], marker="o", color="C0")
+        axes.bar(one.said[seen], one.shares[seen], width=0.6 / BINS, color="C1", alpha=0.4)
+        axes.set(title=f"{name}: ECE {one.ece:.3f}", xlabel="probability", xlim=(0, 1), ylim=(0, 1))
+        axes.set_ylabel("share that came true (bars: share of all)" if place == 0 else "")
+    figure.savefig(path, dpi=DPI)
