@@ -84,7 +84,8 @@ def run() -> Result:
 
 def _new_ages(session: Session, known: int) -> list[float]:
     """Age of each window since the first `known` when its answer came: waiting and computing, ms."""
-    rows = session.latency.rows("window")[known - session.latency.counts[1] :]
+    rows = session.latency.rows("window")
+    rows = rows[max(0, len(rows) - (session.latency.counts[1] - known)) :]
     due, answered = WINDOW_COLUMNS.index("due_ns"), WINDOW_COLUMNS.index("infer_end_ns")
     ages: list[float] = ((rows[:, answered] - rows[:, due]) / 1e6).tolist()
     return ages
