@@ -20,7 +20,7 @@ from realtime.sources import CameraSpec, FileSpec, SimulatedSpec, SourceSpec, St
 from realtime.sources.camera import list_cameras
 from simulation.interview import MODES, NATURAL
 
-DEFAULT_MODEL = "untrained-small"
+DEFAULT_MODEL = "landmarks-small"
 DEMO_SECONDS = 30
 EVENTS_SECONDS = 60.0  # of each interview
 

@@ -14,12 +14,3 @@ def manet_r50(folder: Path) -> Bundle:
     if not path.exists():
         engines_command(["init", "--out", str(path), "--seed", "0"])
     return Bundle.load(path)
-
-
-def landmark_small(folder: Path) -> Bundle:
-    """MANet-18 of a quarter of the usual width, 8x112x112 landmark drawings, with seeded untrained weights."""
-    path = folder / "landmark-small"
-    if not path.exists():
-        engines_command(["init", "--out", str(path), "--seed", "0", "--depth", "18", "--width", "16", "--size", "112",
-                         "--view", "landmarks", "--no-embedding"])  # fmt: skip
-    return Bundle.load(path)

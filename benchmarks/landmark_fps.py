@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from benchmarks.bundles import landmark_small
 from benchmarks.harness import Result, loop_recording, machine, median_ms
 from benchmarks.recording import write_recording
 from benchmarks.sessions import TimedRuntime, run_session
+from engines.bundle import Bundle, find
 from engines.drawing import LandmarkDrawing
 from engines.landmarks import Landmarks
 from engines.runtimes import open_runtime
@@ -32,6 +32,7 @@ from realtime.overlay import Overlay, OverlayState
 
 # A seated person, 1080x1296; where it is not there, a drawn one, whom the trackers find less often.
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips" / "seated_B2_shaking_head.mp4"
+MODEL = "landmarks-small"
 TIMES = 12  # the real clip is 1.5 s long
 SECONDS = 18.0
 FPS = 30.0
@@ -51,7 +52,7 @@ def run() -> Result:
         else:
             person = "a drawn person"
             write_recording(recording, SECONDS, seed=0, scale=2)
-        model = landmark_small(Path(folder))
+        model = Bundle.load(find(MODEL))
         states: list[OverlayState] = []
 
         def watch(session: Session) -> None:
@@ -76,7 +77,7 @@ def run() -> Result:
         ratio=ours / others,
         unit="frames/s",
         compared=f"replay --speed max of a 1080x1296 H.264 recording of {person} through the landmark view and {name} "
-        f"(MANet-18 of width 16, untrained), median of {ROUNDS}, against pose, hand and face landmarkers one after "
+        f"({MODEL}), median of {ROUNDS}, against pose, hand and face landmarkers one after "
         "another on the decoded picture and nothing else",
         machine=machine(),
         details={"lowest_fps": min(whole), "highest_fps": max(whole), **parts},
