@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 
 from engines.__main__ import main as engines_command
@@ -12,5 +14,6 @@ def manet_r50(folder: Path) -> Bundle:
     """MANet-R50, 8x224x224, as the official checkpoint has it, with seeded untrained weights."""
     path = folder / "manet-r50"
     if not path.exists():
-        engines_command(["init", "--out", str(path), "--seed", "0"])
+        with contextlib.redirect_stdout(sys.stderr):  # standard output belongs to the results
+            engines_command(["init", "--out", str(path), "--seed", "0"])
     return Bundle.load(path)
