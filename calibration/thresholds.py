@@ -29,7 +29,7 @@ from simulation.windows import JudgedSession, judge_sessions, window_grid
 # From strict to lenient: of equally good ones the first is taken.
 ENTERS = (1.0, 0.995, 0.985, 0.97, 0.94, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25,
           0.2, 0.15, 0.1)  # fmt: skip
-EXIT_SHARES = (0.75, 0.55, 0.35)  # of enter
+EXIT_SHARES = (0.75, 0.5, 0.3, 0.15)  # of enter
 LAMBDAS = (0.0, *(10.0**power for power in np.arange(-4.0, 3.01, 0.05)))
 NEIGHBOURS = (0.25, 0.5, 0.25)  # F1 is smoothed along `ENTERS`: a few dozen events an action are noisy
 SPLIT = "validation"

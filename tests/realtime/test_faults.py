@@ -99,8 +99,9 @@ def test_an_overlay_whose_terminal_is_closed_leaves_nothing_running(recording, t
     master, slave = pty.openpty()
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, ROOT / "run_live.py", "replay", recording, "--engine", "onnxruntime", "--record",
-         tmp_path / "log"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        [sys.executable, ROOT / "run_live.py", "replay", recording, "--model", "untrained-small",
+         "--engine", "onnxruntime", "--record", tmp_path / "log"],
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
         env={**os.environ, "TERM": "xterm-256color"},
         preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
     )  # fmt: skip
