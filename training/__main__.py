@@ -54,7 +54,7 @@ def _parser() -> Parser:
     command.add_argument("--windows", type=int, default=20000, help="windows per epoch (20000)")
     command.add_argument("--focus", type=float, default=0.5,
                          help="middle share of a window that it is asked about, 0.05 to 1 (0.5)")
-    command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings, 5 MB a session (OUT/drawings)")
+    command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings, packed (OUT/drawings)")
     command.add_argument("--draw-workers", type=int, default=2, help="processes that draw the sessions beforehand (2)")
     _add_training(command, recipe="small", depth=18, width=16, size=112)
     command.set_defaults(run=_simulate)
