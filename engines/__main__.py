@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.bundle import Bundle, check_target, find, known
-from engines.card import NAME_PATTERN, OFFICIAL_TEMPERATURE, Calibration, ModelCard, Provenance
+from engines.card import NAME_PATTERN, OFFICIAL_SPAN_S, OFFICIAL_TEMPERATURE, Calibration, ModelCard, Provenance
 from engines.command_line import Parser, run_guarded
 from engines.compare import compare_bundles
 from engines.errors import BadInput
 from engines.runtimes import RUNTIMES, available
 from engines.runtimes.nvidia.library import LIBRARIES
-from engines.spec import NetworkSpec
+from engines.spec import AnySpec, EmotionSpec, NetworkSpec
 
 if TYPE_CHECKING:
+    from engines.networks.maenet import MAENet
     from engines.networks.manet import MANet
 
 RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
@@ -56,12 +57,20 @@ def _parser() -> Parser:
     _add_target(command)
     default = NetworkSpec()
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--network", choices=("manet", "maenet"), default="manet",
+                         help="micro-actions alone, or emotions from face and micro-actions (manet)")
     command.add_argument("--depth", type=int, default=default.depth, choices=(18, 34, 50))
     command.add_argument("--width", type=int, default=default.width, help="channels of the stem, a multiple of 8 (64)")
-    command.add_argument("--length", type=int, default=default.length, choices=(4, 8, 16), help="frames per clip (8)")
+    command.add_argument("--length", type=int, choices=(4, 8, 16), help="frames per clip (8; of a maenet 16)")
     command.add_argument("--size", type=int, default=default.size, help="pixels (224)")
     command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
     command.add_argument("--view", choices=("rgb", "landmarks"), default="rgb", help="what it would be shown (rgb)")
+    command.add_argument("--branches", choices=("full", "face", "action"), default="full",
+                         help="of a maenet: both, or one alone (full; Table VI)")
+    command.add_argument("--face-size", type=int, default=64, help="of a maenet: pixels of the face (64)")
+    command.add_argument("--face-width", type=int, help="of a maenet: channels of the face branch's stem (--width)")
+    command.add_argument("--no-lower-limb", action="store_true",
+                         help="of a maenet: without the actions of the lower limbs, D and G (Table VII)")
     command.set_defaults(run=_init)
 
     command = commands.add_parser("export", help="a bundle again, under another name, in fp16 or without the "
@@ -129,19 +138,27 @@ def _init(options: argparse.Namespace) -> None:
     check_target(options.out, options.overwrite)
     if options.seed < 0:
         raise BadInput("a seed of 0 or more", str(options.seed), "give --seed 0")
-    fields = {"depth": options.depth, "width": options.width, "length": options.length, "size": options.size,
-              "embedding": not options.no_embedding}
+    emotions = options.network == "maenet"
+    options.length = options.length or (16 if emotions else 8)
+    branch = {"depth": options.depth, "width": options.width, "length": options.length, "size": options.size,
+              "embedding": not (options.no_embedding or emotions)}
+    face = branch | {"width": options.face_width or options.width, "size": options.face_size}
     try:
-        spec = msgspec.convert(fields, NetworkSpec)
+        spec = emotion_spec(branch, face, options.branches, options.no_lower_limb) if emotions else msgspec.convert(
+            branch, NetworkSpec)
     except msgspec.ValidationError as error:
         raise BadInput("a network that can be built", str(error), "see python -m engines init --help") from None
     _need_torch()
-    from engines.initialise import initialise
+    from engines.initialise import initialise, initialise_emotion
 
     provenance = Provenance(trained=False, trained_on=UNTRAINED, seed=options.seed,
                             made_with=_made_with("init", options))
     card = _card(options, spec, provenance, UNTRAINED_USE, Calibration())
-    _write(initialise(spec, options.seed), options, card)
+    if isinstance(spec, EmotionSpec):
+        card = msgspec.structs.replace(card, span_s=round(OFFICIAL_SPAN_S / 8 * spec.length, 6))
+        _write(initialise_emotion(spec, options.seed), options, card)
+    else:
+        _write(initialise(spec, options.seed), options, card)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -149,16 +166,16 @@ def _export(options: argparse.Namespace) -> None:
     _need_torch()
     from engines.export import network_from_onnx, write_bundle
 
+    spec = bundle.card.manet
     if options.official:
         from engines.checkpoints import write_official
 
-        network = network_from_onnx(bundle.card.network, bundle.onnx_path)
+        network = network_from_onnx(spec, bundle.onnx_path)
         write_official(network, options.official, trained=bundle.card.trained, overwrite=options.overwrite)
-        note = "" if bundle.card.network.embedding else ", embedding head zero"
+        note = "" if spec.embedding else ", embedding head zero"
         print(f"{options.official}: official layout, from {bundle.card.name}{note}{_untrained(bundle)}")
         return
     check_target(options.out, options.overwrite)
-    spec = bundle.card.network
     if options.no_embedding:
         spec = msgspec.structs.replace(spec, embedding=False)
     network = network_from_onnx(spec, bundle.onnx_path)
@@ -198,13 +215,26 @@ def _list(_: argparse.Namespace) -> None:
         except BadInput as error:
             print(f"  {name}: broken: {error}")
             continue
-        network = card.network
         state = f"trained on {card.provenance.trained_on}" if card.trained else "UNTRAINED"
-        print(f"  {name}: MANet-{network.depth}, {network.length} x {network.size} x {network.size} over "
-              f"{card.span_s:g} s, {card.view}, {card.precision}, {state}")
+        print(f"  {name}: {_network(card.network)} over {card.span_s:g} s, {card.view}, {card.precision}, {state}")
 
 
-def _card(options: argparse.Namespace, spec: NetworkSpec, provenance: Provenance, use: str,
+def _network(spec: AnySpec) -> str:
+    if isinstance(spec, NetworkSpec):
+        return f"MANet-{spec.depth}, {spec.length} x {spec.size} x {spec.size}"
+    parts = [f"{name} {branch.size} x {branch.size}" for name, branch in (("body", spec.body), ("face", spec.face))
+             if branch is not None]  # fmt: skip
+    return f"MAENet-{spec.branches[0].depth}, {spec.length} x ({', '.join(parts)})"
+
+
+def emotion_spec(body: dict[str, object], face: dict[str, object], branches: str, no_lower_limb: bool) -> EmotionSpec:
+    """A MAENet from its branches' fields and "full", "face" or "action". Raises msgspec.ValidationError."""
+    return msgspec.convert({"body": None if branches == "face" else {**body, "architecture": "manet"},
+                            "face": None if branches == "action" else {**face, "architecture": "manet"},
+                            "lower_limb": not no_lower_limb}, EmotionSpec)  # fmt: skip
+
+
+def _card(options: argparse.Namespace, spec: AnySpec, provenance: Provenance, use: str,
           calibration: Calibration) -> ModelCard:
     return ModelCard(name=_name(options), network=spec, provenance=provenance, intended_use=use,
                      view=getattr(options, "view", "rgb"), calibration=calibration)
@@ -218,7 +248,7 @@ def _name(options: argparse.Namespace) -> str:
     return name
 
 
-def _write(network: MANet, options: argparse.Namespace, card: ModelCard) -> None:
+def _write(network: MANet | MAENet, options: argparse.Namespace, card: ModelCard) -> None:
     from engines.export import write_bundle
 
     _report(write_bundle(network, card, options.out, overwrite=options.overwrite))

@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,7 +23,7 @@ import platformdirs
 
 from engines.card import NAME_PATTERN, ModelCard, from_json, to_json
 from engines.errors import BadInput
-from engines.spec import NUM_CLASSES, NetworkSpec
+from engines.spec import AnySpec
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -37,6 +38,22 @@ MAX_REFERENCE_CLIPS = 16
 _MEND = "use an unchanged copy, or make the bundle again"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What a model must answer to K inputs, by the names of its graph's tensors."""
+
+    inputs: Mapping[str, UInt8Array]  # (K, ...) each
+    outputs: Mapping[str, Float32Array]  # (K, ...) each; the first of the network's outputs, or all of them
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    @classmethod
+    def of_clips(cls, clips: UInt8Array, logits: Float32Array) -> Reference:
+        """Of a micro-action model: clips uint8 (K, T, S, S, 3) and logits float32 (K, 52)."""
+        return cls({"clips": clips}, {"logits": logits})
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A verified bundle. Make one with `load`, `write` or `derive`."""
@@ -46,7 +63,7 @@ class Bundle:
 
     @property
     def onnx_path(self) -> Path:
-        """The network: uint8 (N, T, S, S, 3) in, logits (N, 52) and maybe embedding (N, 300) out."""
+        """The network: what its spec's `inputs` and `outputs` say, with a leading N."""
         return self.path / ONNX_FILE
 
     @property
@@ -71,11 +88,11 @@ class Bundle:
             if got != digest:
                 raise BadInput(f"{path / name} with SHA-256 {digest[:12]}…", f"{got[:12]}…", _MEND)
         bundle = cls(path, card)
-        bundle.reference()
+        bundle.reference_arrays()
         return bundle
 
     @classmethod
-    def write(cls, path: Path | str, card: ModelCard, onnx: bytes | Path, clips: UInt8Array, logits: Float32Array,
+    def write(cls, path: Path | str, card: ModelCard, onnx: bytes | Path, reference: Reference,
               *, overwrite: bool = False) -> Bundle:
         """Seal a bundle, all or nothing: it is built beside `path` and renamed into place.
 
@@ -83,8 +100,7 @@ class Bundle:
             path: the folder to make. An existing one is replaced only if it is a bundle and `overwrite` is set.
             card: its `files` and `seal` are filled in here.
             onnx: the model's bytes, or a file to copy.
-            clips: uint8 (K, T, S, S, 3) reference inputs, K of 1 to 16.
-            logits: float32 (K, 52), what the model must answer to them.
+            reference: K of 1 to 16 inputs, and at least the first output to them.
 
         Raises:
             BadInput: `path` is taken or cannot be written.
@@ -93,7 +109,7 @@ class Bundle:
         path = Path(path)
         check_target(path, overwrite)
         card = from_json(to_json(card))  # structs check their fields only when read
-        _check_reference(clips, logits, card.network)
+        _check_reference(reference, card.network)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -105,7 +121,7 @@ class Bundle:
             else:
                 (made / ONNX_FILE).write_bytes(onnx)
             # numpy writes archive members without a clock time: the same arrays give the same bytes.
-            np.savez_compressed(made / REFERENCE_FILE, clips=clips, logits=logits)
+            np.savez_compressed(made / REFERENCE_FILE, **reference.inputs, **reference.outputs)  # type: ignore[arg-type]
             files = {name: digest_file(made / name) for name in (ONNX_FILE, REFERENCE_FILE)}
             (made / CARD_FILE).write_bytes(to_json(card.sealed(files)))
             made.chmod(0o755)  # mkdtemp makes private folders
@@ -115,7 +131,7 @@ class Bundle:
         return cls.load(path)
 
     def derive(self, path: Path | str, *, onnx: bytes | Path | None = None,
-               reference: tuple[UInt8Array, Float32Array] | None = None, overwrite: bool = False,
+               reference: Reference | None = None, overwrite: bool = False,
                **changes: object) -> Bundle:
         """A new bundle from this one with card fields changed (`calibration=…`, `name=…`, `precision=…`).
 
@@ -128,29 +144,42 @@ class Bundle:
         if changes.keys() & {"provenance", "files", "seal", "labels"}:
             raise ValueError(f"derive keeps provenance, labels and seal, got {sorted(changes)}")
         card = msgspec.structs.replace(self.card, **changes)
-        clips, logits = reference or self.reference()
-        return Bundle.write(path, card, onnx or self.onnx_path, clips, logits, overwrite=overwrite)
+        return Bundle.write(path, card, onnx or self.onnx_path, reference or self.reference_arrays(),
+                            overwrite=overwrite)
 
     def reference(self) -> tuple[UInt8Array, Float32Array]:
-        """Reference inputs uint8 (K, T, S, S, 3) and the logits float32 (K, 52) they must give.
+        """Of a micro-action model: reference clips uint8 (K, T, S, S, 3) and the logits float32 (K, 52) they must give.
+
+        Raises:
+            BadInput: it is none, or the file is not what the card describes.
+        """
+        _ = self.card.manet
+        arrays = self.reference_arrays()
+        return arrays.inputs["clips"], arrays.outputs["logits"]
+
+    def reference_arrays(self) -> Reference:
+        """Reference inputs and what they must give.
 
         Raises:
             BadInput: the file is not what the card describes.
         """
-        path = self.path / REFERENCE_FILE
-        shape = self.card.network.clip_shape
+        path, network = self.path / REFERENCE_FILE, self.card.network
+        each = sum(int(np.prod(shape)) for shape in network.inputs.values())
+        each += 4 * sum(int(np.prod(shape)) for shape in network.outputs.values())
         try:
             data = path.read_bytes()
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 total = sum(member.file_size for member in archive.infolist())  # bounded before it is unpacked
-            if total > MAX_REFERENCE_CLIPS * (int(np.prod(shape)) + 4 * NUM_CLASSES) + 4096:
+            if total > MAX_REFERENCE_CLIPS * each + 4096:
                 raise ValueError(f"{total} bytes unpacked")
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                clips, logits = arrays["clips"], arrays["logits"]
-            _check_reference(clips, logits, self.card.network)
+                inputs = {name: arrays[name] for name in network.inputs}
+                outputs = {name: arrays[name] for name in network.outputs if name in arrays}
+            reference = Reference(inputs, outputs)
+            _check_reference(reference, network)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise BadInput("reference inputs that fit the card", f"{path}: {_line(error)}", _MEND) from None
-        return clips, logits
+        return reference
 
     def probabilities(self, logits: Float32Array) -> Float32Array:
         """activation(logits / temperature), softmax over the last axis or sigmoid, float32. The one place for both."""
@@ -233,13 +262,21 @@ def _load_card(path: Path) -> ModelCard:
     return card
 
 
-def _check_reference(clips: UInt8Array, logits: Float32Array, network: NetworkSpec) -> None:
-    count, shape = len(clips) if clips.ndim else 0, network.clip_shape
-    if not 1 <= count <= MAX_REFERENCE_CLIPS or clips.dtype != np.uint8 or clips.shape != (count, *shape):
-        raise ValueError(f"clips: expected uint8 (1..{MAX_REFERENCE_CLIPS}, {', '.join(map(str, shape))}), "
-                         f"got {clips.dtype} {clips.shape}")
-    if logits.dtype != np.float32 or logits.shape != (count, NUM_CLASSES) or not np.isfinite(logits).all():
-        raise ValueError(f"logits: expected finite float32 ({count}, {NUM_CLASSES}), got {logits.dtype} {logits.shape}")
+def _check_reference(reference: Reference, network: AnySpec) -> None:
+    first = next(iter(network.outputs))
+    if reference.inputs.keys() != network.inputs.keys() or first not in reference.outputs:
+        raise ValueError(f"expected {', '.join(network.inputs)} and {first}, "
+                         f"got {', '.join([*reference.inputs, *reference.outputs])}")
+    count = len(reference) if next(iter(reference.inputs.values())).ndim else 0
+    for name, clips in reference.inputs.items():
+        shape = network.inputs[name]
+        if not 1 <= count <= MAX_REFERENCE_CLIPS or clips.dtype != np.uint8 or clips.shape != (count, *shape):
+            raise ValueError(f"{name}: expected uint8 (1..{MAX_REFERENCE_CLIPS}, {', '.join(map(str, shape))}), "
+                             f"got {clips.dtype} {clips.shape}")
+    for name, values in reference.outputs.items():
+        shape = (count, *network.outputs[name])
+        if values.dtype != np.float32 or values.shape != shape or not np.isfinite(values).all():
+            raise ValueError(f"{name}: expected finite float32 {shape}, got {values.dtype} {values.shape}")
 
 
 def digest_file(path: Path) -> str:

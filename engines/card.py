@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from engines.spec import NUM_CLASSES, NetworkSpec
+from engines.errors import BadInput
+from engines.spec import NUM_CLASSES, AnySpec, EmotionSpec, NetworkSpec
 from engines.taxonomy import ACTIONS
 
 LABELS = tuple(action.name for action in ACTIONS)
@@ -30,7 +31,7 @@ class Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Calibration(Plain, frozen=True):
-    """How logits become probabilities, and probabilities become events."""
+    """How logits become probabilities, and probabilities become events. Of a MAENet: of its emotions."""
 
     # softmax: one action at a time (MA-52 clips). sigmoid: each action by itself, so that several may run, or none.
     activation: Literal["softmax", "sigmoid"] = "softmax"
@@ -81,7 +82,7 @@ class ModelCard(Plain, frozen=True):
     """What `card.json` says. `files` and `seal` are filled in when the bundle is written."""
 
     name: Annotated[str, Meta(pattern=NAME_PATTERN)]
-    network: NetworkSpec
+    network: AnySpec
     provenance: Provenance
     intended_use: Line
     view: Literal["rgb", "landmarks"] = "rgb"
@@ -109,8 +110,30 @@ class ModelCard(Plain, frozen=True):
 
     @property
     def size(self) -> int:
-        """S, pixels."""
+        """S, pixels; of a MAENet: of the body's pictures."""
         return self.network.size
+
+    @property
+    def manet(self) -> NetworkSpec:
+        """The network of a micro-action model.
+
+        Raises:
+            BadInput: it is none.
+        """
+        if not isinstance(self.network, NetworkSpec):
+            raise BadInput("a micro-action model", f"{self.name}, an emotion model", "choose another")
+        return self.network
+
+    @property
+    def maenet(self) -> EmotionSpec:
+        """The network of an emotion model.
+
+        Raises:
+            BadInput: it is none.
+        """
+        if not isinstance(self.network, EmotionSpec):
+            raise BadInput("an emotion model", f"{self.name}, a micro-action model", "choose another")
+        return self.network
 
     @property
     def trained(self) -> bool:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.errors import BadInput, Failed
-from engines.patterns import moving_patterns
+from engines.patterns import example_inputs
 from engines.preprocess import center_crop, clip_frame_indices
 from engines.runtimes import RUNTIMES, Runtime, available, median_ms, open_runtime
+from engines.runtimes.base import Inputs
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -24,7 +25,7 @@ class CompareFailed(Failed):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How far two runtimes are apart; logits differ in logit units, times are medians of one window."""
+    """How far two runtimes are apart in the first output, in logit units; times are medians of one window."""
 
     first: str
     second: str
@@ -49,16 +50,19 @@ class Comparison:
                 f"({self.speed_up:.2f} times as fast)")
 
 
-def compare(first: Runtime, second: Runtime, clips: UInt8Array) -> Comparison:
-    """Run both active runtimes on clips uint8 (N, T, S, S, 3), one by one as the live path does."""
-    scores = [np.concatenate([runtime.infer(clips[i : i + 1]).logits for i in range(len(clips))])
+def compare(first: Runtime, second: Runtime, inputs: Inputs) -> Comparison:
+    """Run both active runtimes on N inputs, one by one as the live path does."""
+    output = next(iter(first.bundle.card.network.outputs))
+    count = len(next(iter(inputs.values())))
+    singles = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(count)]
+    scores = [np.concatenate([runtime.run(single)[output] for single in singles])
               for runtime in (first, second)]  # (N, 52) each
     difference = np.abs(scores[0] - scores[1])
     agree = scores[0].argmax(axis=1) == scores[1].argmax(axis=1)
     labels = [runtime.name if first.bundle == second.bundle else f"{runtime.bundle.card.name} in {runtime.name}"
               for runtime in (first, second)]
     return Comparison(
-        first=labels[0], second=labels[1], clips=len(clips), max_difference=float(difference.max()),
+        first=labels[0], second=labels[1], clips=count, max_difference=float(difference.max()),
         mean_difference=float(difference.mean()), largest_logit=float(np.abs(scores[0]).max()),
         top1_agreement=float(agree.mean()), first_ms=median_ms(first), second_ms=median_ms(second),
     )
@@ -78,18 +82,19 @@ def compare_bundles(first: Bundle, second: Bundle, names: Sequence[str], *, vide
         CompareFailed: one bundle and one runtime.
         RuntimeFailed: a runtime failed or does not reproduce its bundle's reference.
     """
-    if first.card.network.clip_shape != second.card.network.clip_shape:
-        raise BadInput(f"two bundles for clips of {first.card.network.clip_shape}",
-                       str(second.card.network.clip_shape), "compare bundles with the same length and size")
+    takes = [", ".join(f"{name} {shape}" for name, shape in each.card.network.inputs.items())
+             for each in (first, second)]  # fmt: skip
+    if takes[0] != takes[1] or first.card.network.outputs != second.card.network.outputs:
+        raise BadInput(f"two bundles for {takes[0]}", takes[1], "compare bundles with the same length and size")
     if count < 1 or seed < 0 or len(names) > 2:
         raise BadInput("a count of 1 or more, a seed of 0 or more and up to two runtimes",
                        f"{count}, {seed} and {len(names)}", "see python -m engines compare --help")
     pairs = _pairs(first, second, names)
-    clips = _clips(first, videos, count, seed)
+    inputs = _inputs(first, videos, count, seed)
     results = []
     for one, other in pairs:
         with open_runtime(first, one, threads) as left, open_runtime(second, other, threads) as right:
-            results.append(compare(left, right, clips))
+            results.append(compare(left, right, inputs))
         write(str(results[-1]))
     return results
 
@@ -109,14 +114,14 @@ def _pairs(first: Bundle, second: Bundle, names: Sequence[str]) -> list[tuple[st
     return [(base, other) for other in others]
 
 
-def _clips(bundle: Bundle, videos: Sequence[Path], count: int, seed: int) -> UInt8Array:
-    length, size = bundle.card.length, bundle.card.size
+def _inputs(bundle: Bundle, videos: Sequence[Path], count: int, seed: int) -> Inputs:
     if not videos:
-        return moving_patterns(seed, count, length, size)
+        return example_inputs(bundle.card.network, seed, count)
+    length, size = bundle.card.manet.length, bundle.card.size
     if bundle.card.view != "rgb":
         raise BadInput("a bundle that sees RGB, for clips from videos", f"the view {bundle.card.view}",
                        "leave out --clips")
-    return np.stack([read_clip(video, length, size) for video in videos])
+    return {"clips": np.stack([read_clip(video, length, size) for video in videos])}
 
 
 def read_clip(path: Path, length: int, size: int) -> UInt8Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,15 +14,16 @@ import torch
 from onnx import numpy_helper
 from onnxscript import optimizer
 
-from engines.bundle import Bundle, Float32Array, UInt8Array, check_target
+from engines.bundle import Bundle, Float32Array, Reference, UInt8Array, check_target
 from engines.card import ModelCard
 from engines.errors import BadInput, Failed
-from engines.networks.manet import InferenceGraph, MANet
-from engines.patterns import moving_patterns
-from engines.spec import NetworkSpec
+from engines.networks.maenet import EmotionGraph, MAENet
+from engines.networks.manet import InferenceGraph, MANet, PixelGraph
+from engines.patterns import example_inputs
+from engines.spec import AnySpec, EmotionSpec, NetworkSpec
 
 OPSET = 20
-PREFIX = "network."  # InferenceGraph's attribute: initialisers are named as the network's state_dict behind it
+PREFIX = "network."  # a graph's attribute: initialisers are named as the network's state_dict behind it
 UNEXPORTED = ".num_batches_tracked"  # matters to training alone
 REFERENCE_SEED = 52
 REFERENCE_CLIPS = 2
@@ -33,7 +34,7 @@ class ExportFailed(Failed):
     """The exported graph does not answer as the network does."""
 
 
-def write_bundle(network: MANet, card: ModelCard, path: Path, *, overwrite: bool = False) -> Bundle:
+def write_bundle(network: MANet | MAENet, card: ModelCard, path: Path, *, overwrite: bool = False) -> Bundle:
     """Export a network, check the graph against it and seal both into a bundle.
 
     Raises:
@@ -45,23 +46,32 @@ def write_bundle(network: MANet, card: ModelCard, path: Path, *, overwrite: bool
         raise ValueError(f"card and network differ: {card.network} and {network.spec}")
     network.eval()
     data = to_onnx(network)
-    clips = moving_patterns(REFERENCE_SEED, REFERENCE_CLIPS, network.spec.length, network.spec.size)
+    inputs = example_inputs(network.spec, REFERENCE_SEED, REFERENCE_CLIPS)
     with torch.inference_mode():
-        logits: Float32Array = InferenceGraph(network)(torch.from_numpy(clips))[0].numpy()
-    _check_export(data, clips, logits)
-    return Bundle.write(path, card, data, clips, logits, overwrite=overwrite)
+        answers = graph_of(network)(*map(torch.from_numpy, inputs.values()))
+    outputs = {name: answer.numpy() for name, answer in zip(network.spec.outputs, answers, strict=True)
+               if name != "embedding"}  # of no use to the live path
+    _check_export(data, inputs, outputs)
+    return Bundle.write(path, card, data, Reference(inputs, outputs), overwrite=overwrite)
 
 
-def to_onnx(network: MANet) -> bytes:
-    """One self-contained ONNX file: uint8 `clips` (N, T, S, S, 3) → `logits` (N, 52), maybe `embedding` (N, 300)."""
+def graph_of(network: MANet | MAENet) -> PixelGraph:
+    """The network behind its pixel normalisation, in evaluation mode."""
+    graph = EmotionGraph(network) if isinstance(network, MAENet) else InferenceGraph(network)
+    return graph.eval()
+
+
+def to_onnx(network: MANet | MAENet) -> bytes:
+    """One self-contained ONNX file, with the inputs and outputs that the network's spec names."""
     spec = network.spec
-    names = ["logits", "embedding"] if spec.embedding else ["logits"]
-    example = torch.zeros(2, *spec.clip_shape, dtype=torch.uint8)
+    examples = tuple(torch.ones(2, *shape, dtype=torch.uint8) for shape in spec.inputs.values())
+    batch = {0: torch.export.Dim("N", min=1, max=4096)}
+    # An EmotionGraph takes any number of inputs, which the exporter sees as one tuple.
+    shapes = (tuple(batch for _ in examples),) if isinstance(network, MAENet) else (batch,)
     with _quiet():
         program = torch.onnx.export(
-            InferenceGraph(network).eval(), (example,), dynamo=True, optimize=False, verbose=False,
-            opset_version=OPSET, input_names=["clips"], output_names=names,
-            dynamic_shapes=({0: torch.export.Dim("N", min=1, max=4096)},),
+            graph_of(network), examples, dynamo=True, optimize=False, verbose=False, opset_version=OPSET,
+            input_names=list(spec.inputs), output_names=list(spec.outputs), dynamic_shapes=shapes,
         )
         if program is None:
             raise ExportFailed("the exporter gave no graph")
@@ -71,15 +81,33 @@ def to_onnx(network: MANet) -> bytes:
         optimizer.remove_unused_nodes(program.model)
     model = program.model_proto
     _strip(model)
-    missing = network.state_dict().keys() - _weights(model).keys()
-    if any(not name.endswith(UNEXPORTED) for name in missing):
-        raise ExportFailed(f"weights lost on export: {sorted(missing)[0]}")
+    lost = [name for name in network.state_dict().keys() - _weights(model).keys() if not name.endswith(UNEXPORTED)]
+    if lost:
+        raise ExportFailed(f"weights lost on export: {', '.join(sorted(lost)[:4])}")
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
 def network_from_onnx(spec: NetworkSpec, path: Path) -> MANet:
-    """Rebuild the network from a bundle's ONNX file, in evaluation mode.
+    """Rebuild a micro-action network from a bundle's ONNX file, in evaluation mode.
+
+    Raises:
+        BadInput: the file is not an fp32 export of this network (quantised files are not).
+    """
+    network = MANet(spec)
+    load_weights(network, path)
+    return network.eval()
+
+
+def graph_from_onnx(spec: AnySpec, path: Path) -> PixelGraph:
+    """Rebuild any network, behind its pixel normalisation; see `network_from_onnx`."""
+    network = MAENet(spec) if isinstance(spec, EmotionSpec) else MANet(spec)
+    load_weights(network, path)
+    return graph_of(network)
+
+
+def load_weights(network: MANet | MAENet, path: Path) -> None:
+    """Read the weights of a bundle's ONNX file back into a network.
 
     Raises:
         BadInput: the file is not an fp32 export of this network (quantised files are not).
@@ -90,7 +118,6 @@ def network_from_onnx(spec: NetworkSpec, path: Path) -> MANet:
         weights = {name: torch.from_numpy(array.copy()) for name, array in _weights(model).items()}
     except Exception as error:  # protobuf's DecodeError has no public home and moves between versions
         raise BadInput("an ONNX file", f"{path} ({type(error).__name__})", "make the bundle again") from error
-    network = MANet(spec)
     expected = network.state_dict()
     for name, value in expected.items():
         if name.endswith(UNEXPORTED):
@@ -100,7 +127,6 @@ def network_from_onnx(spec: NetworkSpec, path: Path) -> MANet:
             raise BadInput(f"weights {name} {tuple(value.shape)} in {path}", str(got),
                            "only bundles with fp32 weights can be read back")
     network.load_state_dict({name: weights[name] for name in expected})
-    return network.eval()
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, Float32Array]:
@@ -124,17 +150,19 @@ def _strip(model: onnx.ModelProto) -> None:
     del graph.value_info[:]
 
 
-def _check_export(data: bytes, clips: UInt8Array, logits: Float32Array) -> None:
+def _check_export(data: bytes, inputs: Mapping[str, UInt8Array], outputs: Mapping[str, Float32Array]) -> None:
     import onnxruntime
 
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    allowed = EXPORT_TOLERANCE * float(np.abs(logits).max())
-    for count in (1, len(clips)):  # the batch axis is really dynamic
-        got = session.run(["logits"], {"clips": clips[:count]})[0]
-        difference = float(np.abs(got - logits[:count]).max())
-        if not difference <= allowed:
-            raise ExportFailed(f"ONNX Runtime differs from torch by {difference:.3g}, allowed {allowed:.3g}")
+    for count in (1, REFERENCE_CLIPS):  # the batch axis is really dynamic
+        got = session.run(list(outputs), {name: array[:count] for name, array in inputs.items()})
+        for (name, wanted), answer in zip(outputs.items(), got, strict=True):
+            allowed = EXPORT_TOLERANCE * float(np.abs(wanted).max())
+            difference = float(np.abs(answer - wanted[:count]).max())
+            if not difference <= allowed:
+                raise ExportFailed(f"ONNX Runtime differs from torch by {difference:.3g} in {name}, "
+                                   f"allowed {allowed:.3g}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from engines.errors import BadInput, Failed
 
 HALF_TOLERANCE = 1e-2  # of fp16 against fp32, relative to the largest reference logit
 HALF_MAX = float(np.finfo(np.float16).max)  # 65504
-HEADS = ("network.classifier.", "network.embedding.")
+HEADS = ("network.classifier.", "network.embedding.", "network.encoder.", "network.actions.", "network.emotion.")
 
 
 class HalfFailed(Failed):
@@ -190,10 +190,11 @@ def _check(data: bytes, bundle: Bundle) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    clips, reference = bundle.reference()
-    allowed = HALF_TOLERANCE * float(np.abs(reference).max())
-    for count in (1, len(clips)):  # the batch axis is still dynamic
-        logits = session.run(["logits"], {"clips": clips[:count]})[0]
-        difference = float(np.abs(logits - reference[:count]).max())
-        if not difference <= allowed:
-            raise HalfFailed(f"fp16 logits differ from fp32 by {difference:.3g}, allowed {allowed:.3g}")
+    reference = bundle.reference_arrays()
+    for count in (1, len(reference)):  # the batch axis is still dynamic
+        inputs = {name: array[:count] for name, array in reference.inputs.items()}
+        for name, logits in reference.outputs.items():
+            allowed = HALF_TOLERANCE * float(np.abs(logits).max())
+            difference = float(np.abs(session.run([name], inputs)[0] - logits[:count]).max())
+            if not difference <= allowed:
+                raise HalfFailed(f"fp16 {name} differ from fp32 by {difference:.3g}, allowed {allowed:.3g}")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engines.networks.manet import InferenceGraph, MANet
+from engines.networks.maenet import EmotionGraph, MAENet, mean_of_seen
+from engines.networks.manet import InferenceGraph, MANet, PixelGraph, Trunk
 from engines.patterns import moving_patterns
-from engines.spec import NetworkSpec
+from engines.spec import EmotionSpec, NetworkSpec
 
 LOGIT_STD = 3.0  # over the patterns, per class: posteriors then range from flat to nearly certain
 STATISTICS_CLIPS = 8
@@ -32,24 +33,50 @@ def initialise(spec: NetworkSpec, seed: int) -> MANet:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         network = MANet(spec)
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         graph = InferenceGraph(network)
-        clips = moving_patterns(seed, SCENES * TAKES, spec.length, spec.size, TAKES)
-        _measure_statistics(graph, torch.from_numpy(clips[:: len(clips) // STATISTICS_CLIPS]))
-        _aim_classifier(graph, torch.from_numpy(clips))
+        _aim(network.classifier, _trunk_features(graph, network, seed).mean(dim=1))
     return network.eval()
 
 
-def _measure_statistics(graph: InferenceGraph, clips: Tensor) -> None:
+def initialise_emotion(spec: EmotionSpec, seed: int) -> MAENet:
+    """The same for a MAENet; see `initialise`."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        network = MAENet(spec)
+        graph = EmotionGraph(network)
+        pooled = []
+        if network.body is not None:
+            body = _trunk_features(graph, network.body, seed)  # (K, T, C)
+            seen = torch.ones(body.shape[:2])
+            graph.eval()
+            pooled.append(mean_of_seen(body if network.encoder is None else network.encoder(body, seen), seen))
+        if network.face is not None:
+            pooled.append(_trunk_features(graph, network.face, seed + 1).mean(dim=1))
+        _aim(network.actions, pooled[0])
+        _aim(network.emotion, torch.cat(pooled[::-1], dim=1))
+    return network.eval()
+
+
+def _trunk_features(graph: PixelGraph, trunk: Trunk, seed: int) -> Tensor:
+    """Draw a trunk's weights, measure its statistics; what it then says of the patterns, (K, T, C)."""
+    for module in trunk.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    spec = trunk.spec
+    clips = torch.from_numpy(moving_patterns(seed, SCENES * TAKES, spec.length, spec.size, TAKES))
+    _measure_statistics(graph, trunk, clips[:: len(clips) // STATISTICS_CLIPS])
+    features = [trunk.features(graph.normalise(batch)) for batch in torch.split(clips, 1)]  # small is faster here
+    return torch.cat(features).reshape(-1, spec.length, spec.features)
+
+
+def _measure_statistics(graph: PixelGraph, trunk: Trunk, clips: Tensor) -> None:
     """Batch-norm running statistics from the clips, averaged over batches."""
-    norms = [module for module in graph.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in trunk.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = None  # cumulative average
         norm.train()
     for batch in torch.split(clips, STATISTICS_BATCH):
-        graph.network.features(graph.normalise(batch))
+        trunk.features(graph.normalise(batch))
     for norm in norms:
         norm.momentum = 0.1
         if norm.num_batches_tracked is not None:
@@ -57,27 +84,24 @@ def _measure_statistics(graph: InferenceGraph, clips: Tensor) -> None:
     graph.eval()
 
 
-def _aim_classifier(graph: InferenceGraph, clips: Tensor) -> None:
-    """Logits with zero mean and a standard deviation of `LOGIT_STD` over the clips (S scenes of `TAKES` each).
+def _aim(head: nn.Linear, features: Tensor) -> None:
+    """Logits with zero mean and a standard deviation of `LOGIT_STD` over features (K, C): S scenes of `TAKES` each.
 
     Features of an untrained network differ mostly by scene: a plain random classifier would give one person the same
     class whatever they do. So the features are whitened (their leading components; the rest is noise of the
     measurement), and the classifier reads the directions in which the takes of a scene differ most: Fisher's
     discriminant with motion as the signal and the scene as the nuisance.
     """
-    network = graph.network
-    length = network.spec.length
-    pooled = [network.features(graph.normalise(batch)) for batch in torch.split(clips, 1)]  # small is faster here
-    features = torch.cat(pooled).reshape(-1, length, network.spec.features).mean(dim=1).double()  # (K, C)
+    features = features.double()
     mean = features.mean(dim=0)
     _, scales, components = torch.linalg.svd(features - mean, full_matrices=False)  # (r,), (r, C)
-    deviations = (scales[:COMPONENTS] / len(clips) ** 0.5).clamp_min(1e-6)
+    deviations = (scales[:COMPONENTS] / len(features) ** 0.5).clamp_min(1e-6)
     whiten = components[:COMPONENTS] / deviations[:, None]  # (P, C)
     takes = ((features - mean) @ whiten.T).reshape(-1, TAKES, COMPONENTS)  # (S, takes, P)
     within = (takes - takes.mean(dim=1, keepdim=True)).flatten(0, 1)  # (K, P)
     directions = torch.linalg.eigh(within.T @ within).eigenvectors[:, -DIRECTIONS:]  # (P, D), ascending eigenvalues
-    mix = torch.randn(network.spec.num_classes, DIRECTIONS, dtype=torch.float64)
+    mix = torch.randn(head.out_features, DIRECTIONS, dtype=torch.float64)
     mix *= LOGIT_STD / mix.norm(dim=1, keepdim=True)
-    weight = mix @ directions.T @ whiten  # (52, C)
-    network.classifier.weight.copy_(weight)
-    network.classifier.bias.copy_(-(weight @ mean))
+    weight = mix @ directions.T @ whiten  # (classes, C)
+    head.weight.copy_(weight)
+    head.bias.copy_(-(weight @ mean))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from engines.spec import AnySpec
+
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
@@ -27,6 +29,24 @@ def moving_patterns(seed: int, count: int, length: int, size: int, takes: int = 
     """
     clips = [_clip(np.random.default_rng((seed, i // takes)), length, size, i % takes) for i in range(count)]
     return np.stack(clips) if clips else np.empty((0, length, size, size, 3), np.uint8)
+
+
+def example_inputs(spec: AnySpec, seed: int, count: int) -> dict[str, UInt8Array]:
+    """Inputs of a network: patterns where it takes pictures, runs of seen and unseen frames where it takes flags.
+
+    Returns:
+        uint8 (count, ...) for each of `spec.inputs`. Of the first, every frame is seen.
+    """
+    inputs = {}
+    for number, (name, shape) in enumerate(spec.inputs.items()):
+        if len(shape) == 4:
+            inputs[name] = moving_patterns(seed + number, count, shape[0], shape[1])
+        else:
+            rng = np.random.default_rng((seed, number))
+            turns = rng.random((count, *shape)) < 0.25
+            turns[0] = False
+            inputs[name] = (turns.cumsum(axis=1) % 2 == 0).astype(np.uint8)
+    return inputs
 
 
 def _clip(rng: np.random.Generator, length: int, size: int, start: int) -> UInt8Array:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 
 BODY_PARTS = ("body", "head", "upper limb", "lower limb", "body-hand", "head-hand", "leg-hand")
+LOWER_LIMB_PARTS = frozenset({"lower limb", "leg-hand"})  # D and G, left out in the ablation of Table VII
+EMOTIONS = ("joy", "sadness", "surprise", "fear", "anger")  # MANet paper, section VI, in the order of Table VII
 DOUBTFUL_INDICES = frozenset({3, 4})
 
 

@@ -81,6 +81,7 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
     with ExitStack() as stack:
         probe(request.source)
         model = Bundle.load(bundles.find(request.model))
+        _ = model.card.manet  # an emotion model is none to find actions with
         stream = EventStream(_outputs(request, model, stack))
         if not request.source.tracked:
             prepare_view(request.config.view, _tell, model.card.view)

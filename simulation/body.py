@@ -212,7 +212,7 @@ def _points(subject: Subject, controls: Controls, frames: Frames, feet: list[_Fo
     size = np.array([subject.face_width, 1.0, 1.0]) * subject.head
     to_world = frames.head_axes.swapaxes(-1, -2)
     face = face_points(get("blink"), get("squint"), get("brow"), get("mouth_open"), get("smile"), get("pout"),
-                       subject.face_width)
+                       subject.face_width, controls.expression, controls.face_shape)
     left = POSE_LEFT * size * 0.01
     right = left * np.array([-1.0, 1.0, 1.0])
     head_points = np.stack((POSE_NOSE * size * 0.01, left[0], left[1], left[2], right[0], right[1], right[2],

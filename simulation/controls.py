@@ -81,6 +81,8 @@ class Controls:
     shape_offset: Array = field(init=False)  # (2, count, SHAPE_SIZE) added to the fingers' shape
     reaches: list[Reach] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    expression: Array | None = None  # (count, 2, U) strengths of the left and right halves of action_units.UNITS
+    face_shape: Array | None = None  # (FACE_POINTS, 3) cm: how this face at rest differs from the canonical one
 
     def __post_init__(self) -> None:
         self.values = np.zeros((self.count, len(CHANNELS)))

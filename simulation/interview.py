@@ -21,6 +21,7 @@ import numpy as np
 from engines.taxonomy import ACTIONS, Action
 from simulation.controls import Controls
 from simulation.durations import draw_duration, occurrence
+from simulation.emotion import Mood
 from simulation.geometry import minimum_jerk
 from simulation.idle import live, slump
 from simulation.motions import PROGRAMS, Motion, State
@@ -82,6 +83,7 @@ class _Director:
     mode: str
     longest_s: float
     wanted: tuple[int, ...]
+    mood: Mood | None
     state: State = field(default_factory=State)
     free_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_EVERYTHING, 0.0))
     truth: list[TrueAction] = field(default_factory=list)
@@ -124,7 +126,10 @@ class _Director:
 
     def _begin_something(self, now: float) -> None:
         """The first action in a random order, the likelier ones earlier, that can start now."""
-        keys = self.rng.exponential(1.0, len(self.wanted)) / np.array([self._weight(index) for index in self.wanted])
+        weights = np.array([self._weight(index) for index in self.wanted])
+        if self.mood is not None:
+            weights = weights * [self.mood.factor(index, now) for index in self.wanted]
+        keys = self.rng.exponential(1.0, len(self.wanted)) / weights
         for place in np.argsort(keys):
             if self._perform(self.wanted[int(place)], now):
                 return
@@ -227,11 +232,12 @@ class _Director:
 def write_interview(
     rng: np.random.Generator, subject: Subject, seconds: float, fps: float, mode: str, *, longest_s: float = 14.0,
     wanted: tuple[int, ...] | None = None, hand_rest: str | None = None, crossed: bool | None = None,
+    mood: Mood | None = None,
 ) -> tuple[Controls, list[TrueAction]]:
     """Controls of `seconds` of interview and what truly happens in it, in the order of onsets."""
     count = max(2, round(seconds * fps))
     controls = Controls(count + round(TAIL_S * fps), fps)
-    director = _Director(controls, subject, rng, mode, longest_s, wanted or tuple(range(len(ACTIONS))))
+    director = _Director(controls, subject, rng, mode, longest_s, wanted or tuple(range(len(ACTIONS))), mood)
     session = Motion(controls, subject, rng, director.state, 0, controls.count)
     settle(session, hand_rest, crossed)
     live(session)

@@ -11,6 +11,7 @@ from engines.landmarks import Landmarks
 from engines.taxonomy import ACTIONS
 from simulation.body import Posed, pose_body
 from simulation.camera import UPPER_BODY, Camera, draw_camera
+from simulation.emotion import Episode, MoodSettings, draw_mood, show
 from simulation.geometry import Array
 from simulation.interview import BALANCED, TrueAction, write_interview
 from simulation.subject import Subject, draw_subject
@@ -34,6 +35,7 @@ class Settings:
     actions: tuple[int, ...] | None = None  # only these
     hand_rest: str | None = None  # see postures.HAND_RESTS
     crossed: bool | None = None  # legs rest crossed
+    mood: MoodSettings | None = None  # None: nothing is felt, and nothing of it shows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,7 @@ class Session:
     subject: Subject
     camera: Camera
     fps: float
+    episodes: tuple[Episode, ...] = ()  # what is felt, without gaps; empty without a mood
 
     def __len__(self) -> int:
         return len(self.times_ns)
@@ -77,15 +80,21 @@ def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | 
     wanted = settings.actions
     if wanted is None and settings.mode == BALANCED and camera.framing == UPPER_BODY:
         wanted = tuple(action.index for action in ACTIONS if action.index not in BELOW_THE_PICTURE)
+    mood, feelings = None, np.random.default_rng(root.spawn(1)[0])
+    if settings.mood is not None:
+        mood = draw_mood(feelings, seconds, settings.mood)
     controls, truth = write_interview(
         events, subject, seconds, fps, settings.mode, longest_s=settings.longest_s, wanted=wanted,
-        hand_rest=settings.hand_rest, crossed=settings.crossed,
+        hand_rest=settings.hand_rest, crossed=settings.crossed, mood=mood,
     )  # fmt: skip
+    if mood is not None:
+        show(feelings, mood, controls)
     posed = pose_body(subject, controls)
     seen = observe(tracker, posed, project_body(posed, camera), camera, subject, fps, settings.noise)
     times = np.round(np.arange(controls.count) * (1e9 / fps)).astype(np.int64)
     shown = tuple(replace(one, seen=_seen(one, seen.pose[..., 3], fps)) for one in truth)
-    return Session(times, seen.pose, seen.hands, seen.face, shown, subject, camera, fps)
+    return Session(times, seen.pose, seen.hands, seen.face, shown, subject, camera, fps,
+                   mood.episodes if mood else ())  # fmt: skip
 
 
 def _seen(one: TrueAction, visibility: Float32Array, fps: float) -> float:

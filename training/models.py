@@ -25,7 +25,7 @@ def open_network(model: str) -> tuple[MANet, str]:
 
     bundle = Bundle.load(find(model))
     trained_on = bundle.card.provenance.trained_on
-    return network_from_onnx(bundle.card.network, bundle.onnx_path), trained_on
+    return network_from_onnx(bundle.card.manet, bundle.onnx_path), trained_on
 
 
 def start_from(network: MANet, other: MANet) -> None:

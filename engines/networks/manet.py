@@ -38,8 +38,8 @@ class EmbeddingHead(nn.Module):
         return embedded
 
 
-class MANet(nn.Module):
-    """Clips to logits, and to label embeddings where `spec.embedding` is set."""
+class Trunk(nn.Module):
+    """All of a MANet before its heads: clips to features per frame."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -54,9 +54,6 @@ class MANet(nn.Module):
                 layers.append(ResidualBlock(spec, inputs, base, stride))
                 inputs = base * spec.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
-        self.dropout = nn.Dropout(DROPOUT)
-        self.classifier = nn.Linear(spec.features, spec.num_classes)
-        self.embedding = EmbeddingHead(spec.features) if spec.embedding else None
 
     def features(self, frames: Tensor) -> Tensor:
         """Per-frame features before dropout.
@@ -74,6 +71,16 @@ class MANet(nn.Module):
             x = self.get_submodule(f"layer{stage + 1}")(x)
         return x.mean(dim=(2, 3))
 
+
+class MANet(Trunk):
+    """Clips to logits, and to label embeddings where `spec.embedding` is set."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__(spec)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classifier = nn.Linear(spec.features, spec.num_classes)
+        self.embedding = EmbeddingHead(spec.features) if spec.embedding else None
+
     def forward(self, frames: Tensor) -> Heads:
         """Normalised float (N, T, 3, S, S) → mean over the T frames of the per-frame scores."""
         features = self.dropout(self.features(frames))
@@ -86,12 +93,11 @@ class MANet(nn.Module):
         return scores.reshape(-1, self.spec.length, scores.shape[-1]).mean(dim=1)
 
 
-class InferenceGraph(nn.Module):
+class PixelGraph(nn.Module):
     """What is exported: pixels in, scores out, so that no runtime can get colour order or normalisation wrong."""
 
-    def __init__(self, network: MANet) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.network = network
         self.register_buffer("mean", torch.tensor(PIXEL_MEAN), persistent=False)
         self.register_buffer("std", torch.tensor(PIXEL_STD), persistent=False)
         self.mean: Tensor
@@ -103,6 +109,14 @@ class InferenceGraph(nn.Module):
         rows = clips.to(self.mean.dtype).flatten(3)  # (N, T, S, S·3): long rows, or the colours' broadcast is slow
         rows = (rows - self.mean.repeat(size)) / self.std.repeat(size)
         return rows.reshape(clips.shape).permute(0, 1, 4, 2, 3)
+
+
+class InferenceGraph(PixelGraph):
+    """A micro-action model as it is exported."""
+
+    def __init__(self, network: MANet) -> None:
+        super().__init__()
+        self.network = network
 
     def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
         """uint8 RGB (N, T, S, S, 3) → (logits (N, 52),) or (logits, embedding (N, 300))."""

@@ -1,10 +1,10 @@
-"""One lifecycle for every runtime: activate, infer, close. The base checks, the subclass computes."""
+"""One lifecycle for every runtime: activate, run, close. The base checks, the subclass computes."""
 
 from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from types import TracebackType
@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.errors import BadInput, Failed
-from engines.spec import EMBEDDING_SIZE, NUM_CLASSES
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
+Inputs = Mapping[str, UInt8Array]  # by the names in the spec's `inputs`, (N, ...) each
+Outputs = dict[str, Float32Array]  # by the names in the spec's `outputs`, (N, ...) each
 AnyRuntime = TypeVar("AnyRuntime", bound="Runtime")
 
 
@@ -28,7 +29,7 @@ class RuntimeFailed(Failed):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What a runtime says of N clips."""
+    """What a micro-action model says of N clips."""
 
     logits: Float32Array  # (N, 52)
     embedding: Float32Array | None  # (N, 300), where the model has the head
@@ -96,31 +97,39 @@ class Runtime(ABC):
         self._active = True
 
     def infer(self, clips: UInt8Array) -> Scores:
-        """Scores of N clips.
+        """Scores of N clips by a micro-action model; see `run`.
 
         Args:
             clips: uint8 (N, T, S, S, 3) RGB, C-contiguous, N of 1 or more.
 
         Raises:
-            ValueError: another shape, dtype or layout.
+            ValueError: another shape, dtype or layout, or another kind of model.
+        """
+        outputs = self.run({"clips": clips})
+        return Scores(outputs["logits"], outputs.get("embedding"))
+
+    def run(self, inputs: Inputs) -> Outputs:
+        """What the model says, every output that its spec names.
+
+        Args:
+            inputs: every input that its spec names, uint8, C-contiguous, the same N of 1 or more.
+
+        Raises:
+            ValueError: other names, another shape, dtype or layout.
             RuntimeError: not active.
             RuntimeFailed: the runtime broke, or gave values that are not finite.
         """
         if not self._active:
-            raise RuntimeError(f"{self.name}: infer needs an active runtime; call activate or use `with`")
-        want = self.bundle.card.network.clip_shape
-        if (not isinstance(clips, np.ndarray) or clips.dtype != np.uint8 or clips.shape[1:] != want
-                or len(clips) < 1 or not clips.flags.c_contiguous):
-            got = f"{getattr(clips, 'dtype', type(clips).__name__)} {getattr(clips, 'shape', '')}"
-            raise ValueError(f"clips: expected C-contiguous uint8 (N >= 1, {', '.join(map(str, want))}), got {got}")
+            raise RuntimeError(f"{self.name}: run needs an active runtime; call activate or use `with`")
+        count = self._check_inputs(inputs)
         try:
-            scores = self._infer(clips)
+            outputs = self._run(inputs)
         except RuntimeFailed:
             raise
         except Exception as error:
-            raise RuntimeFailed(f"{self.name} broke on {len(clips)} clips: {first_line(error)}") from error
-        self._check_scores(scores, len(clips))
-        return scores
+            raise RuntimeFailed(f"{self.name} broke on {count} clips: {first_line(error)}") from error
+        self._check_outputs(outputs, count)
+        return outputs
 
     def close(self) -> None:
         """Free the model; harmless when it is not active. The runtime can be activated again."""
@@ -137,22 +146,36 @@ class Runtime(ABC):
                  trace: TracebackType | None) -> None:
         self.close()
 
-    def _check_scores(self, scores: Scores, count: int) -> None:
-        outputs = {"logits": (scores.logits, (count, NUM_CLASSES))}
-        if scores.embedding is not None:
-            outputs["embedding"] = (scores.embedding, (count, EMBEDDING_SIZE))
-        elif self.bundle.card.network.embedding:
-            raise RuntimeFailed(f"{self.name} gave no embedding, the card promises one")
-        for name, (array, shape) in outputs.items():
-            if array.dtype != np.float32 or array.shape != shape or not np.isfinite(array).all():
+    def _check_inputs(self, inputs: Inputs) -> int:
+        want = self.bundle.card.network.inputs
+        if inputs.keys() != want.keys():
+            raise ValueError(f"inputs: expected {', '.join(want)}, got {', '.join(inputs)}")
+        count = -1
+        for name, array in inputs.items():
+            shape = want[name]
+            if (not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.shape[1:] != shape
+                    or len(array) < 1 or count not in (-1, len(array)) or not array.flags.c_contiguous):
+                got = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
+                number = "N >= 1" if count < 0 else str(count)
+                raise ValueError(f"{name}: expected C-contiguous uint8 ({number}, {', '.join(map(str, shape))}), "
+                                 f"got {got}")
+            count = len(array)
+        return count
+
+    def _check_outputs(self, outputs: Outputs, count: int) -> None:
+        for name, shape in self.bundle.card.network.outputs.items():
+            if name not in outputs:
+                raise RuntimeFailed(f"{self.name} gave no {name}, the card promises one")
+            array, want = outputs[name], (count, *shape)
+            if array.dtype != np.float32 or array.shape != want or not np.isfinite(array).all():
                 raise RuntimeFailed(f"{self.name} gave {name} {array.dtype} {array.shape}, "
-                                    f"expected finite float32 {shape}")
+                                    f"expected finite float32 {want}")
 
     @abstractmethod
     def _activate(self) -> None: ...
 
     @abstractmethod
-    def _infer(self, clips: UInt8Array) -> Scores: ...
+    def _run(self, inputs: Inputs) -> Outputs: ...
 
     @abstractmethod
     def _close(self) -> None: ...

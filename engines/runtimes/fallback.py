@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engines.runtimes.base import Runtime, RuntimeFailed, Scores, UInt8Array
+from engines.runtimes.base import Inputs, Outputs, Runtime, RuntimeFailed
 
 
 class Fallback(Runtime):
@@ -22,9 +22,9 @@ class Fallback(Runtime):
     def _activate(self) -> None:
         self._at_work.activate()
 
-    def _infer(self, clips: UInt8Array) -> Scores:
+    def _run(self, inputs: Inputs) -> Outputs:
         try:
-            return self._at_work.infer(clips)
+            return self._at_work.run(inputs)
         except RuntimeFailed as error:
             if not self._at_work.on_gpu:
                 raise
@@ -33,7 +33,7 @@ class Fallback(Runtime):
             self._at_work = self._open_other()
             self.name = self._at_work.name
             self.report(f"{self.name} has taken over")
-        return self._at_work.infer(clips)
+        return self._at_work.run(inputs)
 
     def _close(self) -> None:
         self._at_work.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.runtimes.base import Runtime, Scores, UInt8Array
+from engines.runtimes.base import Inputs, Outputs, Runtime
 
 
 class OnnxRuntime(Runtime):
@@ -30,10 +30,9 @@ class OnnxRuntime(Runtime):
         self._session = onnxruntime.InferenceSession(self.bundle.onnx_path.read_bytes(), options,
                                                      providers=["CPUExecutionProvider"])
 
-    def _infer(self, clips: UInt8Array) -> Scores:
-        wanted = ["logits", "embedding"] if self.bundle.card.network.embedding else ["logits"]
-        outputs = self._session.run(wanted, {"clips": clips})
-        return Scores(outputs[0], outputs[1] if len(outputs) > 1 else None)
+    def _run(self, inputs: Inputs) -> Outputs:
+        names = list(self.bundle.card.network.outputs)
+        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
 
     def _close(self) -> None:
         self._session = None

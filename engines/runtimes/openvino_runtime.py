@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.runtimes.base import Runtime, Scores, UInt8Array
+from engines.runtimes.base import Inputs, Outputs, Runtime
 
 
 class OpenVinoRuntime(Runtime):
@@ -28,7 +28,7 @@ class OpenVinoRuntime(Runtime):
         core = openvino.Core()
         # Bytes, not a path: a file that points at other files cannot be followed.
         model = core.read_model(self.bundle.onnx_path.read_bytes())
-        model.reshape([1, *self.bundle.card.network.clip_shape])
+        model.reshape({name: [1, *shape] for name, shape in self.bundle.card.network.inputs.items()})
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             # Left alone, it computes in bfloat16 on CPUs that have it. Precision is the bundle's to decide.
@@ -40,16 +40,14 @@ class OpenVinoRuntime(Runtime):
             settings["INFERENCE_NUM_THREADS"] = self.threads
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
 
-    def _infer(self, clips: UInt8Array) -> Scores:
-        names = ["logits", "embedding"] if self.bundle.card.network.embedding else ["logits"]
-        rows: list[list[Any]] = [[] for _ in names]
-        for index in range(len(clips)):
-            self._request.infer({0: clips[index : index + 1]})
-            for row, name in zip(rows, names, strict=True):
+    def _run(self, inputs: Inputs) -> Outputs:
+        rows: dict[str, list[Any]] = {name: [] for name in self.bundle.card.network.outputs}
+        for index in range(len(next(iter(inputs.values())))):
+            self._request.infer({name: array[index : index + 1] for name, array in inputs.items()})
+            for name, row in rows.items():
                 # The request's memory is overwritten by the next clip.
                 row.append(np.array(self._request.get_tensor(name).data, dtype=np.float32))
-        arrays = [np.concatenate(row) for row in rows]
-        return Scores(arrays[0], arrays[1] if len(arrays) > 1 else None)
+        return {name: np.concatenate(row) for name, row in rows.items()}
 
     def _close(self) -> None:
         self._request = None

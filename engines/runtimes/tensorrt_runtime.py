@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from typing import ClassVar
 
 from engines.errors import BadInput
-from engines.runtimes.base import Availability, Runtime, Scores, UInt8Array
+from engines.runtimes.base import Availability, Inputs, Outputs, Runtime
 from engines.runtimes.nvidia import device as devices
 from engines.runtimes.nvidia.executor import Executor
 from engines.runtimes.nvidia.gpu import Gpu, NoGpu, find_gpu
@@ -58,10 +58,9 @@ class NvidiaRuntime(Runtime):
             self._device, self._executor = device, executor
             self._opened = stack.pop_all()
 
-    def _infer(self, clips: UInt8Array) -> Scores:
+    def _run(self, inputs: Inputs) -> Outputs:
         with self._device.current():
-            scores = self._executor.run(clips)
-        return Scores(scores["logits"], scores.get("embedding"))
+            return self._executor.run(inputs)
 
     def _close(self) -> None:
         if self._opened is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engines.errors import BadInput
-from engines.runtimes.base import Runtime, Scores, UInt8Array
+from engines.runtimes.base import Inputs, Outputs, Runtime
 
 
 class TorchRuntime(Runtime):
@@ -24,20 +24,20 @@ class TorchRuntime(Runtime):
             raise BadInput("an fp32 bundle for the torch runtime", self.bundle.card.precision, "choose another runtime")
         import torch
 
-        from engines.export import network_from_onnx
-        from engines.networks.manet import InferenceGraph
+        from engines.export import graph_from_onnx
 
-        self._graph = InferenceGraph(network_from_onnx(self.bundle.card.network, self.bundle.onnx_path)).eval()
+        self._graph = graph_from_onnx(self.bundle.card.network, self.bundle.onnx_path)
         self._threads_before = torch.get_num_threads()
         if self.threads:
             torch.set_num_threads(self.threads)  # of the whole process; put back on close
 
-    def _infer(self, clips: UInt8Array) -> Scores:
+    def _run(self, inputs: Inputs) -> Outputs:
         import torch
 
+        network = self.bundle.card.network
         with torch.inference_mode():
-            outputs = self._graph(torch.from_numpy(clips))
-        return Scores(outputs[0].numpy(), outputs[1].numpy() if len(outputs) > 1 else None)
+            outputs = self._graph(*(torch.from_numpy(inputs[name]) for name in network.inputs))
+        return {name: output.numpy() for name, output in zip(network.outputs, outputs, strict=True)}
 
     def _close(self) -> None:
         import torch

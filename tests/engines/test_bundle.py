@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engines import bundle as bundles
-from engines.bundle import CARD_FILE, ONNX_FILE, REFERENCE_FILE, Bundle, find, known
+from engines.bundle import CARD_FILE, ONNX_FILE, REFERENCE_FILE, Bundle, Reference, find, known
 from engines.card import LABELS, Calibration, ModelCard, Parity, Provenance, from_json, to_json
 from engines.errors import BadInput
 from engines.spec import NetworkSpec
@@ -131,37 +131,37 @@ def test_write_is_all_or_nothing(tmp_path: Path) -> None:
     clips, logits = reference()
     target = tmp_path / "deep" / "tiny"
     with pytest.raises(ValueError, match="logits"):
-        Bundle.write(target, card(), b"onnx", clips, logits[:, :51])
+        Bundle.write(target, card(), b"onnx", Reference.of_clips(clips, logits[:, :51]))
     with pytest.raises(ValueError, match="name"):
-        Bundle.write(target, card(name="../tiny"), b"onnx", clips, logits)
+        Bundle.write(target, card(name="../tiny"), b"onnx", Reference.of_clips(clips, logits))
     with pytest.raises(FileNotFoundError):
-        Bundle.write(target, card(), tmp_path / "absent.onnx", clips, logits)
+        Bundle.write(target, card(), tmp_path / "absent.onnx", Reference.of_clips(clips, logits))
     assert list(tmp_path.glob("deep/*")) == list(tmp_path.glob("deep/.*")) == []
-    Bundle.write(target, card(), b"onnx", clips, logits)
+    Bundle.write(target, card(), b"onnx", Reference.of_clips(clips, logits))
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["tiny"]
 
 
 def test_write_replaces_only_bundles_and_only_when_told(tmp_path: Path) -> None:
-    clips, logits = reference()
+    answers = Reference.of_clips(*reference())
     target = tmp_path / "tiny"
-    Bundle.write(target, card(), b"one", clips, logits)
+    Bundle.write(target, card(), b"one", answers)
     with pytest.raises(BadInput, match="holds a bundle"):
-        Bundle.write(target, card(), b"two", clips, logits)
-    assert Bundle.write(target, card(), b"two", clips, logits, overwrite=True).onnx_path.read_bytes() == b"two"
+        Bundle.write(target, card(), b"two", answers)
+    assert Bundle.write(target, card(), b"two", answers, overwrite=True).onnx_path.read_bytes() == b"two"
     (target / "notes.txt").write_text("mine")
     with pytest.raises(BadInput, match="is no bundle"):
-        Bundle.write(target, card(), b"three", clips, logits, overwrite=True)
+        Bundle.write(target, card(), b"three", answers, overwrite=True)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(BadInput, match="is no bundle"):
-        Bundle.write(tmp_path / "file", card(), b"three", clips, logits, overwrite=True)
+        Bundle.write(tmp_path / "file", card(), b"three", answers, overwrite=True)
     with pytest.raises(BadInput, match="can be written"):
-        Bundle.write(tmp_path / "file" / "below", card(), b"three", clips, logits)
+        Bundle.write(tmp_path / "file" / "below", card(), b"three", answers)
     assert {p.name for p in tmp_path.iterdir()} == {"tiny", "file"}
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
-    clips, logits = reference(2)
-    made = [Bundle.write(tmp_path / str(i) / "tiny", card(), b"onnx", clips, logits).path for i in range(2)]
+    answers = Reference.of_clips(*reference(2))
+    made = [Bundle.write(tmp_path / str(i) / "tiny", card(), b"onnx", answers).path for i in range(2)]
     for name in (CARD_FILE, REFERENCE_FILE):
         assert (made[0] / name).read_bytes() == (made[1] / name).read_bytes()
 

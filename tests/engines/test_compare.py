@@ -31,7 +31,7 @@ def write_grey(path: Path, frames: int) -> Path:
 def test_two_runtimes_of_one_bundle_agree(small_bundle: Bundle) -> None:
     clips = moving_patterns(1, 4, 8, 64)
     with open_runtime(small_bundle, "onnxruntime", 1) as one, open_runtime(small_bundle, "torch", 1) as other:
-        result = compare(one, other, clips)
+        result = compare(one, other, {"clips": clips})
     assert (result.first, result.second, result.clips, result.top1_agreement) == ("onnxruntime", "torch", 4, 1.0)
     assert 0 <= result.mean_difference <= result.max_difference <= 1e-3 * result.largest_logit
     assert result.speed_up == pytest.approx(result.first_ms / result.second_ms)

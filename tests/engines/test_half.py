@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from engines.__main__ import main
-from engines.bundle import Bundle
+from engines.bundle import Bundle, Reference
 from engines.errors import BadInput
 from engines.half import HALF_TOLERANCE, HalfFailed, half_bundle, to_half
 from engines.patterns import moving_patterns
@@ -107,7 +107,8 @@ def test_weights_beyond_fp16_are_named(small_bundle: Bundle) -> None:
 
 def test_a_bundle_that_fp16_changes_too_much_is_not_written(small_bundle: Bundle, tmp_path: Path) -> None:
     clips, logits = small_bundle.reference()
-    other = small_bundle.derive(tmp_path / "other", reference=(clips, logits + np.float32(0.02 * np.abs(logits).max())))
+    spoilt = Reference.of_clips(clips, logits + np.float32(0.02 * np.abs(logits).max()))
+    other = small_bundle.derive(tmp_path / "other", reference=spoilt)
     with pytest.raises(HalfFailed, match=r"fp16 logits differ from fp32 by"):
         half_bundle(other, tmp_path / "half", "half")
     assert not (tmp_path / "half").exists()

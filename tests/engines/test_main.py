@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engines.__main__ import main
-from engines.bundle import Bundle
+from engines.bundle import Bundle, Reference
 from engines.card import OFFICIAL_TEMPERATURE
 from engines.checkpoints import read_checkpoint
 from engines.patterns import moving_patterns
@@ -110,7 +110,7 @@ def test_user_mistakes_are_one_line_and_exit_2(arguments: tuple[str, ...], compl
 
 def test_a_failing_model_exits_1(small_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clips, logits = small_bundle.reference()
-    spoilt = small_bundle.derive(tmp_path / "spoilt", reference=(clips, logits + 1))
+    spoilt = small_bundle.derive(tmp_path / "spoilt", reference=Reference.of_clips(clips, logits + 1))
     code, _, err = run(capsys, "compare", spoilt.path, "--runtimes", "onnxruntime,torch")
     assert code == 1
     assert err.startswith("manet-live: failed: onnxruntime differs from the reference logits by ")

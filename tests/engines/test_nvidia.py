@@ -14,8 +14,9 @@ import pytest
 
 from engines.bundle import Bundle
 from engines.errors import BadInput
-from engines.runtimes import Availability, Runtime, RuntimeFailed, Scores, available, open_runtime, select
+from engines.runtimes import Availability, Runtime, RuntimeFailed, available, open_runtime, select
 from engines.runtimes import tensorrt_runtime as nvidia
+from engines.runtimes.base import Inputs, Outputs
 from engines.runtimes.nvidia import device as devices
 from engines.runtimes.nvidia import gpu as gpus
 from engines.runtimes.nvidia.builder import Tensor
@@ -299,10 +300,11 @@ class Losable(Runtime):
     def _activate(self) -> None:
         type(self).active += 1
 
-    def _infer(self, clips: np.ndarray) -> Scores:
+    def _run(self, inputs: Inputs) -> Outputs:
         if type(self).lost:
             raise CudaError("cudaGraphLaunch: the device was lost")
-        return Scores(self.bundle.reference()[1][: len(clips)], np.zeros((len(clips), 300), np.float32))
+        count = len(inputs["clips"])
+        return {"logits": self.bundle.reference()[1][:count], "embedding": np.zeros((count, 300), np.float32)}
 
     def _close(self) -> None:
         type(self).active -= 1

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engines import runtimes
-from engines.bundle import Bundle, find
+from engines.bundle import Bundle, Reference, find
 from engines.errors import BadInput
 from engines.export import network_from_onnx
 from engines.networks.manet import InferenceGraph
@@ -20,12 +20,12 @@ from engines.runtimes import (
     ParityMismatch,
     Runtime,
     RuntimeFailed,
-    Scores,
     available,
     check_parity,
     open_runtime,
     select,
 )
+from engines.runtimes.base import Inputs, Outputs
 
 Copy = Callable[[], Path]
 NAMES = sorted(RUNTIMES)
@@ -115,7 +115,8 @@ def test_a_file_that_is_no_network_is_one_line(copied: Copy, name: str) -> None:
 def spoilt(bundle: Bundle, folder: Path) -> Bundle:
     """A sealed bundle whose reference is not what its network says."""
     clips, logits = bundle.reference()
-    return bundle.derive(folder / "spoilt", reference=(clips, logits + np.float32(0.02 * np.abs(logits).max())))
+    spoilt = Reference.of_clips(clips, logits + np.float32(0.02 * np.abs(logits).max()))
+    return bundle.derive(folder / "spoilt", reference=spoilt)
 
 
 def test_mismatch_is_refused_with_numbers(small_bundle: Bundle, tmp_path: Path, name: str) -> None:
@@ -150,9 +151,10 @@ class Pretended(Runtime):
     def _activate(self) -> None:
         type(self).opened += 1
 
-    def _infer(self, clips: np.ndarray) -> Scores:
-        logits = self.bundle.reference()[1][: len(clips)] + np.float32(self.error)
-        return Scores(logits, np.zeros((len(clips), 300), np.float32))
+    def _run(self, inputs: Inputs) -> Outputs:
+        count = len(inputs["clips"])
+        logits = self.bundle.reference()[1][:count] + np.float32(self.error)
+        return {"logits": logits, "embedding": np.zeros((count, 300), np.float32)}
 
     def _close(self) -> None:
         type(self).opened -= 1

@@ -13,7 +13,6 @@ from engines.card import ModelCard
 from engines.errors import BadInput
 from engines.runtimes.base import RuntimeFailed
 from engines.runtimes.nvidia.library import Library, collecting_log
-from engines.spec import EMBEDDING_SIZE, NUM_CLASSES
 
 Step = Callable[[str, int, int], None]  # phase, steps done, steps in all
 
@@ -64,10 +63,9 @@ def build(library: Library, card: ModelCard, onnx: bytes, batch: int, timing_cac
                             f"become readable by `python -m engines export`")
     tensors = _check(trt, network, card, library.name)
     config = builder.create_builder_config()
-    clips = network.get_input(0)
     profile = builder.create_optimization_profile()
-    smallest, largest = (1, *card.network.clip_shape), (batch, *card.network.clip_shape)
-    profile.set_shape(clips.name, smallest, largest, largest)
+    for name, shape in card.network.inputs.items():
+        profile.set_shape(name, (1, *shape), (batch, *shape), (batch, *shape))
     config.add_optimization_profile(profile)
     config.clear_flag(trt.BuilderFlag.TF32)  # rounds fp32 to 11 bits, which is fp16's business
     config.progress_monitor = _monitor(trt, step)
@@ -89,10 +87,8 @@ def _check(trt: Any, network: Any, card: ModelCard, name: str) -> tuple[Tensor, 
     ends = [network.get_input(i) for i in range(network.num_inputs)]
     ends += [network.get_output(i) for i in range(network.num_outputs)]
     got = {end.name: Tensor(end.name, end.dtype.name, tuple(end.shape)) for end in ends}
-    want = {"clips": Tensor("clips", "UINT8", (-1, *card.network.clip_shape)),
-            "logits": Tensor("logits", "FLOAT", (-1, NUM_CLASSES))}
-    if card.network.embedding:
-        want["embedding"] = Tensor("embedding", "FLOAT", (-1, EMBEDDING_SIZE))
+    want = {name: Tensor(name, "UINT8", (-1, *shape)) for name, shape in card.network.inputs.items()}
+    want |= {name: Tensor(name, "FLOAT", (-1, *shape)) for name, shape in card.network.outputs.items()}
     # The parser need not see that a width is constant, so a free one fits.
     fits = got.keys() == want.keys() and all(
         mine.dtype == got[key].dtype and len(mine.shape) == len(got[key].shape)

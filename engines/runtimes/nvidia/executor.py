@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engines.errors import BadInput
-from engines.runtimes.base import Float32Array, UInt8Array
+from engines.runtimes.base import Float32Array, Inputs, Outputs, UInt8Array
 from engines.runtimes.nvidia.device import CudaError, Device
 from engines.runtimes.nvidia.library import Library, collecting_log
 from engines.runtimes.nvidia.plans import Plan
@@ -22,8 +22,8 @@ SLOTS = 2  # one is filled and uploaded while the other is computed
 class _Slot:
     """Where one batch travels through."""
 
-    clips: UInt8Array  # page-locked (batch, T, S, S, 3)
-    staged: int  # the same on the device
+    inputs: dict[str, UInt8Array]  # page-locked (batch, ...) by input
+    staged: dict[str, int]  # the same on the device
     scores: dict[str, Float32Array]  # page-locked (batch, width) by output
     uploaded: Any  # event
     done: Any  # event
@@ -44,16 +44,16 @@ class Executor:
         self._log = collecting_log(trt)
         self._library, self._device = library, device
         self.batch = plan.record.batch
-        clips, *outputs = plan.record.tensors
-        self._clip_shape = clips.shape[1:]
-        self._clip_bytes = int(np.prod(self._clip_shape))
+        self._shapes = {tensor.name: tensor.shape[1:] for tensor in plan.record.tensors if tensor.dtype == "UINT8"}
+        self._bytes = {name: int(np.prod(shape)) for name, shape in self._shapes.items()}
+        outputs = [tensor for tensor in plan.record.tensors if tensor.name not in self._shapes]
         self._runtime = trt.Runtime(self._log)
         self._refuse_misfit(plan.data)
         self._engine = self._runtime.deserialize_cuda_engine(plan.data)
         if self._engine is None:
             raise RuntimeError(self._log.cause("the plan cannot be loaded"))
         self._upload, self._compute = device.stream(), device.stream()
-        self._input = device.allocate(self.batch * self._clip_bytes)
+        self._inputs = {name: device.allocate(self.batch * each) for name, each in self._bytes.items()}
         widths = {output.name: output.shape[1] for output in outputs}
         self._outputs = {name: device.allocate(self.batch * width * 4) for name, width in widths.items()}
         self._slots = [self._slot(widths) for _ in range(SLOTS)]
@@ -67,20 +67,21 @@ class Executor:
         else:
             self._scratch = device.allocate(max(1, self._engine.device_memory_size_v2))
 
-    def run(self, clips: UInt8Array) -> dict[str, Float32Array]:
-        """Scores of clips uint8 (N, T, S, S, 3), by output float32 (N, width); more than `batch` go in several turns.
+    def run(self, inputs: Inputs) -> Outputs:
+        """Scores of N inputs, by output float32 (N, width); more than `batch` go in several turns.
 
         While one turn is computed, the next is copied and uploaded.
         """
+        count = len(next(iter(inputs.values())))
         if self.broken:
             raise RuntimeError("it broke before; close it and open it again")
-        scores = {name: np.empty((len(clips), array.shape[1]), np.float32)
+        scores = {name: np.empty((count, array.shape[1]), np.float32)
                   for name, array in self._slots[0].scores.items()}
         self.broken = True
-        for turn, start in enumerate(range(0, len(clips), self.batch)):
+        for turn, start in enumerate(range(0, count, self.batch)):
             slot = self._slots[turn % SLOTS]
             self._collect(slot, scores)
-            self._send(slot, clips[start : start + self.batch], start)
+            self._send(slot, {name: array[start : start + self.batch] for name, array in inputs.items()}, start)
         for slot in self._slots:
             self._collect(slot, scores)
         self.broken = False
@@ -101,20 +102,22 @@ class Executor:
     def _slot(self, widths: dict[str, int]) -> _Slot:
         device = self._device
         return _Slot(
-            clips=device.page_locked((self.batch, *self._clip_shape), np.uint8),
-            staged=device.allocate(self.batch * self._clip_bytes),
+            inputs={name: device.page_locked((self.batch, *shape), np.uint8) for name, shape in self._shapes.items()},
+            staged={name: device.allocate(self.batch * each) for name, each in self._bytes.items()},
             scores={name: device.page_locked((self.batch, width), np.float32) for name, width in widths.items()},
             uploaded=device.event(), done=device.event(),
         )
 
-    def _send(self, slot: _Slot, clips: UInt8Array, start: int) -> None:
-        device, count = self._device, len(clips)
-        slot.clips[:count] = clips
-        device.upload(slot.staged, slot.clips[:count], self._upload)
+    def _send(self, slot: _Slot, inputs: Inputs, start: int) -> None:
+        device, count = self._device, len(next(iter(inputs.values())))
+        for name, array in inputs.items():
+            slot.inputs[name][:count] = array
+            device.upload(slot.staged[name], slot.inputs[name][:count], self._upload)
         device.record(slot.uploaded, self._upload)
         device.wait(self._compute, slot.uploaded)
-        # The network reads one fixed address, which is what a CUDA graph remembers.
-        device.copy(self._input, slot.staged, count * self._clip_bytes, self._compute)
+        # The network reads fixed addresses, which is what a CUDA graph remembers.
+        for name, address in self._inputs.items():
+            device.copy(address, slot.staged[name], count * self._bytes[name], self._compute)
         self._enqueue(count)
         for name, scores in slot.scores.items():
             device.download(scores[:count], self._outputs[name], self._compute)
@@ -178,13 +181,14 @@ class Executor:
         return context
 
     def _bind(self, context: Any) -> None:
-        for name, address in {"clips": self._input, **self._outputs}.items():
+        for name, address in {**self._inputs, **self._outputs}.items():
             if not context.set_tensor_address(name, address):
                 raise RuntimeError(self._log.cause(f"no tensor {name}"))
 
     def _shape(self, context: Any, count: int) -> None:
-        if not context.set_input_shape("clips", (count, *self._clip_shape)):
-            raise RuntimeError(self._log.cause(f"{count} clips do not fit the plan"))
+        for name, shape in self._shapes.items():
+            if not context.set_input_shape(name, (count, *shape)):
+                raise RuntimeError(self._log.cause(f"{count} windows do not fit the plan"))
 
     def _execute(self, context: Any) -> None:
         if not context.execute_async_v3(self._compute.handle):
