@@ -30,7 +30,7 @@ from realtime.config import Config
 from realtime.display import Display, framing_warnings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
-from realtime.keys import load_keys, new_link
+from realtime.keys import link_for, load_keys
 from realtime.latency import ROWS_RECENT, LatencyLog
 from realtime.messages import CaptureState
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
@@ -113,7 +113,7 @@ class Session:
         self.queue = WindowQueue(self.lossless, to_ns(config.engine.staleness_s), clock)
         window = SlidingWindow(0, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
         endpoint = f"ipc://{folder}/frames" if os.name == "posix" else "tcp://127.0.0.1:*"
-        server_keys, client_keys = new_link()
+        server_keys, client_keys = link_for(endpoint)
         largest_side = max(card.size, PREVIEW_SIDE)
         self._receiver = Receiver(endpoint, config.supervision.queue_frames, server_keys, largest_side)
         self.intake = Intake(self._receiver, window, self.queue, clock, self.latency, card.size)

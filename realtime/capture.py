@@ -25,7 +25,7 @@ from engines.errors import BadInput
 from realtime import wire
 from realtime.clock import NS_PER_S, Clock, MonotonicClock
 from realtime.config import ViewSettings
-from realtime.keys import ClientKeys
+from realtime.keys import ClientKeys, Token
 from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame
 from realtime.sources import SourceSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
@@ -46,7 +46,7 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_frames: Annotated[int, Meta(ge=1)]
     speed: Annotated[float, Meta(gt=0)] | None  # recordings: media seconds per second; None: full speed, lossless
     preview: bool
-    keys: ClientKeys  # for the endpoint
+    keys: ClientKeys | Token  # for the endpoint
     sees: Sees = "rgb"  # what the model was made for
 
 

@@ -1,9 +1,11 @@
-"""Who may connect: CURVE key pairs, the files that hold them, and the door that lets in those on the list."""
+"""Who may connect: CURVE key pairs and the files that hold them, a session's token, and the door that checks both."""
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
+import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +23,7 @@ HANDSHAKE_MS = 5000  # a connection that has not shown its key by then is closed
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _REFUSALS = {
-    zmq.Event.HANDSHAKE_FAILED_AUTH: "key",  # a key that is not on the list
+    zmq.Event.HANDSHAKE_FAILED_AUTH: "key",  # a key that is not on the list, a wrong token
     zmq.Event.HANDSHAKE_FAILED_PROTOCOL: "protocol",  # no key, a wrong server key, a message that was tampered with
     zmq.Event.HANDSHAKE_FAILED_NO_DETAIL: "handshake",  # went away, or never came to the point
 }
@@ -42,7 +44,7 @@ class KeyPair(msgspec.Struct, frozen=True):
         return f"KeyPair({self.public!r})"
 
 
-class ClientKeys(msgspec.Struct, frozen=True):
+class ClientKeys(msgspec.Struct, frozen=True, tag="curve"):
     """What a client needs: its own keys and the server's public one."""
 
     own: KeyPair
@@ -55,11 +57,33 @@ class ClientKeys(msgspec.Struct, frozen=True):
         socket.curve_secretkey = self.own.secret.encode()
 
 
-class ServerKeys(msgspec.Struct, frozen=True):
+class ServerKeys(msgspec.Struct, frozen=True, tag="curve"):
     """What a server needs: its own keys and the public ones of those it lets in."""
 
     own: KeyPair
     allowed: tuple[str, ...]
+
+
+class Token(msgspec.Struct, frozen=True, tag="token"):
+    """A secret that both ends of an ipc socket in a private folder know: who does not is refused.
+
+    Nothing is encrypted. Only the folder's owner can reach the socket, and who can read that user's processes needs no
+    socket. CURVE costs five to ten times what the rest of the transport does (`benchmarks/transport.py`).
+    """
+
+    secret: str
+
+    @classmethod
+    def new(cls) -> Token:
+        return cls(secrets.token_hex(32))
+
+    def __repr__(self) -> str:
+        return "Token(...)"
+
+    def apply(self, socket: zmq.Socket[bytes]) -> None:
+        """Before it connects. ZeroMQ's PLAIN mechanism, the token as its password."""
+        socket.plain_username = b"capture"
+        socket.plain_password = self.secret.encode()
 
 
 def new_link() -> tuple[ServerKeys, ClientKeys]:
@@ -68,18 +92,33 @@ def new_link() -> tuple[ServerKeys, ClientKeys]:
     return ServerKeys(server, (client.public,)), ClientKeys(client, server.public)
 
 
+def link_for(endpoint: str) -> tuple[ServerKeys | Token, ClientKeys | Token]:
+    """What the two ends of a session's own socket need: a token on ipc in a private folder, CURVE elsewhere."""
+    if endpoint.startswith("ipc://"):
+        token = Token.new()
+        return token, token
+    return new_link()
+
+
 class Door:
-    """Guards one bound socket: only clients whose keys are on the list get in, the others are counted.
+    """Guards one bound socket: only clients with the token, or whose keys are on the list, get in; others are counted.
 
     Use it before the socket binds; `close` it before the socket's context ends. One door per context.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], keys: ServerKeys) -> None:
-        self._allowed = {zmq.utils.z85.decode(key.encode()) for key in keys.allowed}
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes],
+                 keys: ServerKeys | Token) -> None:
         self._guarded = socket
-        socket.curve_secretkey = keys.own.secret.encode()
-        socket.curve_publickey = keys.own.public.encode()
-        socket.curve_server = True
+        self._mechanism, self._allowed = b"PLAIN", set[bytes]()
+        if isinstance(keys, Token):
+            self._allowed.add(keys.secret.encode())
+            socket.plain_server = True
+        else:
+            self._mechanism = b"CURVE"
+            self._allowed |= {zmq.utils.z85.decode(key.encode()) for key in keys.allowed}
+            socket.curve_secretkey = keys.own.secret.encode()
+            socket.curve_publickey = keys.own.public.encode()
+            socket.curve_server = True
         socket.handshake_ivl = HANDSHAKE_MS
         self._zap = context.socket(zmq.REP)  # libzmq asks here about every key (ZAP, RFC 27)
         self._zap.bind("inproc://zeromq.zap.01")
@@ -116,8 +155,9 @@ class Door:
                 self._zap.send_multipart(self._answer(self._zap.recv_multipart()))
 
     def _answer(self, request: list[bytes]) -> list[bytes]:
-        """A ZAP reply to (version, id, domain, address, identity, mechanism, key)."""
-        known = len(request) == 7 and request[5] == b"CURVE" and request[6] in self._allowed
+        """A ZAP reply to (version, id, domain, address, identity, mechanism, credentials ...); the last one counts."""
+        known = len(request) >= 7 and request[5] == self._mechanism and any(
+            hmac.compare_digest(request[-1], one) for one in self._allowed)
         status = [b"200", b"OK"] if known else [b"400", b"not on the list"]
         return [b"1.0", request[1] if len(request) > 1 else b"", *status, b"", b""]
 

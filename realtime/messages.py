@@ -21,7 +21,7 @@ Int64Array = npt.NDArray[np.int64]
 
 BodyPart = Literal["face", "hands", "legs", "feet"]
 BODY_PARTS_SEEN: tuple[BodyPart, ...] = get_args(BodyPart)
-MAX_SIDE = 1024  # pixels; bounds every image that crosses the wire
+MAX_SIDE = 1440  # pixels; bounds every image that crosses the wire; squared, the pixels of a 1080p frame
 
 
 def _check_image(name: str, image: UInt8Array, square: bool) -> None:

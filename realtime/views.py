@@ -46,7 +46,7 @@ class View(abc.ABC):
 
     @abc.abstractmethod
     def apply(self, image: Image) -> tuple[UInt8Array, Framing]:
-        """The crop, uint8 (S, S, 3) RGB, and its framing."""
+        """The crop, uint8 (S, S, 3) RGB, and its framing. The array is the caller's: the view leaves it alone."""
 
     def close(self) -> None:  # noqa: B027 - most views hold nothing
         """Release what the view holds."""

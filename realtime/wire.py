@@ -15,7 +15,7 @@ import numpy as np
 import zmq
 from msgspec import Meta
 
-from realtime.keys import ClientKeys, Door, ServerKeys
+from realtime.keys import ClientKeys, Door, ServerKeys, Token
 from realtime.messages import (
     BODY_PARTS_SEEN,
     MAX_SIDE,
@@ -104,7 +104,7 @@ def encode_status(status: CaptureStatus) -> list[bytes | memoryview]:
     return [_encoder.encode(header)]
 
 
-def decode(parts: Sequence[bytes]) -> FrameMessage | CaptureStatus:
+def decode(parts: Sequence[bytes | memoryview]) -> FrameMessage | CaptureStatus:
     """Bytes to the domain.
 
     Raises:
@@ -130,7 +130,7 @@ def decode(parts: Sequence[bytes]) -> FrameMessage | CaptureStatus:
     return FrameMessage(header.generation, _frame(header, parts[1:]))
 
 
-def _frame(header: _FrameHeader, payload: Sequence[bytes]) -> Frame:
+def _frame(header: _FrameHeader, payload: Sequence[bytes | memoryview]) -> Frame:
     shapes = {"body": header.body, "face": header.face, "preview": header.preview}
     announced = {name: shape for name, shape in shapes.items() if shape is not None}
     if len(payload) != len(announced):
@@ -141,6 +141,7 @@ def _frame(header: _FrameHeader, payload: Sequence[bytes]) -> Frame:
             raise WireError(f"frame {header.frame_id}: {name} announces {height}x{width}x3 = {height * width * 3} "
                             f"bytes, got {len(data)}")
         images[name] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
+        images[name].flags.writeable = False
     try:
         framing = Framing(header.seen, header.magnified, header.person_found, header.unseen)
         return Frame(header.camera_id, header.frame_id, header.captured_ns, header.media_ns, framing=framing,
@@ -152,7 +153,7 @@ def _frame(header: _FrameHeader, payload: Sequence[bytes]) -> Frame:
 class Sender:
     """The capture process's end (PUSH). Bounded: at the high-water mark it refuses or waits, as asked."""
 
-    def __init__(self, endpoint: str, queue_frames: int, keys: ClientKeys) -> None:
+    def __init__(self, endpoint: str, queue_frames: int, keys: ClientKeys | Token) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.sndhwm = queue_frames
@@ -161,12 +162,14 @@ class Sender:
         self._socket.connect(endpoint)
 
     def send(self, parts: Sequence[bytes | memoryview], timeout_s: float) -> bool:
-        """Push one message, waiting up to `timeout_s`; False when the queue stayed full."""
+        """Push one message, waiting up to `timeout_s`; False when the queue stayed full.
+
+        Large parts are not copied: they must not change any more.
+        """
         if not self._socket.poll(int(timeout_s * 1000), zmq.POLLOUT):
             return False
         try:
-            # copy=True: images may be reused by their source as soon as this returns
-            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=True)
+            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return False
         return True
@@ -184,7 +187,8 @@ class Receiver:
     refused before memory is given to it.
     """
 
-    def __init__(self, endpoint: str, queue_frames: int, keys: ServerKeys, largest_side: int = MAX_SIDE) -> None:
+    def __init__(self, endpoint: str, queue_frames: int, keys: ServerKeys | Token,
+                 largest_side: int = MAX_SIDE) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PULL)
         self._socket.rcvhwm = queue_frames
@@ -201,7 +205,8 @@ class Receiver:
         """
         if not self._socket.poll(int(timeout_s * 1000), zmq.POLLIN):
             return None
-        return decode(self._socket.recv_multipart())
+        parts = self._socket.recv_multipart(copy=False)
+        return decode([part.buffer for part in parts])  # which keep their message alive
 
     @property
     def refused(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from realtime.clock import MonotonicClock
 from realtime.config import CameraSettings, ViewSettings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
-from realtime.keys import new_link
+from realtime.keys import link_for
 from realtime.latency import LatencyLog
 from realtime.messages import CaptureState
 from realtime.sources import CameraSpec, FileSpec
@@ -29,7 +29,7 @@ class Rig:
 
     def __init__(self, folder, source, speed, hop_ms=40, hang_s=10.0, max_restarts=3, taken=None):
         self.clock = MonotonicClock()
-        server_keys, client_keys = new_link()
+        server_keys, client_keys = link_for("ipc://")
         self.receiver = Receiver(f"ipc://{folder}/frames", 60, server_keys)
         self.queue = WindowQueue(lossless=speed is None, staleness_ns=10**10, clock=self.clock)
         window = SlidingWindow(0, 1, hop_ms * MS, hop_ms * MS, 10**12)

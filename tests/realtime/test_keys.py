@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from engines.errors import BadInput
-from realtime.keys import ClientKeys, KeyPair, ServerKeys, load_keys, make_keys
+from realtime.keys import ClientKeys, KeyPair, ServerKeys, Token, load_keys, make_keys
 from realtime.outputs import PublishOutput
 from realtime.stream import EventStream, SessionLine
 from tests.conftest import ROOT, manet_live
@@ -22,6 +22,7 @@ from tests.test_bad_input import refused
 
 LINE = SessionLine("started", "m", "nothing", "torch", "s", None)
 ZMTP_CURVE = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + bytes(32)
+ZMTP_PLAIN = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"PLAIN".ljust(20, b"\0") + bytes(32)
 GIGABYTE_CLAIM = b"\x06" + (1 << 30).to_bytes(8, "big")  # a long command frame
 
 
@@ -186,3 +187,5 @@ def test_wrong_use_is_one_line(recording, tmp_path):
 def test_server_keys_do_not_show_their_secret():
     pair = KeyPair.new()
     assert pair.secret not in repr(ServerKeys(pair, ())) + repr(ClientKeys(pair, "x")) + str(pair)
+    token = Token.new()
+    assert token.secret not in repr(token) + str(token)

@@ -15,11 +15,12 @@ from realtime import wire
 from realtime.clock import MonotonicClock
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
-from realtime.keys import ClientKeys, KeyPair, new_link
+from realtime.keys import ClientKeys, KeyPair, Token, link_for, new_link
 from realtime.latency import LatencyLog
 from realtime.messages import Frame, Framing
 from realtime.window import SlidingWindow
-from tests.realtime.test_keys import GIGABYTE_CLAIM, ZMTP_CURVE
+from tests.realtime.test_keys import GIGABYTE_CLAIM, ZMTP_CURVE, ZMTP_PLAIN
+from tests.realtime.test_outputs import free_port
 from tests.realtime.test_wire import as_bytes
 
 SIDE, MUTATIONS = 8, 10_000
@@ -83,8 +84,8 @@ class Analysis:
 
 def test_ten_thousand_mutations_from_one_who_holds_the_key_are_all_accounted_for(tmp_path):
     rng = np.random.default_rng(0)
-    server, client = new_link()
     endpoint = f"ipc://{tmp_path}/frames"
+    server, client = link_for(endpoint)
     with Analysis(endpoint, server) as analysis:
         sender = wire.Sender(endpoint, 60, client)
         before, sent = psutil.Process().memory_info().rss, 0
@@ -102,18 +103,22 @@ def test_ten_thousand_mutations_from_one_who_holds_the_key_are_all_accounted_for
         sender.close()
 
 
-@pytest.mark.parametrize("keys", ["none", "a stranger's", "another server's"])
-def test_frames_of_one_without_the_right_keys_never_arrive(tmp_path, keys):
-    server, client = new_link()
-    endpoint = f"ipc://{tmp_path}/frames"
+@pytest.mark.parametrize("scheme", ["ipc", "tcp"])
+@pytest.mark.parametrize("keys", ["none", "a stranger's", "another server's", "a token"])
+def test_frames_of_one_without_the_right_keys_never_arrive(tmp_path, keys, scheme):
+    endpoint = f"ipc://{tmp_path}/frames" if scheme == "ipc" else f"tcp://127.0.0.1:{free_port()}"
+    server, client = link_for(endpoint)
+    assert isinstance(client, Token if scheme == "ipc" else ClientKeys)
     with Analysis(endpoint, server) as analysis:
         context = zmq.Context()
         forger = context.socket(zmq.PUSH)
         forger.linger = 0
         if keys == "a stranger's":
-            ClientKeys(KeyPair.new(), client.server).apply(forger)
+            ClientKeys(KeyPair.new(), getattr(client, "server", KeyPair.new().public)).apply(forger)
         elif keys == "another server's":
-            ClientKeys(client.own, KeyPair.new().public).apply(forger)
+            ClientKeys(getattr(client, "own", KeyPair.new()), KeyPair.new().public).apply(forger)
+        elif keys == "a token":
+            Token.new().apply(forger)
         forger.connect(endpoint)
         for index in range(50):
             with contextlib.suppress(zmq.Again):
@@ -210,14 +215,15 @@ def test_a_message_that_is_changed_under_way_brings_no_frame(tmp_path):
         tap.close()
 
 
-def test_a_gigabyte_claim_is_answered_by_closing(tmp_path):
-    server, _ = new_link()
+@pytest.mark.parametrize("greeting", [ZMTP_CURVE, ZMTP_PLAIN])
+def test_a_gigabyte_claim_is_answered_by_closing(tmp_path, greeting):
+    server = new_link()[0] if greeting == ZMTP_CURVE else Token.new()
     with Analysis(f"ipc://{tmp_path}/frames", server) as analysis:
         before = psutil.Process().memory_info().rss
         for _ in range(50):
             with socket.socket(socket.AF_UNIX) as raw:
                 raw.connect(str(tmp_path / "frames"))
-                raw.sendall(ZMTP_CURVE + GIGABYTE_CLAIM)
+                raw.sendall(greeting + GIGABYTE_CLAIM)
                 raw.settimeout(20)
                 with contextlib.suppress(ConnectionResetError):
                     while raw.recv(4096):
@@ -227,8 +233,9 @@ def test_a_gigabyte_claim_is_answered_by_closing(tmp_path):
 
 
 def test_a_flood_meets_a_full_queue_at_the_sender(tmp_path):
-    server, client = new_link()
-    receiver = wire.Receiver(f"ipc://{tmp_path}/frames", 60, server, 128)  # nobody reads
+    endpoint = f"ipc://{tmp_path}/frames"
+    server, client = link_for(endpoint)
+    receiver = wire.Receiver(endpoint, 60, server, 128)  # nobody reads
     sender = wire.Sender(receiver.endpoint, 60, client)
     parts = wire.encode_frame(frame(0, 128), 0)
     assert sender.send(parts, 10.0)

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime import wire
-from realtime.keys import new_link
+from realtime.keys import link_for
 from realtime.messages import MAX_SIDE, CaptureState, CaptureStatus, Frame, Framing
 
-SERVER, CLIENT = new_link()
+SERVER, CLIENT = link_for("ipc://")
 
 
 def make_frame(side: int = 8, frame_id: int = 3, face: bool = False, preview: bool = False) -> Frame:
