@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
 from realtime import config as configuration
-from realtime.app import Request, run
+from realtime.app import run
 from realtime.keys import make_keys
 from realtime.measure import Files, measure, measure_events
+from realtime.request import Request
 from realtime.sources import CameraSpec, FileSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
 from simulation.interview import MODES, NATURAL
@@ -60,7 +61,7 @@ def _run(argv: Sequence[str] | None) -> None:
 
 def _request(arguments: argparse.Namespace, config: configuration.Config) -> Request:
     return Request(
-        source=_source(arguments, config),
+        sources=_sources(arguments, config),
         model=arguments.model,
         config=config,
         speed=_speed(getattr(arguments, "speed", "realtime")),
@@ -71,18 +72,16 @@ def _request(arguments: argparse.Namespace, config: configuration.Config) -> Req
     )
 
 
-def _source(arguments: argparse.Namespace, config: configuration.Config) -> SourceSpec:
-    if arguments.command == "replay":
-        return FileSpec(str(arguments.file))
-    if arguments.command == "latency" and arguments.file is not None:
-        return FileSpec(str(arguments.file))
-    if arguments.command == "latency" and arguments.demo:
-        return SimulatedSpec(arguments.seed, arguments.limit or DEMO_SECONDS, NATURAL)
+def _sources(arguments: argparse.Namespace, config: configuration.Config) -> tuple[SourceSpec, ...]:
     if arguments.command == "demo":
-        return SimulatedSpec(arguments.seed, arguments.seconds, arguments.mode)
-    if arguments.url is not None:
-        return StreamSpec(arguments.url, config.stream)
-    return CameraSpec(arguments.camera, config.camera)
+        return (SimulatedSpec(arguments.seed, arguments.seconds, arguments.mode),)
+    if arguments.command == "latency" and arguments.demo:
+        return (SimulatedSpec(arguments.seed, arguments.limit or DEMO_SECONDS, NATURAL),)
+    if getattr(arguments, "files", None):
+        return tuple(FileSpec(str(file)) for file in arguments.files)
+    chosen: list[int | str] = arguments.cameras or [0]
+    return tuple(StreamSpec(one, config.stream) if isinstance(one, str) else CameraSpec(one, config.camera)
+                 for one in chosen)  # fmt: skip
 
 
 def _speed(text: str) -> float | None:
@@ -143,23 +142,23 @@ def _parser() -> Parser:
                       "equally often, or nothing")
     _add_speed(demo)
 
-    live = commands.add_parser("live", parents=[common], help="a webcam or a network stream")
-    source = live.add_mutually_exclusive_group()
-    source.add_argument("--camera", type=_natural, default=0, metavar="N", help="webcam number (default 0)")
-    source.add_argument("--url", metavar="URL", help="rtsp://, http:// or udp:// stream")
+    live = commands.add_parser("live", parents=[common], help="webcams and network streams, on one engine")
+    for option, kind, metavar, what in (("--camera", _natural, "N", "webcam number (default 0); give it once for each"),
+                                        ("--url", str, "URL", "rtsp://, http:// or udp:// stream; once for each")):
+        live.add_argument(option, type=kind, action="append", dest="cameras", metavar=metavar, help=what)
 
-    replay = commands.add_parser("replay", parents=[common], help="a recording, through the live path")
-    replay.add_argument("file", type=Path, metavar="FILE", help="the recording")
+    replay = commands.add_parser("replay", parents=[common], help="recordings, through the live path, on one engine")
+    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording; all at once where several")
     _add_speed(replay)
 
     latency = commands.add_parser("latency", parents=[common], help="a session, and how long every stage of it took")
     measured = latency.add_mutually_exclusive_group()
-    measured.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a recording")
+    measured.add_argument("files", type=_files, nargs="?", metavar="FILE", help="a recording")
     measured.add_argument("--demo", action="store_true", help="a simulated recording")
     measured.add_argument("--events", type=_natural, nargs="?", const=10, metavar="N", help="when events are dated and "
                           "reported, against the truth of N simulated interviews (default 10)")
-    measured.add_argument("--camera", type=_natural, default=0, metavar="N", help="webcam number (default 0)")
-    measured.add_argument("--url", metavar="URL", help="rtsp://, http:// or udp:// stream")
+    measured.add_argument("--camera", type=_camera, dest="cameras", metavar="N", help="webcam number (default 0)")
+    measured.add_argument("--url", type=_url, dest="cameras", metavar="URL", help="rtsp://, http:// or udp:// stream")
     latency.add_argument("--seconds", type=_seconds, dest="limit", metavar="S", help="end after this much of it")
     latency.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the simulated recording")
     _add_speed(latency)
@@ -203,6 +202,18 @@ def _seconds(text: str) -> float:
     if not 1.0 <= (seconds := float(text)) <= 3600.0:
         raise argparse.ArgumentTypeError(f"expected 1 to 3600 seconds, got {text}")
     return seconds
+
+
+def _files(text: str) -> list[Path]:
+    return [Path(text)]
+
+
+def _camera(text: str) -> list[int]:
+    return [_natural(text)]
+
+
+def _url(text: str) -> list[str]:
+    return [text]
 
 
 def _natural(text: str) -> int:

@@ -13,9 +13,9 @@ from benchmarks.harness import Result, machine
 from benchmarks.recording import write_recording
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.runtimes import open_runtime
-from realtime.app import Session
 from realtime.config import Config
 from realtime.latency.stages import FRAME_COLUMNS
+from realtime.session import Session
 
 SECONDS = 20.0
 TARGET_P50_MS, TARGET_P99_MS = 1.0, 5.0
@@ -26,7 +26,7 @@ def run() -> Result:
     kept: list[np.ndarray[tuple[int, int], np.dtype[np.int64]]] = []
 
     def after(session: Session) -> None:
-        kept.append(session.latency.rows("frame"))
+        kept.append(session.channels[0].latency.rows("frame"))
 
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         recording = Path(folder) / "seated.mp4"

@@ -22,13 +22,13 @@ from engines.drawing import LandmarkDrawing
 from engines.landmarks import Landmarks
 from engines.runtimes import open_runtime
 from realtime import wire
-from realtime.app import Session
 from realtime.config import Config
 from realtime.landmark_tracker import LandmarkTracker
 from realtime.mediapipe_task import VideoTask
 from realtime.messages import Frame
 from realtime.model_files import FACE, HAND, POSE, model_path
 from realtime.overlay import Overlay, OverlayState
+from realtime.session import Session
 
 # A seated person, 1080x1296; where it is not there, a drawn one, whom the trackers find less often.
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips" / "seated_B2_shaking_head.mp4"
@@ -56,9 +56,9 @@ def run() -> Result:
         states: list[OverlayState] = []
 
         def watch(session: Session) -> None:
-            while session.analysis.processed < 20 and session.analysis.alive:
+            while session.channels[0].analysis.processed < 20 and session.engine.alive:
                 time.sleep(0.05)
-            states.append(session.snapshot())
+            states.append(session.snapshot()[0])
 
         whole = []
         with open_runtime(model) as runtime:

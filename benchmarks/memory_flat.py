@@ -16,7 +16,7 @@ from benchmarks.sessions import TimedRuntime, run_session
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
-from realtime.app import Session
+from realtime.session import Session
 
 FRAMES = 20_000
 MODEL = "untrained-small"
@@ -28,15 +28,15 @@ def run() -> Result:
 
     def watch(session: Session) -> None:
         own = psutil.Process(os.getpid())
-        while not session.capture.pid:
+        while not session.channels[0].capture.pid:
             time.sleep(0.01)
-        capture = psutil.Process(session.capture.pid)
-        while session.analysis.alive:
+        capture = psutil.Process(session.channels[0].capture.pid)
+        while session.engine.alive:
             try:
                 resident = own.memory_info().rss + capture.memory_info().rss
             except psutil.NoSuchProcess:
                 break
-            samples.append((session.intake.received, resident / 1e6))
+            samples.append((session.channels[0].intake.received, resident / 1e6))
             time.sleep(0.1)
 
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:

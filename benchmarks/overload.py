@@ -16,10 +16,10 @@ from benchmarks.sessions import TimedRuntime, run_session
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
-from realtime.app import Session
 from realtime.clock import to_ns
 from realtime.config import Config
 from realtime.latency.stages import WINDOW_COLUMNS
+from realtime.session import Session
 
 MINUTES = 30  # of media
 SPEED = 15.0
@@ -35,10 +35,10 @@ def run() -> Result:
 
     def watch(session: Session) -> None:
         own = psutil.Process(os.getpid())
-        while not session.capture.pid:
+        while not session.channels[0].capture.pid:
             time.sleep(0.01)
-        capture = psutil.Process(session.capture.pid)
-        while session.analysis.alive:
+        capture = psutil.Process(session.channels[0].capture.pid)
+        while session.engine.alive:
             try:
                 resident = own.memory_info().rss + capture.memory_info().rss
             except psutil.NoSuchProcess:
@@ -49,8 +49,8 @@ def run() -> Result:
 
     def after(session: Session) -> None:
         ages_ms.extend(_new_ages(session, len(ages_ms)))
-        status = session.intake.status
-        drained.update(grabbed=status.grabbed, sent=status.sent, received=session.intake.received)
+        status = session.channels[0].intake.status
+        drained.update(grabbed=status.grabbed, sent=status.sent, received=session.channels[0].intake.received)
 
     config = Config()
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
@@ -84,8 +84,8 @@ def run() -> Result:
 
 def _new_ages(session: Session, known: int) -> list[float]:
     """Age of each window since the first `known` when its answer came: waiting and computing, ms."""
-    rows = session.latency.rows("window")
-    rows = rows[max(0, len(rows) - (session.latency.counts[1] - known)) :]
+    rows = session.channels[0].latency.rows("window")
+    rows = rows[max(0, len(rows) - (session.channels[0].latency.counts[1] - known)) :]
     due, answered = WINDOW_COLUMNS.index("due_ns"), WINDOW_COLUMNS.index("infer_end_ns")
     ages: list[float] = ((rows[:, answered] - rows[:, due]) / 1e6).tolist()
     return ages

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime, Scores
-from realtime.app import Request, Session
 from realtime.config import Config
+from realtime.request import Request
+from realtime.session import Session
 from realtime.sources import FileSpec
 from realtime.stream import EventStream, StatsLine
 
@@ -24,7 +25,7 @@ class TimedRuntime:
 
     def __init__(self, runtime: Runtime, times: int = 1) -> None:
         self._runtime, self._times = runtime, times
-        self.name = runtime.name
+        self.name, self.batch = runtime.name, runtime.batch
         self.answered_s: list[float] = []
         self.longest_s = 0.0
         self.windows: list[npt.NDArray[np.uint8]] = []
@@ -59,7 +60,7 @@ def run_session(
         watch: called with the session in a thread of its own while it runs.
         after: called with the session that is over.
     """
-    request = Request(FileSpec(str(recording)), str(model.path), config or Config(), speed=speed, headless=True)
+    request = Request((FileSpec(str(recording)),), str(model.path), config or Config(), speed=speed, headless=True)
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         session = Session(request, model, runtime, EventStream([]), Path(folder))  # type: ignore[arg-type]
         watcher = threading.Thread(target=watch, args=(session,)) if watch else None
@@ -72,4 +73,4 @@ def run_session(
             if watcher:
                 watcher.join()
         after(session)
-        return session.stats()
+        return session.stats()[0]

@@ -11,9 +11,10 @@ from pathlib import Path
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
-from realtime.app import Request, Session
 from realtime.config import load
 from realtime.overlay import save_svg
+from realtime.request import Request
+from realtime.session import Session
 from realtime.sources import SimulatedSpec
 from realtime.stream import EventStream
 from run_live import DEFAULT_MODEL
@@ -32,12 +33,12 @@ class Headless(Session):
 def main() -> None:
     model = Bundle.load(bundles.find(DEFAULT_MODEL))
     with tempfile.TemporaryDirectory() as folder, open_runtime(model) as runtime:
-        request = Request(SimulatedSpec(SEED, 60.0, "natural"), DEFAULT_MODEL, load(None))
+        request = Request((SimulatedSpec(SEED, 60.0, "natural"),), DEFAULT_MODEL, load(None))
         session = Headless(request, model, runtime, EventStream([]), Path(folder))
         stop = threading.Event()
 
         def draw() -> None:
-            save_svg(session.snapshot(), Path(__file__).with_name("overlay.svg"), COLUMNS, ROWS)
+            save_svg(session.snapshot()[0], Path(__file__).with_name("overlay.svg"), COLUMNS, ROWS)
             stop.set()
 
         threading.Timer(AT_S + 1.0, draw).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Protocol
 
@@ -37,3 +38,17 @@ class MonotonicClock:
         remaining_ns = deadline_ns - time.monotonic_ns()
         if remaining_ns > 0:
             time.sleep(remaining_ns / NS_PER_S)
+
+
+class SessionStart:
+    """Media time of a session's first frame, from which its seconds count. Cameras on the same clock share one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.ns: int | None = None
+
+    def note(self, media_ns: int) -> None:
+        """A frame came; only the first counts."""
+        if self.ns is None:
+            with self._lock:
+                self.ns = media_ns if self.ns is None else self.ns

@@ -76,6 +76,9 @@ class EngineSettings(Settings, frozen=True):
         Meta(description="auto: the fastest that passes the bundle's parity check"),
     ] = "auto"
     threads: Annotated[int, Meta(ge=0, le=256, description="CPU threads; 0 leaves the choice to the runtime")] = 0
+    nice: Annotated[
+        int, Meta(ge=0, le=19, description="how far the engine steps back behind capture when cores are short")
+    ] = 5
     staleness_s: Annotated[
         Seconds,
         Meta(ge=0.05, le=10.0, description="a window that has waited longer for the engine is skipped"),

@@ -1,10 +1,10 @@
-"""The live overlay: takes snapshots of a session at its refresh rate and draws them."""
+"""The live overlay: takes snapshots of a session, a state for each camera, at its refresh rate and draws them."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -25,7 +25,9 @@ LOST_WITH: dict[BodyPart, str] = {  # what cannot be told without a part
 class Display:
     """Draws on the terminal's alternate screen; leaves the last state behind on the normal one."""
 
-    def __init__(self, snapshot: Callable[[], OverlayState], refresh_hz: float, console: Console | None = None) -> None:
+    def __init__(
+        self, snapshot: Callable[[], Sequence[OverlayState]], refresh_hz: float, console: Console | None = None
+    ) -> None:
         self._snapshot, self._period_s = snapshot, 1.0 / refresh_hz
         self._console = console or Console()
         self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stderr=False)
@@ -45,7 +47,7 @@ class Display:
             return
         self._live.stop()
         if kind is None:
-            self._console.print(Overlay(self._snapshot()), height=min(self._console.height - 1, 30))
+            self._console.print(Overlay(*self._snapshot()), height=min(self._console.height - 1, 30))
 
     @property
     def gone(self) -> bool:
@@ -58,7 +60,7 @@ class Display:
         if now_s < self._next_s:
             return False
         self._next_s = now_s + self._period_s
-        self._live.update(Overlay(self._snapshot()), refresh=True)
+        self._live.update(Overlay(*self._snapshot()), refresh=True)
         return True
 
 

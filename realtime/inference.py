@@ -1,10 +1,13 @@
-"""Due windows to predictions: the queue between the drain thread and the engine, and the engine's loop."""
+"""Due windows to predictions: the queues between the drain threads and the engine, and whose turn it is."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
@@ -17,7 +20,7 @@ LIVE_CAPACITY = 64  # bounds memory while an engine is stuck
 
 
 class WindowQueue:
-    """Windows waiting for the engine.
+    """One camera's windows, waiting for the engine.
 
     Lossless (recordings at full speed): `put` waits for room, nothing is skipped.
     Live: `put` never waits. Windows are taken in order while they are fresh, so that a hiccup loses none. Once one has
@@ -25,10 +28,13 @@ class WindowQueue:
     has waited too long itself: no queue grows, and no window is taken that is older than the budget.
     """
 
-    def __init__(self, lossless: bool, staleness_ns: int, clock: Clock) -> None:
+    def __init__(
+        self, lossless: bool, staleness_ns: int, clock: Clock, changed: threading.Condition | None = None
+    ) -> None:
+        """`changed` is told of every change; cameras that share an engine share one."""
         self._lossless, self._staleness_ns, self._clock = lossless, staleness_ns, clock
         self._windows: deque[Window] = deque()
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._closed = False
         self.skipped: Counter[str] = Counter()
 
@@ -46,11 +52,9 @@ class WindowQueue:
             self._windows.append(window)
             self._changed.notify_all()
 
-    def take(self, timeout_s: float) -> Window | None:
-        """The window to infer next; None when no fresh one came in time, or ever will (`exhausted`)."""
+    def take(self) -> Window | None:
+        """The window to infer next; None while none is fresh, and for ever once the queue is `exhausted`."""
         with self._changed:
-            if not self._windows and not self._closed:
-                self._changed.wait(timeout_s)
             if not self._windows:
                 return None
             if not self._lossless and self._stale(self._windows[0]):
@@ -77,24 +81,70 @@ class WindowQueue:
             self._changed.notify_all()
 
     @property
+    def waiting(self) -> bool:
+        """A window waits, fresh or not."""
+        return bool(self._windows)
+
+    @property
     def exhausted(self) -> bool:
         """Closed, and every window taken."""
         with self._changed:
             return self._closed and not self._windows
 
 
-def predict(runtime: Runtime, bundle: Bundle, window: Window, clock: Clock) -> Prediction:
-    """Run the engine on one window and stamp it."""
+class FairTurns:
+    """The queues of all cameras, served in turn: one with many due windows never keeps another waiting for longer than
+    one window of each.
+    """
+
+    def __init__(self, cameras: int, lossless: bool, staleness_ns: int, clock: Clock) -> None:
+        self._changed = threading.Condition()
+        self.queues = [WindowQueue(lossless, staleness_ns, clock, self._changed) for _ in range(cameras)]
+        self._next = 0  # camera whose turn it is
+
+    def take(self, most: int, timeout_s: float) -> list[Window]:
+        """Up to `most` fresh windows, a camera's own in order; none where none came in time, or ever will."""
+        taken: list[Window] = []
+        with self._changed:
+            if not any(queue.waiting for queue in self.queues) and not self.exhausted:
+                self._changed.wait(timeout_s)
+            empty = 0  # cameras in a row that had none
+            while len(taken) < most and empty < len(self.queues):
+                window = self.queues[self._next].take()
+                self._next = (self._next + 1) % len(self.queues)
+                empty = 0 if window else empty + 1
+                if window:
+                    taken.append(window)
+        return taken
+
+    @property
+    def exhausted(self) -> bool:
+        """Every queue is."""
+        return all(queue.exhausted for queue in self.queues)
+
+    def close(self) -> None:
+        """No more windows will come, and those waiting are skipped."""
+        for queue in self.queues:
+            queue.close(discard=True)
+
+
+def predict(runtime: Runtime, bundle: Bundle, windows: Sequence[Window], clock: Clock) -> list[Prediction]:
+    """Run the engine on windows, at once, and stamp them; it must give each the scores it would have alone."""
     infer_start_ns = clock.now_ns()
-    scores = runtime.infer(window.frames[None])  # (1, T, S, S, 3)
-    stamps = replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=clock.now_ns())
-    return Prediction(
-        camera_id=window.camera_id,
-        index=window.index,
-        start_ns=window.start_ns,
-        end_ns=window.end_ns,
-        logits=scores.logits[0],
-        probs=bundle.probabilities(scores.logits)[0],
-        embedding=None if scores.embedding is None else scores.embedding[0],
-        stamps=stamps,
-    )
+    clips = windows[0].frames[None] if len(windows) == 1 else np.stack([one.frames for one in windows])
+    scores = runtime.infer(clips)  # (N, T, S, S, 3)
+    infer_end_ns = clock.now_ns()
+    probs = bundle.probabilities(scores.logits)
+    return [
+        Prediction(
+            camera_id=window.camera_id,
+            index=window.index,
+            start_ns=window.start_ns,
+            end_ns=window.end_ns,
+            logits=scores.logits[row],
+            probs=probs[row],
+            embedding=None if scores.embedding is None else scores.embedding[row],
+            stamps=replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=infer_end_ns),
+        )
+        for row, window in enumerate(windows)
+    ]

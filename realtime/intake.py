@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 
-from realtime.clock import NS_PER_S, Clock
+from realtime.clock import NS_PER_S, Clock, SessionStart
 from realtime.inference import WindowQueue
 from realtime.latency import LatencyLog
 from realtime.messages import CaptureState, CaptureStatus, Frame
@@ -24,12 +24,13 @@ class Intake:
     """
 
     def __init__(self, receiver: Receiver, window: SlidingWindow, queue: WindowQueue, clock: Clock,
-                 latency: LatencyLog, size: int, camera_id: int = 0) -> None:
+                 latency: LatencyLog, start: SessionStart, size: int, camera_id: int) -> None:
         self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
+        self._start = start
         self.window = window
         self._latency, self._size = latency, size
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"drain-{camera_id}", daemon=True)
         self._arrivals: deque[int] = deque(maxlen=512)
         self._ended_generations: Counter[str] = Counter()  # drops of capture processes that are gone
         self._generation = 0
@@ -106,6 +107,7 @@ class Intake:
         self._arrivals.append(received_ns)
         self.received += 1
         self.latest = frame
+        self._start.note(frame.media_ns)
         windows = self.window.push(frame, received_ns)
         windowed_ns = self._clock.now_ns()
         self._latency.frame(frame, received_ns, windowed_ns)

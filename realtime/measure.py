@@ -12,12 +12,15 @@ from rich.console import Console
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.errors import BadInput
-from realtime.app import Request, Session, run
+from realtime.app import run
+from realtime.channel import Channel
 from realtime.event_timing import event_timing, write_json
 from realtime.latency import ROWS_FILES
 from realtime.latency.files import write_csv, write_trace
 from realtime.latency.plot import SUFFIXES, write_plot
 from realtime.latency.report import Report, cost, duration_s, frame_interval_ms, stage_reports
+from realtime.request import Request
+from realtime.session import Session
 
 WIDTH = 120  # columns where standard output is not a terminal
 
@@ -85,11 +88,11 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
-def report(session: Session) -> Report:
-    """The figures of a session that is over, or of one that runs."""
-    log, stats = session.latency, session.stats()
+def report(session: Session, channel: Channel) -> Report:
+    """The figures of one camera of a session that is over, or of one that runs."""
+    log, stats = channel.latency, channel.stats({})
     return Report(
-        source=session.request.source.name,
+        source=channel.source.name,
         model=session.model.card.name,
         engine=session.runtime.name,
         overlay=not session.request.headless,
@@ -106,13 +109,14 @@ def report(session: Session) -> Report:
 
 
 def _conclude(session: Session, files: Files) -> None:
-    result = report(session)
+    (channel,) = session.channels
+    result = report(session, channel)
     _console().print(result)
     if files.json:
         files.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     if files.csv:
-        write_csv(session.latency, files.csv)
+        write_csv(channel.latency, files.csv)
     if files.trace:
-        write_trace(session.latency, files.trace)
+        write_trace(channel.latency, files.trace)
     if files.plot:
-        write_plot(session.latency, files.plot, f"{result.source} · {result.model} on {result.engine}")
+        write_plot(channel.latency, files.plot, f"{result.source} · {result.model} on {result.engine}")

@@ -112,8 +112,7 @@ class Window:
     """`T` frames spread evenly over the `end_ns - start_ns` up to `end_ns` (media clock)."""
 
     camera_id: int
-    index: int  # k-th due window of the session: end_ns = session start + span + k * hop
-    session_start_ns: int  # media time of the session's first frame
+    index: int  # k-th due window of the camera: end_ns = its first frame + span + k * hop
     start_ns: int
     end_ns: int
     frames: UInt8Array  # (T, S, S, 3) RGB

@@ -39,8 +39,9 @@ class ActionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="action"):
 
 
 class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
-    """Totals since the start; fps over the last seconds; latency stage → {p50, p99}."""
+    """One camera's totals since the start; fps over the last seconds; latency stage → {p50, p99}."""
 
+    camera: int
     time_s: float
     capture_fps: float
     frames: int
@@ -51,11 +52,11 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     latency_ms: dict[str, dict[str, float]]
     capture: str
     restarts: int
-    refused: dict[str, int] = {}  # connections that did not get in, by cause
+    refused: dict[str, int] = {}  # connections that did not get in, by cause: of the whole session
 
 
 class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
-    """The session began, changed or ended."""
+    """The session, or the source of one of its cameras, began, changed or ended."""
 
     state: str  # started, capture, record, refused, ended, stopped, failed
     model: str
@@ -64,6 +65,7 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     source: str
     consent: str | None
     detail: str = ""
+    camera: int | None = None  # null: the session as a whole
 
 
 Line = ActionLine | StatsLine | SessionLine

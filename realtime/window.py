@@ -125,7 +125,6 @@ class SlidingWindow:
         return Window(
             camera_id=self._camera_id,
             index=self._next - 1,
-            session_start_ns=self.start_ns or 0,
             start_ns=start_ns,
             end_ns=end_ns,
             frames=np.stack([frame.body for frame in frames]),  # (T, S, S, 3)

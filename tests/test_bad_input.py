@@ -29,6 +29,35 @@ def test_a_missing_file():
     assert "no-such.mp4" in refused("replay", "no-such.mp4", "--headless")
 
 
+def test_one_unreadable_recording_of_two(recording, tmp_path):
+    path = tmp_path / "notes.mp4"
+    path.write_text("this is not a video\n" * 100)
+    assert "notes.mp4" in refused("replay", recording, path, "--headless")
+
+
+def test_the_same_source_twice(recording):
+    assert "scenes.mp4 twice" in refused("replay", recording, recording, "--headless")
+    assert "camera 1 twice" in refused("live", "--camera", "1", "--camera", "0", "--camera", "1", "--headless")
+    url = "rtsp://user:secret@host/live"
+    line = refused("live", "--url", url, "--url", url, "--headless")
+    assert "host/live twice" in line
+    assert "secret" not in line
+
+
+def test_more_cameras_than_one_session_takes(tmp_path):
+    assert "1 to 8 cameras" in refused("replay", *(tmp_path / f"{at}.mp4" for at in range(9)), "--headless")
+
+
+def test_one_camera_of_two_that_does_not_open():
+    done = manet_live("live", "--camera", "98", "--camera", "97", "--headless", "--model", "untrained-small",
+                      "--engine", "onnxruntime")  # fmt: skip
+    assert done.code == 2
+    assert done.err.strip().splitlines()[-1].startswith("manet-live: error: expected ")
+    last = done.of("session")[-1]
+    assert (last["state"], last["camera"]) == ("failed", None)
+    assert "camera 9" in last["detail"]
+
+
 def test_a_text_file_as_video(tmp_path):
     path = tmp_path / "notes.mp4"
     path.write_text("this is not a video\n" * 100)

@@ -69,6 +69,7 @@ class Runtime(ABC):
         self.bundle = bundle
         self.threads = threads
         self.report: Callable[[str], None] = _silent  # receives what a person should know, one line each
+        self.batch = 1  # clips that a call gains from, none of whose scores depend on the others
         self._active = False
 
     @classmethod

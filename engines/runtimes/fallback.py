@@ -15,7 +15,7 @@ class Fallback(Runtime):
 
     def __init__(self, first: Runtime, open_other: Callable[[], Runtime], report: Callable[[str], None]) -> None:
         super().__init__(first.bundle, first.threads)
-        self.name, self.report = first.name, report
+        self.name, self.report, self.batch = first.name, report, first.batch
         self._at_work, self._open_other = first, open_other
         self._active = True
 
@@ -31,7 +31,7 @@ class Fallback(Runtime):
             self.report(f"{error}; going on without it")
             self._at_work.close()
             self._at_work = self._open_other()
-            self.name = self._at_work.name
+            self.name, self.batch = self._at_work.name, self._at_work.batch
             self.report(f"{self.name} has taken over")
         return self._at_work.run(inputs)
 

@@ -109,6 +109,15 @@ def check_parity(runtime: Runtime) -> float:
     return largest
 
 
+def check_company(runtime: Runtime) -> bool:
+    """Whether a clip gets the very same scores alone and in every batch up to `runtime.batch`, wherever it stands."""
+    clips, _ = runtime.bundle.reference()
+    clips = np.resize(clips, (runtime.batch, *clips.shape[1:]))  # repeated as often as it takes
+    alone = np.concatenate([runtime.infer(clips[at : at + 1]).logits for at in range(len(clips))])
+    return all(np.array_equal(runtime.infer(clips[:count]).logits, alone[:count])
+               for count in range(2, len(clips) + 1))  # fmt: skip
+
+
 def median_ms(runtime: Runtime, runs: int = TIMED_RUNS) -> float:
     """Median time of one window, milliseconds; the runtime must have run before."""
     clip = {name: array[:1] for name, array in runtime.bundle.reference_arrays().inputs.items()}
@@ -142,6 +151,9 @@ def _open_checked(bundle: Bundle, name: str, threads: int, say: Report) -> Runti
     runtime.activate()
     try:
         check_parity(runtime)
+        if runtime.batch > 1 and not check_company(runtime):
+            say(f"{name}: a window's scores depend on those beside it; windows will be inferred one by one")
+            runtime.batch = 1
     except BaseException:
         runtime.close()
         raise

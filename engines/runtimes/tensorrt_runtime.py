@@ -56,6 +56,7 @@ class NvidiaRuntime(Runtime):
                 executor = Executor(self.library, plan, device, self._known_kernels())
             stack.callback(self._close_executor, device, executor)
             self._device, self._executor = device, executor
+            self.batch = executor.batch
             self._opened = stack.pop_all()
 
     def _run(self, inputs: Inputs) -> Outputs:

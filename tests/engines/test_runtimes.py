@@ -96,6 +96,33 @@ def test_lifecycle_misuse_is_named(small_bundle: Bundle, name: str) -> None:
         RUNTIMES[name](small_bundle, -1)
 
 
+class Together(RUNTIMES["onnxruntime"]):  # type: ignore[misc]
+    """Takes several clips at once; with `leak`, what stands beside a clip changes its scores by a hair."""
+
+    leak = 0.0
+
+    def _activate(self) -> None:
+        super()._activate()
+        self.batch = 4
+
+    def _infer(self, clips: np.ndarray) -> Scores:
+        alone = [super(Together, self)._infer(clips[at : at + 1]).logits for at in range(len(clips))]
+        logits = np.concatenate(alone)
+        return Scores(logits + np.float32(self.leak) * (len(clips) - 1), np.zeros((len(clips), 300), np.float32))
+
+
+@pytest.mark.parametrize(("leak", "batch"), [(0.0, 4), (1e-5, 1)])
+def test_windows_share_a_batch_only_where_that_changes_no_score(
+    small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, leak: float, batch: int
+) -> None:
+    monkeypatch.setitem(RUNTIMES, "onnxruntime", Together)
+    monkeypatch.setattr(Together, "leak", leak)
+    said: list[str] = []
+    with open_runtime(small_bundle, "onnxruntime", report=said.append) as runtime:
+        assert runtime.batch == batch
+    assert ["one by one" in line for line in said] == [True] * (batch == 1)
+
+
 def test_torch_threads_are_put_back(small_bundle: Bundle) -> None:
     before = torch.get_num_threads()
     with open_runtime(small_bundle, "torch", threads=before + 1):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from realtime.capture import CaptureSpec
-from realtime.clock import MonotonicClock
+from realtime.clock import MonotonicClock, SessionStart
 from realtime.config import CameraSettings, ViewSettings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
@@ -33,7 +33,7 @@ class Rig:
         self.receiver = Receiver(f"ipc://{folder}/frames", 60, server_keys)
         self.queue = WindowQueue(lossless=speed is None, staleness_ns=10**10, clock=self.clock)
         window = SlidingWindow(0, 1, hop_ms * MS, hop_ms * MS, 10**12)
-        self.intake = Intake(self.receiver, window, self.queue, self.clock, LatencyLog(), 64)
+        self.intake = Intake(self.receiver, window, self.queue, self.clock, LatencyLog(), SessionStart(), 64, 0)
         self.seen: list[tuple[int, int]] = []  # (index drawn into the picture, media ms)
         original = self.intake._take
         self.intake._take = lambda frame: (self.seen.append((number_in(frame.body), frame.media_ns // MS)),
@@ -55,7 +55,7 @@ class Rig:
         self.receiver.close()
 
     def tick(self):
-        while self.queue.take(0) is not None:
+        while self.queue.take() is not None:
             pass
         latest = self.intake.latest
         note = self.capture.check(self.intake.status.state, self.intake.waiting_since_ns,

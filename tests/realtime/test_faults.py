@@ -22,9 +22,10 @@ from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
 from engines.runtimes.base import RuntimeFailed
-from realtime.app import Request, Session, SessionFailed
 from realtime.config import Config
 from realtime.outputs import RecordOutput
+from realtime.request import Request
+from realtime.session import Session, SessionFailed
 from realtime.sources import FileSpec
 from realtime.stream import EventStream, OutputLost, SessionLine
 from tests.conftest import ROOT, manet_live
@@ -63,7 +64,7 @@ class FailingRuntime:
     """A real runtime that breaks at its fifth window."""
 
     def __init__(self, runtime) -> None:
-        self._runtime, self.name, self.calls = runtime, runtime.name, 0
+        self._runtime, self.name, self.batch, self.calls = runtime, runtime.name, runtime.batch, 0
 
     def infer(self, clips):
         self.calls += 1
@@ -75,7 +76,7 @@ class FailingRuntime:
 def test_an_engine_that_raises_ends_the_session_with_one_line_and_a_whole_log(recording, tmp_path):
     model = Bundle.load(bundles.find("untrained-small"))
     output = RecordOutput(tmp_path / "log", {})
-    request = Request(FileSpec(str(recording)), "untrained-small", Config(), speed=None, headless=True)
+    request = Request((FileSpec(str(recording)),), "untrained-small", Config(), speed=None, headless=True)
     threads = threading.active_count()
     with open_runtime(model, "onnxruntime") as runtime:
         session = Session(request, model, FailingRuntime(runtime), EventStream([output]), tmp_path)
@@ -88,8 +89,8 @@ def test_an_engine_that_raises_ends_the_session_with_one_line_and_a_whole_log(re
     lines = log_of(tmp_path / "log")
     assert (lines[-1]["state"], lines[-1]["detail"]) == ("failed", "RuntimeFailed: the engine broke on 1 clips: out of "
                                                                    "memory")
-    assert session.analysis.processed == 4
-    assert not session.capture.pid
+    assert session.channels[0].analysis.processed == 4
+    assert not session.channels[0].capture.pid
     assert threading.active_count() == threads
 
 

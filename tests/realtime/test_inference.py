@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.types import Stamps
-from realtime.inference import LIVE_CAPACITY, LOSSLESS_CAPACITY, WindowQueue
+from realtime.inference import LIVE_CAPACITY, LOSSLESS_CAPACITY, FairTurns, WindowQueue
 from realtime.messages import Window
 
 MS = 1_000_000
@@ -24,14 +24,14 @@ class FakeClock:
         self.now = max(self.now, deadline_ns)
 
 
-def window(index: int, due_ns: int = 0) -> Window:
-    return Window(0, index, 0, 0, 1, np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64), 0,
-                  Stamps(due_ns=due_ns))
+def window(index: int, due_ns: int = 0, camera: int = 0) -> Window:
+    return Window(camera, index, 0, 1, np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64),
+                  0, Stamps(due_ns=due_ns))
 
 
 def taken(queue: WindowQueue) -> list[int]:
     indices = []
-    while (item := queue.take(0)) is not None:
+    while (item := queue.take()) is not None:
         indices.append(item.index)
     return indices
 
@@ -54,7 +54,7 @@ def test_once_one_is_stale_only_the_newest_is_taken():
     assert queue.skipped == {"stale": 3}
     queue.put(window(4, due_ns=clock.now))
     clock.now += 501 * MS
-    assert queue.take(0) is None  # even the newest, where no newer one came
+    assert queue.take() is None  # even the newest, where no newer one came
     assert queue.skipped == {"stale": 4}
 
 
@@ -68,7 +68,7 @@ def test_live_staleness_is_bounded_and_nothing_is_lost_uncounted(steps, budget):
         if is_put:
             queue.put(window(put, due_ns=clock.now))
             put += 1
-        elif (item := queue.take(0)) is not None:
+        elif (item := queue.take()) is not None:
             processed.append(item.index)
             assert clock.now - item.stamps.due_ns <= budget * MS
     queue.close(discard=True)
@@ -86,7 +86,8 @@ def test_a_stuck_engine_cannot_fill_the_memory():
 
 
 def test_lossless_put_waits_for_room_and_close_lets_it_go():
-    queue = WindowQueue(lossless=True, staleness_ns=0, clock=FakeClock())
+    turns = FairTurns(1, lossless=True, staleness_ns=0, clock=FakeClock())
+    (queue,) = turns.queues
     done = threading.Event()
 
     def fill() -> None:
@@ -96,12 +97,54 @@ def test_lossless_put_waits_for_room_and_close_lets_it_go():
 
     thread = threading.Thread(target=fill)
     thread.start()
-    first = queue.take(5.0)
-    assert first is not None
+    (first,) = turns.take(1, 5.0)
     assert first.index == 0
     assert not done.wait(0.05)  # one place was free, one window still waits for room
-    queue.close(discard=True)
+    turns.close()
     assert done.wait(5.0)
     thread.join()
     assert queue.skipped["stopped"] == LOSSLESS_CAPACITY + 1
-    assert queue.take(5.0) is None  # at once: nothing will come
+    assert turns.take(1, 5.0) == []  # at once: nothing will come
+    assert turns.exhausted
+
+
+def test_a_camera_with_many_windows_waiting_never_starves_another():
+    turns = FairTurns(3, lossless=False, staleness_ns=500 * MS, clock=FakeClock())
+    for index in range(20):
+        turns.queues[0].put(window(index, camera=0))
+    for index in range(2):
+        turns.queues[2].put(window(index, camera=2))
+    order = [(one.camera_id, one.index) for _ in range(3) for one in turns.take(2, 0.0)]
+    assert order == [(0, 0), (2, 0), (0, 1), (2, 1), (0, 2), (0, 3)]
+    turns.queues[1].put(window(0, camera=1))
+    assert turns.take(32, 0.0)[0].camera_id == 1  # its turn was passed over last
+    assert turns.take(16, 0.0) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 400), st.integers(0, 3)), max_size=150), st.integers(1, 4)
+)
+def test_turns_keep_every_camera_s_order_and_budget_and_count(steps, most):
+    """Cameras put windows at random while the engine takes some: none out of order, none stale, none uncounted."""
+    clock = FakeClock()
+    turns = FairTurns(3, lossless=False, staleness_ns=500 * MS, clock=clock)
+    put, judged = [0, 0, 0], [[], [], []]
+    for camera, wait, takes in steps:
+        clock.now += wait * MS
+        turns.queues[camera].put(window(put[camera], clock.now, camera))
+        put[camera] += 1
+        for _ in range(takes):
+            taken = turns.take(most, 0.0)
+            assert len(taken) <= most
+            for one in taken:
+                assert clock.now - one.stamps.due_ns <= 500 * MS
+                judged[one.camera_id].append(one.index)
+            counts = [sum(one.camera_id == each for one in taken) for each in range(3)]
+            left = [turns.queues[each].waiting for each in range(3)]
+            # whoever still has windows waiting was not passed over for another's second one
+            assert all(max(counts) - counts[each] <= 1 for each in range(3) if left[each])
+    turns.close()
+    for camera in range(3):
+        assert judged[camera] == sorted(set(judged[camera]))
+        assert len(judged[camera]) + sum(turns.queues[camera].skipped.values()) == put[camera]
+    assert turns.exhausted

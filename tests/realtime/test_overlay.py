@@ -332,3 +332,36 @@ def test_times_and_names_are_short() -> None:
     assert [name(chest, width) for width in (28, 20, 12)] == [
         "scratching or touching chest", "scratching…chest", "scratching …"]
     assert [name(around, width) for width in (None, 15, 10)] == ["turning around?", "turning around?", "turning …?"]
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+@pytest.mark.parametrize(("width", "height"), [*SIZES, (40, 10), (200, 50)])
+@pytest.mark.parametrize("make", [maximal, modest])
+def test_several_cameras_fill_the_screen_exactly_and_each_is_named(width, height, count, make):
+    states = [replace(make(), source=f"c{at}.mp4") for at in range(count)]
+    lines = render(states[0], width, height, *states[1:]).split("\n")
+    assert len(lines) == height
+    assert {cell_len(line) for line in lines} == {width}
+    text = "\n".join(lines)
+    assert width < 60 or f"{count} cameras" in text
+    if height >= 5 + count or width >= 80:
+        assert all(f" {at} c{at}.mp4" in text for at in range(count))
+    if make is maximal:
+        assert "UNTRAINED WEIGHTS" in text
+
+
+def test_two_cameras_at_80x24_show_what_each_of_them_does():
+    one = replace(modest(), source="interviewer.mp4")
+    other = replace(maximal(), source="interviewee.mp4", untrained=False)
+    text = render(one, 80, 24, other)
+    for expected in ("0 interviewer.mp4", "1 interviewee.mp4", "CAPTURE FAILED", "NOW", "nodding", "skipped 2"):
+        assert expected in text, expected
+    assert text.count("EVENTS") == 2
+
+
+def test_a_panel_with_room_for_it_shows_the_picture():
+    states = modest(), replace(modest(), source="webcam 1")
+    on = console(120, 40)
+    on.print(Overlay(*states), height=40)
+    assert isinstance(on.file, io.StringIO)
+    assert "▀" in on.file.getvalue()

@@ -6,9 +6,10 @@ import time
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
-from realtime.app import Request, Session
 from realtime.config import Config, EngineSettings
 from realtime.latency.stages import WINDOW_COLUMNS
+from realtime.request import Request
+from realtime.session import Session
 from realtime.sources import FileSpec
 from realtime.stream import EventStream
 
@@ -19,7 +20,7 @@ class SlowRuntime:
     """A real runtime that also sleeps."""
 
     def __init__(self, runtime) -> None:
-        self._runtime, self.name = runtime, runtime.name
+        self._runtime, self.name, self.batch = runtime, runtime.name, runtime.batch
 
     def infer(self, clips):
         time.sleep(ENGINE_S)
@@ -29,20 +30,21 @@ class SlowRuntime:
 def test_a_slow_engine_skips_what_is_stale_and_loses_count_of_nothing(recording, tmp_path):
     model = Bundle.load(bundles.find("untrained-small"))
     config = Config(engine=EngineSettings(staleness_s=BUDGET_S))
-    request = Request(FileSpec(str(recording)), "untrained-small", config, speed=4.0, headless=True)
+    request = Request((FileSpec(str(recording)),), "untrained-small", config, speed=4.0, headless=True)
     with open_runtime(model, "onnxruntime") as runtime:
         session = Session(request, model, SlowRuntime(runtime), EventStream([]), tmp_path)
         try:
             session.run(threading.Event())
         finally:
             session.close()
-    stats, status = session.stats(), session.intake.status
-    assert status.grabbed == status.sent == session.intake.received == 300
+    (stats,), (channel,) = session.stats(), session.channels
+    status = channel.status
+    assert status.grabbed == status.sent == channel.intake.received == 300
     assert stats.dropped == {}
     assert stats.skipped["stale"] > 5
     assert stats.windows > 3
     assert stats.windows + sum(stats.skipped.values()) == stats.windows_due == 33
-    rows = session.latency.rows("window")
+    rows = channel.latency.rows("window")
     due, started = (rows[:, WINDOW_COLUMNS.index(name)] for name in ("due_ns", "infer_start_ns"))
     assert len(rows) == stats.windows
     assert ((started - due) * 1e-9).max() <= BUDGET_S + ENGINE_S

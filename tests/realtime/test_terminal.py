@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -69,6 +70,18 @@ def test_the_overlay_draws_resizes_and_restores_the_terminal(recording):
         terminal.read_until(re.escape(LEAVE) + b"[^$]*UNTRAINED")  # the last state stays readable
         assert terminal.seen.count(ENTER) == terminal.seen.count(LEAVE) == 1
         assert SHOW_CURSOR in terminal.seen[terminal.seen.index(LEAVE) - 200 :]
+        assert b"Traceback" not in terminal.seen
+    finally:
+        terminal.close()
+
+
+def test_two_recordings_have_a_panel_each(recording, tmp_path):
+    other = shutil.copy(recording, tmp_path / "other.mp4")
+    terminal = Terminal("replay", recording, other, "--model", "untrained-small", "--engine", "onnxruntime",
+                        "--speed", "max")  # fmt: skip
+    try:
+        terminal.read_until(re.escape(LEAVE) + rb"[^$]*2 cameras[^$]*0 scenes\.mp4[^$]*1 other\.mp4")
+        assert terminal.process.wait(10) == 0
         assert b"Traceback" not in terminal.seen
     finally:
         terminal.close()

@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from realtime import wire
-from realtime.clock import MonotonicClock
+from realtime.clock import MonotonicClock, SessionStart
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
 from realtime.keys import ClientKeys, KeyPair, Token, link_for, new_link
@@ -59,7 +59,7 @@ class Analysis:
         self.receiver = wire.Receiver(endpoint, queue_frames, keys, SIDE)
         self.queue = WindowQueue(lossless=False, staleness_ns=10**10, clock=MonotonicClock())
         self.intake = Intake(self.receiver, SlidingWindow(0, 2, 10**8, 10**8, 10**9), self.queue, MonotonicClock(),
-                             LatencyLog(), SIDE)
+                             LatencyLog(), SessionStart(), SIDE, 0)
 
     def __enter__(self):
         self.intake.start()

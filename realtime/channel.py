@@ -1,0 +1,195 @@
+"""One camera's way through a session: its capture process, its windows, its events."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from engines.bundle import Bundle
+from events.aggregator import Aggregator, thresholds
+from realtime.analysis import CameraAnalysis
+from realtime.capture import CaptureSpec
+from realtime.clock import Clock, SessionStart, to_ns, to_s
+from realtime.display import framing_warnings
+from realtime.inference import WindowQueue
+from realtime.intake import Intake
+from realtime.keys import link_for
+from realtime.latency import LatencyLog
+from realtime.messages import CaptureState, CaptureStatus
+from realtime.overlay import OverlayState, TrueEvent, top_actions
+from realtime.request import Request
+from realtime.sources import SimulatedSpec, SourceSpec
+from realtime.sources.simulated import simulate_session
+from realtime.stream import EventStream, StatsLine
+from realtime.supervisor import CaptureFailed, CaptureProcess
+from realtime.views import PREVIEW_SIDE
+from realtime.window import SlidingWindow
+from realtime.wire import Receiver
+
+
+class Channel:
+    """All that a session has for one camera; only the engine is shared.
+
+    Args:
+        camera_id: its place among the request's sources.
+        queue: where the engine takes its windows from.
+        start: what its times count from.
+        folder: for its socket and the log of its capture process.
+    """
+
+    def __init__(self, camera_id: int, request: Request, model: Bundle, queue: WindowQueue, start: SessionStart,
+                 stream: EventStream, clock: Clock, folder: Path) -> None:
+        config, card = request.config, model.card
+        self.camera_id, self.source, self.start, self.queue = camera_id, request.sources[camera_id], start, queue
+        self._request, self._clock = request, clock
+        span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
+        self.latency = LatencyLog(request.latency_rows)
+        window = SlidingWindow(camera_id, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
+        endpoint = f"ipc://{folder}/frames-{camera_id}" if os.name == "posix" else "tcp://127.0.0.1:*"
+        server_keys, client_keys = link_for(endpoint)
+        self._receiver = Receiver(endpoint, config.supervision.queue_frames, server_keys, max(card.size, PREVIEW_SIDE))
+        self.intake = Intake(self._receiver, window, queue, clock, self.latency, start, card.size, camera_id)
+        enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
+        aggregator = Aggregator(
+            camera_id, span_ns, hop_ns, config.aggregator, enter, exit_, window.centre_shift_ns,
+            clock.now_ns if self.source.live else None,
+        )  # fmt: skip
+        self.analysis = CameraAnalysis(queue, aggregator, stream, clock, self.latency, start)
+        spec = CaptureSpec(
+            source=self.source, view=config.view, size=card.size, endpoint=self._receiver.endpoint, camera_id=camera_id,
+            generation=0, queue_frames=config.supervision.queue_frames, speed=request.speed,
+            preview=not request.headless and config.overlay.picture, keys=client_keys, sees=card.view,
+        )  # fmt: skip
+        self.capture = CaptureProcess(
+            spec, folder / f"capture-{camera_id}.log", clock, to_ns(config.supervision.hang_s),
+            config.supervision.max_restarts,
+        )  # fmt: skip
+        self._truth = _truth(self.source)
+        self._given_up = ""  # why, once the capture process could not be kept alive
+        self._told = (CaptureState.OPENING, "")
+
+    @property
+    def status(self) -> CaptureStatus:
+        """What the capture process last said of itself, or why there is none any more."""
+        status = self.intake.status
+        if not self._given_up:
+            return status
+        return CaptureStatus(status.camera_id, status.generation, CaptureState.FAILED, self._given_up)
+
+    @property
+    def hopeless(self) -> bool:
+        """It failed before its first frame, for a reason that the user can mend."""
+        return self.status.bad_input and not self.intake.received
+
+    @property
+    def position_ns(self) -> int:
+        """Time since the session's first frame: of the recording, or of the clock for a live source."""
+        newest = self.intake.latest
+        if self.start.ns is None or newest is None:
+            return 0
+        return (self._clock.now_ns() if self.source.live else newest.media_ns) - self.start.ns
+
+    def begin(self) -> None:
+        """Start the drain thread and the capture process."""
+        self.intake.start()
+        self.capture.start()
+
+    def look(self) -> list[str]:
+        """Look after the capture process; what there is to tell, a line each.
+
+        Raises:
+            BaseException: what broke the drain thread.
+        """
+        if self.intake.error is not None:
+            raise self.intake.error
+        lines = []
+        newest = self.intake.latest
+        try:
+            fault = self.capture.check(
+                self.status.state, self.intake.waiting_since_ns, newest.media_ns if newest else None
+            )
+            lines += [fault] if fault else []
+        except CaptureFailed as error:
+            self._given_up = str(error)
+            self.queue.close()  # what is due is judged; nothing more will be
+        status = self.status
+        if (status.state, status.detail) != self._told:
+            self._told = status.state, status.detail
+            lines.append(f"{status.state.value}: {status.detail}" if status.detail else status.state.value)
+        return lines
+
+    def ask_to_stop(self) -> None:
+        """Tell the capture process to leave; do not wait."""
+        self.capture.ask_to_stop()
+
+    def close(self, capture_s: float, drain_s: float) -> None:
+        """End what is left of it, each part in its time; harmless when it has ended. Close its queue first."""
+        self.capture.stop(capture_s)
+        self.intake.stop(drain_s)
+        self._receiver.close()
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in, by cause."""
+        return self._receiver.refused
+
+    def stats(self, refused: dict[str, int]) -> StatsLine:
+        """Where it stands, beside what the whole session `refused`; `windows + skipped = windows_due` once it is over.
+        """
+        window = self.intake.window
+        return StatsLine(
+            camera=self.camera_id,
+            time_s=round(to_s(self.position_ns), 3),
+            capture_fps=round(self.intake.frames_per_s, 1),
+            frames=self.intake.received,
+            windows_due=window.due,
+            windows=self.analysis.processed,
+            dropped=self.intake.dropped,
+            skipped=dict(sorted((Counter(window.skipped) + Counter(self.queue.skipped)).items())),
+            latency_ms={stage: {"p50": p50, "p99": p99} for stage, (p50, p99) in self.latency.percentiles().items()},
+            capture=self.status.state.value,
+            restarts=self.capture.restarts,
+            refused=refused,
+        )
+
+    def snapshot(self, model: Bundle, engine: str, messages: tuple[str, ...]) -> OverlayState:
+        """What the overlay shows of this moment."""
+        card, request, newest = model.card, self._request, self.intake.latest
+        stats, status = self.stats({}), self.status
+        aggregator = self.analysis.aggregator
+        return OverlayState(
+            model=card.name,
+            engine=engine,
+            source=self.source.name,
+            trained_on=card.provenance.trained_on,
+            untrained=not card.trained,
+            replay=not self.source.live,
+            speed=request.speed,
+            simulated=isinstance(self.source, SimulatedSpec),
+            elapsed_s=stats.time_s,
+            capture=status.state,
+            capture_detail=status.detail,
+            framing=framing_warnings(newest.framing, request.config.view.crop) if newest else (),
+            picture=newest.preview if newest else None,
+            show_picture=request.config.overlay.picture,
+            top=top_actions(aggregator.posteriors, aggregator.running),
+            events=tuple(reversed(self.analysis.events)),
+            truth=self._truth,
+            session_start_ns=self.start.ns or 0,
+            latency=self.latency.percentiles(),
+            capture_fps=stats.capture_fps,
+            windows_per_s=self.analysis.windows_per_s,
+            dropped=stats.dropped,
+            skipped=stats.skipped,
+            restarts=stats.restarts,
+            messages=messages,
+        )
+
+
+def _truth(source: SourceSpec) -> tuple[TrueEvent, ...]:
+    """What a simulated interview will show, for the overlay; nothing is known of any other source."""
+    if not isinstance(source, SimulatedSpec):
+        return ()
+    session = simulate_session(source.seed, source.seconds, source.mode)
+    return tuple(TrueEvent(one.action, one.onset_s, one.offset_s) for one in session.truth)

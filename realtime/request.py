@@ -1,0 +1,57 @@
+"""What the user asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.errors import BadInput
+from realtime.config import Config
+from realtime.latency import ROWS_RECENT
+from realtime.sources import SourceSpec
+
+MAX_CAMERAS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One session, checked as far as that goes without opening anything.
+
+    The place of a source among `sources` is its camera's id. Either all are live or all are recordings.
+    """
+
+    sources: tuple[SourceSpec, ...]
+    model: str
+    config: Config
+    speed: float | None = 1.0  # recordings: media seconds per second; None: as fast as the engine, nothing skipped
+    headless: bool = False
+    record: Path | None = None
+    consent: str | None = None
+    print_events: bool = True  # headless: the event stream on standard output
+    limit_s: float | None = None  # end after this much of the session's clock
+    latency_rows: int = ROWS_RECENT  # frames and windows whose stamps are kept one by one
+
+    def __post_init__(self) -> None:
+        """Raises BadInput: no source, too many, one of them twice. ValueError: live sources and recordings together."""
+        if not 1 <= len(self.sources) <= MAX_CAMERAS:
+            raise BadInput(f"1 to {MAX_CAMERAS} cameras or recordings", str(len(self.sources)),
+                           "run another session for the rest")
+        for place, source in enumerate(self.sources):
+            if source in self.sources[:place]:
+                raise BadInput("each camera or recording once", f"{source.name} twice", "leave one out")
+        if len({source.live for source in self.sources}) > 1:
+            raise ValueError(f"expected live sources or recordings, got both: {self.source_names}")
+
+    @property
+    def live(self) -> bool:
+        return self.sources[0].live
+
+    @property
+    def lossless(self) -> bool:
+        """Recordings at full speed: the engine sets the pace and nothing is skipped."""
+        return not self.live and self.speed is None
+
+    @property
+    def source_names(self) -> str:
+        """For people: `A.mp4, B.mp4`."""
+        return ", ".join(source.name for source in self.sources)

@@ -1,0 +1,197 @@
+"""One session, from the first frame to the last report: a channel for each camera, one engine, and who watches."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from engines.bundle import Bundle
+from engines.errors import BadInput, Failed
+from engines.runtimes.base import Runtime
+from realtime.analysis import Engine
+from realtime.channel import Channel
+from realtime.clock import MonotonicClock, SessionStart, to_ns
+from realtime.display import Display
+from realtime.inference import FairTurns
+from realtime.messages import CaptureState
+from realtime.overlay import OverlayState
+from realtime.request import Request
+from realtime.stream import EventStream, SessionLine, StatsLine
+
+TICK_S = 0.05  # how often the main thread looks around
+STOP_S = 1.5  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s
+
+
+class SessionFailed(Failed):
+    """The session broke while it ran; one line says how."""
+
+
+class Session:
+    """The rooms of one session and the loop that watches over them.
+
+    Attributes:
+        channels: by camera id.
+    """
+
+    def __init__(self, request: Request, model: Bundle, runtime: Runtime, stream: EventStream, folder: Path) -> None:
+        self.request, self.model, self.runtime, self._stream = request, model, runtime, stream
+        self._clock = clock = MonotonicClock()
+        count, config = len(request.sources), request.config
+        self._turns = turns = FairTurns(count, request.lossless, to_ns(config.engine.staleness_s), clock)
+        # Live cameras share a clock, and so a beginning; a recording has one of its own.
+        starts = [SessionStart()] * count if request.live else [SessionStart() for _ in range(count)]
+        self.channels = [
+            Channel(camera_id, request, model, turns.queues[camera_id], starts[camera_id], stream, clock, folder)
+            for camera_id in range(count)
+        ]
+        self.engine = Engine(
+            turns, [channel.analysis for channel in self.channels], runtime, model, clock, config.engine.nice
+        )
+        self.messages: list[str] = []  # what happened, for the overlay; newest last
+        self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
+        self._refused_told: dict[str, int] = {}
+        self._lost_told = 0  # of the stream's
+
+    @property
+    def position_ns(self) -> int:
+        """Time since the session's first frame, of the camera that is furthest."""
+        return max(channel.position_ns for channel in self.channels)
+
+    def run(self, stop: threading.Event) -> None:
+        """Start every part and look after them until every source ends or `stop` is set.
+
+        A camera that fails leaves the others running, unless the user can mend it before anything has begun.
+
+        Raises:
+            BadInput: a camera failed for a reason that the user can mend.
+            SessionFailed: another broke, or the engine did.
+        """
+        limit_ns = math.inf if self.request.limit_s is None else to_ns(self.request.limit_s)
+        self._say("started")
+        self.engine.start()
+        for channel in self.channels:
+            channel.begin()
+        with self._display() as display:
+            while self.engine.alive and not stop.is_set() and self.position_ns < limit_ns:
+                stop.wait(TICK_S)
+                self._look()
+                if any(channel.hopeless for channel in self.channels):
+                    break
+                if display:
+                    self._draw(display)
+                    if display.gone:
+                        stop.set()
+            self._conclude(interrupted=stop.is_set())
+
+    def snapshot(self) -> tuple[OverlayState, ...]:
+        """What the overlay shows of this moment, by camera."""
+        messages = tuple(self.messages)
+        return tuple(channel.snapshot(self.model, self.runtime.name, messages) for channel in self.channels)
+
+    def stats(self) -> list[StatsLine]:
+        """Where each camera stands."""
+        refused = self.refused
+        return [channel.stats(refused) for channel in self.channels]
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in at any door of the session, by cause."""
+        total = sum((Counter(channel.refused) for channel in self.channels), Counter(self._stream.refused))
+        return dict(sorted(total.items()))
+
+    def close(self) -> None:
+        """End every part; harmless when they have ended. Nothing outlives this call."""
+        begun = time.monotonic()
+
+        def left(seconds: float) -> float:
+            return max(0.0, begun + seconds - time.monotonic())
+
+        for channel in self.channels:
+            channel.ask_to_stop()
+        self._turns.close()
+        for channel in self.channels:
+            channel.close(left(STOP_S / 3), left(STOP_S))
+        self.engine.stop(left(STOP_S))
+
+    def _display(self) -> AbstractContextManager[Display | None]:
+        if self.request.headless:
+            return nullcontext()
+        return Display(self.snapshot, self.request.config.overlay.refresh_hz)
+
+    def _draw(self, display: Display) -> None:
+        windows = [channel.latency.counts[1] for channel in self.channels]
+        if display.refresh():
+            for channel, count in zip(self.channels, windows, strict=True):
+                channel.latency.drawn(count, self._clock.now_ns())
+
+    def _look(self) -> None:
+        for channel in self.channels:
+            try:
+                lines = channel.look()
+            except Exception as error:  # noqa: BLE001 - whatever broke the drain thread ends the session
+                raise self._broken(error) from None
+            for line in lines:
+                self._say("capture", line, channel)
+        self._tell_what_is_lost()
+        if self.engine.error is not None:
+            raise self._broken(self.engine.error)
+        if self.position_ns >= self._next_stats_ns:
+            self._next_stats_ns = (self.position_ns // self._stats_every_ns + 1) * self._stats_every_ns
+            self._write_stats()
+
+    def _write_stats(self) -> None:
+        if self.refused != self._refused_told:
+            self._refused_told = self.refused
+            causes = ", ".join(f"{count} by {cause}" for cause, count in self._refused_told.items())
+            self._say("refused", f"connections that did not get in: {causes}")
+        for line in self.stats():
+            self._stream.write(line)
+
+    def _conclude(self, interrupted: bool) -> None:
+        self.close()
+        if self.engine.error is not None:
+            raise self._broken(self.engine.error)
+        for line in self.stats():
+            self._stream.write(line)
+        self._tell_what_is_lost()
+        failed = [channel for channel in self.channels if channel.status.state is CaptureState.FAILED]
+        if failed:
+            lines = [self._named(channel.status.detail, channel) for channel in failed]
+            failure = self._failed("; ".join(lines))
+            mendable = [channel for channel in failed if channel.status.bad_input]
+            raise BadInput.from_line(mendable[0].status.detail) if mendable else failure
+        self._say("stopped" if interrupted else "ended")
+
+    def _tell_what_is_lost(self) -> None:
+        for line in self._stream.lost[self._lost_told :]:
+            self._lost_told += 1
+            self._say("record", line)
+
+    def _broken(self, error: BaseException) -> BaseException:
+        if isinstance(error, BrokenPipeError):  # whoever read our output has left: that is an end, not a failure
+            return error
+        return self._failed(f"{type(error).__name__}: {error}")
+
+    def _failed(self, line: str) -> SessionFailed:
+        self._say("failed", line)
+        return SessionFailed(line)
+
+    def _named(self, line: str, channel: Channel) -> str:
+        """With the camera's name before it where there is more than one."""
+        return line if len(self.channels) == 1 else f"{channel.source.name}: {line}"
+
+    def _say(self, state: str, detail: str = "", channel: Channel | None = None) -> None:
+        if detail:
+            self.messages.append(self._named(detail, channel) if channel else detail)
+            del self.messages[:-20]
+        card = self.model.card
+        source = channel.source.name if channel else self.request.source_names
+        camera = channel.camera_id if channel else None
+        self._stream.write(
+            SessionLine(state, card.name, card.provenance.trained_on, self.runtime.name, source, self.request.consent,
+                        detail, camera)
+        )  # fmt: skip
