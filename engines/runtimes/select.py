@@ -111,11 +111,17 @@ def check_parity(runtime: Runtime) -> float:
 
 def check_company(runtime: Runtime) -> bool:
     """Whether a clip gets the very same scores alone and in every batch up to `runtime.batch`, wherever it stands."""
-    clips, _ = runtime.bundle.reference()
-    clips = np.resize(clips, (runtime.batch, *clips.shape[1:]))  # repeated as often as it takes
-    alone = np.concatenate([runtime.infer(clips[at : at + 1]).logits for at in range(len(clips))])
-    return all(np.array_equal(runtime.infer(clips[:count]).logits, alone[:count])
-               for count in range(2, len(clips) + 1))  # fmt: skip
+    reference = runtime.bundle.reference_arrays().inputs
+    inputs = {  # repeated as often as it takes
+        name: np.resize(array, (runtime.batch, *array.shape[1:])) for name, array in reference.items()
+    }
+    alone = [runtime.run({name: array[at : at + 1] for name, array in inputs.items()}) for at in range(runtime.batch)]
+    for count in range(2, runtime.batch + 1):
+        together = runtime.run({name: array[:count] for name, array in inputs.items()})
+        for name, array in together.items():
+            if not np.array_equal(array, np.concatenate([one[name] for one in alone[:count]])):
+                return False
+    return True
 
 
 def median_ms(runtime: Runtime, runs: int = TIMED_RUNS) -> float:

@@ -105,10 +105,11 @@ class Together(RUNTIMES["onnxruntime"]):  # type: ignore[misc]
         super()._activate()
         self.batch = 4
 
-    def _infer(self, clips: np.ndarray) -> Scores:
-        alone = [super(Together, self)._infer(clips[at : at + 1]).logits for at in range(len(clips))]
-        logits = np.concatenate(alone)
-        return Scores(logits + np.float32(self.leak) * (len(clips) - 1), np.zeros((len(clips), 300), np.float32))
+    def _run(self, inputs: Inputs) -> Outputs:
+        clips = inputs["clips"]
+        alone = [super(Together, self)._run({"clips": clips[at : at + 1]}) for at in range(len(clips))]
+        outputs = {name: np.concatenate([one[name] for one in alone]) for name in alone[0]}
+        return {name: array + np.float32(self.leak) * (len(clips) - 1) for name, array in outputs.items()}
 
 
 @pytest.mark.parametrize(("leak", "batch"), [(0.0, 4), (1e-5, 1)])

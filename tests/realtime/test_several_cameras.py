@@ -169,9 +169,9 @@ class Together(OpenVinoRuntime):
         super()._activate()
         self.batch = 3
 
-    def _infer(self, clips):
-        self.calls = (*self.calls, len(clips))
-        return super()._infer(clips)
+    def _run(self, inputs):
+        self.calls = (*self.calls, len(inputs["clips"]))
+        return super()._run(inputs)
 
 
 def test_an_engine_that_takes_several_windows_at_once_gives_the_same_events(pair, tmp_path):
