@@ -88,20 +88,25 @@ def draw_face(face: Float32Array, size: int) -> UInt8Array:
     """
     if face.shape != (FACE_POINTS, 3) or size < 32:
         raise ValueError(f"expected ({FACE_POINTS}, 3) and a size of 32 or more, got {face.shape} and {size}")
+    if not np.isfinite(face).all():
+        return np.zeros((size, size, 3), np.uint8)
+    return draw_frontal(frontal(face), size)
+
+
+def draw_frontal(points: Float64Array, size: int) -> UInt8Array:
+    """`draw_face` of points that `frontal` has turned, (FACE_POINTS, 2 or more) in centimetres."""
     planes = np.zeros((3, size, size), np.uint8)
-    if np.isfinite(face).all():
-        points = frontal(face)
-        grid = size / GRID
-        for number, (top, bottom, middle) in enumerate(PANELS):
-            rows = slice(round(top * grid), round(bottom * grid))
-            x = points[:, 0] * PER_CM * grid + size / 2 - 0.5
-            y = (middle - points[:, 1]) * PER_CM * grid + (rows.stop - rows.start) / 2 - 0.5
-            pixels = np.rint(np.clip(np.stack((x, y), axis=1), -size, 2 * size) * (1 << SHIFT)).astype(np.int32)
-            panel = [plane[rows] for plane in planes]
-            if number == 0:
-                _draw_eyes(panel, pixels)
-            else:
-                _draw_mouth(panel, pixels)
+    grid = size / GRID
+    for number, (top, bottom, middle) in enumerate(PANELS):
+        rows = slice(round(top * grid), round(bottom * grid))
+        x = points[:, 0] * PER_CM * grid + size / 2 - 0.5
+        y = (middle - points[:, 1]) * PER_CM * grid + (rows.stop - rows.start) / 2 - 0.5
+        pixels = np.rint(np.clip(np.stack((x, y), axis=1), -size, 2 * size) * (1 << SHIFT)).astype(np.int32)
+        panel = [plane[rows] for plane in planes]
+        if number == 0:
+            _draw_eyes(panel, pixels)
+        else:
+            _draw_mouth(panel, pixels)
     return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 

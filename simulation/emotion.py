@@ -37,11 +37,11 @@ _RARER = {"joy": (5, 37, 18, 42), "sadness": (9, 19, 20, 23, 0), "surprise": (21
 _RARE = 0.3
 # How the body is held, at full intensity: rad, metres, slouch.
 _POSTURES: dict[str, dict[str, float]] = {
-    "joy": {"slouch": -0.25, "head_pitch": -0.05, "lean": 0.03},
-    "sadness": {"slouch": 0.45, "head_pitch": 0.18, "head_forward": 0.012, "lean": -0.03},
-    "surprise": {"lean": -0.1, "head_pitch": -0.09, "shrug_left": 0.008, "shrug_right": 0.008},
-    "fear": {"lean": -0.12, "shrug_left": 0.018, "shrug_right": 0.018, "protract": 0.02, "head_forward": -0.012},
-    "anger": {"lean": 0.16, "head_forward": 0.02, "head_pitch": 0.05, "slouch": -0.2},
+    "joy": {"slouch": -0.4, "head_pitch": -0.07, "lean": 0.04},
+    "sadness": {"slouch": 0.6, "head_pitch": 0.26, "head_forward": 0.018, "lean": -0.04},
+    "surprise": {"lean": -0.15, "head_pitch": -0.14, "shrug_left": 0.012, "shrug_right": 0.012},
+    "fear": {"lean": -0.18, "shrug_left": 0.026, "shrug_right": 0.026, "protract": 0.03, "head_forward": -0.018},
+    "anger": {"lean": 0.24, "head_forward": 0.03, "head_pitch": 0.07, "slouch": -0.3},
 }
 _TURN_S = (1.5, 4.0)  # in which the posture follows
 _EXPRESSIVE = (0.6, 1.25)  # of different people
@@ -90,7 +90,7 @@ class Mood:
     def factor(self, index: int, second: float) -> float:
         """How many times as likely as else the action is to be the next one."""
         episode = self.at(second)
-        return 1.0 if episode.emotion is None else float(_FACTORS[episode.emotion, index] ** episode.intensity)
+        return 1.0 if episode.emotion is None else float(_FACTORS[episode.emotion, index])
 
 
 def _factors() -> Array:

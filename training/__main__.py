@@ -70,6 +70,25 @@ def _parser() -> Parser:
     command.add_argument("--threads", type=int, help="CPU threads (the runtime's choice)")
     command.set_defaults(run=_evaluate_simulated)
 
+    command = commands.add_parser("simulate-emotion", help="train an emotion model on simulated interviews")
+    command.add_argument("--sessions", type=int, default=3000, help="simulated sessions (3000)")
+    command.add_argument("--stretches", type=int, default=3, help="stretches of each (3)")
+    command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings (OUT/stretches)")
+    command.add_argument("--draw-workers", type=int, default=2, help="processes that draw beforehand (2)")
+    _add_emotion(command)
+    command.set_defaults(run=_simulate_emotion)
+
+    command = commands.add_parser("evaluate-emotion", help="score an emotion model on interviews never trained on")
+    command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
+    command.add_argument("--sessions", type=int, default=400, help="simulated sessions (400)")
+    command.add_argument("--stretches", type=int, default=3, help="stretches of each (3)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings (OUT/stretches)")
+    command.add_argument("--draw-workers", type=int, default=2, help="processes that draw beforehand (2)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scores")
+    command.add_argument("--threads", type=int, help="CPU threads (the runtime's choice)")
+    command.set_defaults(run=_evaluate_emotion)
+
     command = commands.add_parser("evaluate", help="score a model on labelled clips; pictures; a submission")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder) or state.pt")
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
@@ -103,6 +122,60 @@ def _add_training(command: argparse.ArgumentParser, recipe: str, depth: int, wid
     command.add_argument("--device", choices=DEVICES, default="auto", help="(CUDA where there is one)")
     command.add_argument("--save-every", type=int, metavar="N", help="batches between checkpoints (one a minute)")
     command.add_argument("--resume", action="store_true", help="continue the run in --out, if there is one")
+
+
+def _add_emotion(command: argparse.ArgumentParser) -> None:
+    """What every kind of emotion training has."""
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for states and curves")
+    command.add_argument("--bundle", type=Path, metavar="DIR", help="bundle to make (OUT/model)")
+    command.add_argument("--recipe", choices=RECIPE_NAMES, default="small", help="(small)")
+    command.add_argument("--epochs", type=int, help="(the recipe's)")
+    command.add_argument("--batch-size", type=int, help="(the recipe's; 3 in the paper)")
+    command.add_argument("--learning-rate", type=float, help="(the recipe's)")
+    command.add_argument("--beta", type=float, default=0.03, help="weight of the emotion loss (0.03, as in the paper)")
+    command.add_argument("--branches", choices=("full", "face", "action"), default="full",
+                         help="both, or one alone (full; Table VI)")
+    command.add_argument("--no-lower-limb", action="store_true", help="without the labels D and G (Table VII)")
+    command.add_argument("--no-class-weights", action="store_true", help="let frequent emotions count for more")
+    command.add_argument("--init-body", metavar="MODEL", help="micro-action model whose weights the micro-action "
+                                                              "branch starts from (random ones)")
+    command.add_argument("--freeze-body", action="store_true", help="and keeps: faster by far")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--depth", type=int, default=18, choices=(18, 34, 50), help="of both branches (18)")
+    command.add_argument("--width", type=int, default=16, help="channels of the body's stem, a multiple of 8 (16)")
+    command.add_argument("--face-width", type=int, default=8, help="channels of the face's stem (8)")
+    command.add_argument("--length", type=int, default=16, choices=(4, 8, 16), help="T, frames per stretch (16)")
+    command.add_argument("--size", type=int, default=112, help="pixels of the body (112)")
+    command.add_argument("--face-size", type=int, default=64, help="pixels of the face (64)")
+    command.add_argument("--span", type=float, default=3.8, help="seconds of a stretch, 0.5 to 30 (3.8)")
+    command.add_argument("--no-se", action="store_true", help="without squeeze-and-excitation")
+    command.add_argument("--threads", type=int, help="CPU threads (all)")
+    command.add_argument("--resume", action="store_true", help="continue the run in --out, if there is one")
+
+
+def _simulate_emotion(options: argparse.Namespace) -> None:
+    from training.emotion.commands import simulate_emotion
+
+    _check_emotion(options)
+    simulate_emotion(options, _recipe(options))
+
+
+def _evaluate_emotion(options: argparse.Namespace) -> None:
+    from training.emotion.commands import evaluate_emotion
+
+    _check_numbers(options)
+    evaluate_emotion(options)
+
+
+def _check_emotion(options: argparse.Namespace) -> None:
+    _check_training(options)
+    options.alpha, options.no_embedding = None, True
+    if not 0.5 <= options.span <= 30.0:
+        raise BadInput("--span of 0.5 to 30 s", f"{options.span:g}", "leave it out for the default")
+    if not 0.0 <= options.beta < math.inf:
+        raise BadInput("--beta of 0 or more", f"{options.beta:g}", "leave it out for the paper's")
+    if options.freeze_body and (options.init_body is None or options.branches == "face"):
+        raise BadInput("--init-body with --freeze-body, and a micro-action branch", "none", "leave --freeze-body out")
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -163,7 +236,8 @@ def _check_sessions(options: argparse.Namespace) -> None:
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
-    positive = {"epochs", "stop_after", "batch_size", "learning_rate", "threads", "save_every", "sessions", "windows"}
+    positive = {"epochs", "stop_after", "batch_size", "learning_rate", "threads", "save_every", "sessions", "windows",
+                "stretches", "face_width", "face_size"}
     for name, value in vars(options).items():
         if name in positive and value is not None and not 0 < value < math.inf:
             raise BadInput(f"--{name.replace('_', '-')} above 0", f"{value:g}", "leave it out for the default")

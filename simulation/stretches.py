@@ -1,0 +1,98 @@
+"""Stretches of a session as the emotion path cuts them, and what they are to answer.
+
+A stretch is cut like a window (see `simulation.windows`): `length` pictures, the i-th the newest at or before
+`start + (i + 1) · span / length`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.face_drawing import draw_frontal, frontal
+from engines.landmarks import FACE_POINTS
+from engines.spec import EmotionSpec
+from engines.taxonomy import ACTIONS, EMOTIONS
+from events.scores import Event, FloatArray
+from simulation.emotion import Episode
+from simulation.session import Session
+from simulation.windows import draw, events_of, samples
+
+UInt8Array = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+
+SHOWN_S = 0.5  # an action is in a stretch with this much of it, or with half of it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretches:
+    """K stretches of a session: what an emotion model of the landmark view is shown, and what was true."""
+
+    inputs: dict[str, UInt8Array]  # by the names of `EmotionSpec.inputs`, (K, ...) each
+    felt: Float32Array  # (K, 6) share of each emotion, and of none
+    actions: Float32Array  # (K, 52) 0 or 1
+    faces: Float32Array  # (K, T, FACE_POINTS, 2) turned to the front, cm (see `engines.face_drawing`); NaN: no face
+
+
+def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, *, face: bool = True) -> Stretches:
+    """Stretches of a session that end at `ends_s` (K,); without `face`, its drawings are left for later.
+
+    Raises:
+        ValueError: a stretch begins before the session.
+    """
+    if np.any(ends_s < span_s):
+        raise ValueError(f"expected ends of {span_s:g} s or later, got {float(ends_s.min()):g}")
+    ends_ns, span_ns = np.round(ends_s * 1e9).astype(np.int64), round(span_s * 1e9)
+    chosen = samples(session.times_ns, ends_ns, span_ns, spec.length)  # (K, T)
+    faces = frontal_faces(session, chosen)
+    inputs: dict[str, UInt8Array] = {}
+    if spec.body is not None:
+        inputs["body"] = draw(session, chosen, spec.body.size)
+        inputs["body_seen"] = np.isfinite(session.pose[chosen, 0, 0]).astype(np.uint8)
+    if spec.face is not None:
+        if face:
+            inputs["face"] = draw_faces(faces, spec.face.size)
+        inputs["face_seen"] = np.asarray(np.isfinite(faces).all(axis=(2, 3)), np.uint8)
+    starts = ends_s - span_s
+    return Stretches(inputs, felt(session.episodes, starts, ends_s), shown(events_of(session), starts, ends_s), faces)
+
+
+def frontal_faces(session: Session, indices: npt.NDArray[np.int64]) -> Float32Array:
+    """(..., FACE_POINTS, 2): the faces of the pictures at `indices` (...), turned to the front; NaN: none."""
+    wanted, where = np.unique(indices, return_inverse=True)
+    found = np.full((len(wanted), FACE_POINTS, 2), np.nan, np.float32)
+    for at, index in enumerate(wanted):
+        if np.isfinite(session.face[index]).all():
+            found[at] = frontal(session.face[index])[:, :2]
+    return found[where.reshape(indices.shape)]
+
+
+def draw_faces(faces: Float32Array, size: int) -> UInt8Array:
+    """Face drawings uint8 (..., F, F, 3) of `frontal_faces`, black where there is none."""
+    drawings = np.zeros((faces[..., 0, 0].size, size, size, 3), np.uint8)
+    for at, points in enumerate(faces.reshape(-1, FACE_POINTS, 2)):
+        if np.isfinite(points).all():
+            drawings[at] = draw_frontal(points.astype(np.float64), size)
+    return drawings.reshape(*faces.shape[:-2], size, size, 3)
+
+
+def felt(episodes: Sequence[Episode], starts: FloatArray, ends: FloatArray) -> Float32Array:
+    """(K, 6): share of the time from `starts` to `ends` (K,) in which each emotion, and none, was felt."""
+    shares = np.zeros((len(starts), len(EMOTIONS) + 1))
+    for one in episodes:
+        within = np.clip(np.minimum(ends, one.offset_s) - np.maximum(starts, one.onset_s), 0.0, None)
+        shares[:, len(EMOTIONS) if one.emotion is None else one.emotion] += within / (ends - starts)
+    shares[:, -1] += np.clip(1.0 - shares.sum(axis=1), 0.0, None)
+    return shares.astype(np.float32)
+
+
+def shown(events: Sequence[Event], starts: FloatArray, ends: FloatArray) -> Float32Array:
+    """(K, 52): 1 where an action shows for `SHOWN_S` or for half its length between `starts` and `ends` (K,)."""
+    actions = np.zeros((len(starts), len(ACTIONS)), np.float32)
+    for index, onset, offset in events:
+        within = np.minimum(ends, offset) - np.maximum(starts, onset)
+        actions[within >= min(SHOWN_S, 0.5 * (offset - onset)), index] = 1.0
+    return actions

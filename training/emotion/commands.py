@@ -1,0 +1,129 @@
+"""What the emotion commands do with their options: stretches in, weights and a bundle out."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import torch
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from engines.bundle import Bundle, find
+from engines.card import Calibration, ModelCard, Provenance
+from engines.errors import BadInput
+from engines.export import write_bundle
+from engines.networks.maenet import MAENet
+from engines.networks.manet import MANet
+from engines.spec import EmotionSpec, NetworkSpec
+from training.emotion.evaluate import judge, report
+from training.emotion.simulated import Plan, Stretches
+from training.emotion.train import EmotionRun, train_emotion
+from training.models import open_network
+from training.recipes import Recipe
+from training.train import progress_bar
+
+HELD_OUT_SHARE = 40  # one session of another split, to validate, for this many to train on
+USE = ("Research on expressions and micro-actions of one seated person who has agreed to it. It judges expressions, "
+       "not feelings. Not for workplaces, education or job interviews: prohibited in the EU (AI Act, Art. 5).")
+CALIBRATION = Calibration(activation="softmax", basis="none: raw softmax of the emotions, raw sigmoids of the actions")
+
+
+def simulate_emotion(options: argparse.Namespace, recipe: Recipe) -> None:
+    """`python -m training simulate-emotion`. Raises BadInput: see `train_emotion` and `Stretches`."""
+    spec = emotion_network(options)
+    body, about = _start(options)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    cache = options.cache or options.out / "stretches"
+    drawn = emotion_network(options, branches="full")  # one set of drawings serves every ablation
+    plan = Plan("train", options.sessions, options.seed, drawn, options.span, options.stretches)
+    held_plan = replace(plan, split="validation", sessions=max(1, options.sessions // HELD_OUT_SHARE))
+    source = Stretches(plan, cache / "train", vary=True, seed=options.seed)
+    held = Stretches(held_plan, cache / "validation", vary=False)
+    _fill([source, held], options.draw_workers)
+    if options.freeze_body:
+        source.keep = ("body",)
+    told = f"simulated interviews: {plan.sessions} sessions, {len(source)} stretches, {recipe.epochs} epochs{about}"
+    run = EmotionRun(recipe, spec, options.seed, options.out, f"{plan.identity()} {plan.sessions} {about}",
+                     options.beta, not options.no_class_weights, options.freeze_body, options.resume)  # fmt: skip
+    network = train_emotion(run, source, held, body, print)
+    write_emotions(network, options, told, "landmarks")
+
+
+def evaluate_emotion(options: argparse.Namespace) -> None:
+    """`python -m training evaluate-emotion`. Raises BadInput: not an emotion model of the landmark view."""
+    bundle = Bundle.load(find(options.model))
+    spec = bundle.card.maenet
+    if bundle.card.view != "landmarks":
+        raise BadInput("a model of the landmark view, for simulated interviews", f"{bundle.card.name}, of the "
+                       f"{bundle.card.view} view", "give --data and --list")
+    plan = Plan("test", options.sessions, options.seed, spec, bundle.card.span_s, options.stretches)
+    source = Stretches(plan, options.cache or options.out / "stretches", vary=False)
+    _fill([source], options.draw_workers)
+    report(bundle.card.name, judge(bundle, source, options.threads or 0), bundle, Console(), options.out)
+
+
+def emotion_network(options: argparse.Namespace, branches: str | None = None) -> EmotionSpec:
+    """The network that the options ask for.
+
+    Raises:
+        BadInput: none can be built.
+    """
+    body = {"architecture": "manet", "depth": options.depth, "width": options.width, "length": options.length,
+            "size": options.size, "embedding": False, "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio}
+    face = body | {"width": options.face_width, "size": options.face_size}
+    branches = branches or options.branches
+    fields = {"body": None if branches == "face" else body, "face": None if branches == "action" else face,
+              "lower_limb": not options.no_lower_limb}
+    try:
+        return msgspec.convert(fields, EmotionSpec)
+    except msgspec.ValidationError as error:
+        raise BadInput("a network that can be built", str(error), "see --help") from None
+
+
+def write_emotions(network: MAENet, options: argparse.Namespace, trained_on: str, view: str) -> Bundle:
+    """Export a trained network into the bundle that the options name.
+
+    Raises:
+        BadInput: the folder is taken.
+        ExportFailed: the exported graph does not answer as the network does.
+    """
+    made_with = f"python -m training, recipe {options.recipe}, seed {options.seed} (torch {torch.__version__})"
+    card = msgspec.convert({
+        "name": options.bundle.resolve().name, "network": network.spec, "intended_use": USE, "view": view,
+        "provenance": Provenance(trained=True, trained_on=trained_on, seed=options.seed, made_with=made_with),
+        "calibration": CALIBRATION, "span_s": options.span,
+    }, ModelCard)  # fmt: skip
+    bundle = write_bundle(network, card, options.bundle, overwrite=options.resume)
+    print(f"{bundle.path}: {bundle.card.name}, trained on {trained_on}")
+    return bundle
+
+
+def listed_digest(path: Path) -> str:
+    """What decides a list's videos, for a run's identity."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _start(options: argparse.Namespace) -> tuple[MANet | None, str]:
+    """The micro-action network to start from, and words about it."""
+    if options.init_body is None:
+        return None, ""
+    network, trained_on = open_network(options.init_body)
+    how = "kept" if options.freeze_body else "begun with"
+    return network, f"; micro-action branch {how} {Path(options.init_body).name}, trained on {trained_on}"[:320]
+
+
+def _fill(sources: list[Stretches], workers: int) -> None:
+    for source in sources:
+        with progress_bar() as progress:
+            task = progress.add_task(f"drawing {source.plan.split}", total=source.plan.sessions, loss="")
+            source.fill(workers, partial(_show, progress, task))
+
+
+def _show(progress: Progress, task: TaskID, done: int) -> None:
+    progress.update(task, completed=done)
