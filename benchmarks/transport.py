@@ -208,8 +208,8 @@ LINKS: dict[str, Link] = {
 
 
 def frames_per_s(names: list[str], count: int, full: bool, crop: bool = False,
-                 counts: Mapping[str, int] | None = None) -> dict[str, float]:
-    """Median frames/s of each link over `ROUNDS` rounds, the links taken in turn so that drift hits all alike.
+                 counts: Mapping[str, int] | None = None, rounds: int = ROUNDS) -> dict[str, float]:
+    """Median frames/s of each link over so many rounds, the links taken in turn so that drift hits all alike.
 
     Args:
         full: the bytes of a 1080p frame, else of a 224² crop.
@@ -217,7 +217,7 @@ def frames_per_s(names: list[str], count: int, full: bool, crop: bool = False,
         counts: other counts for slow links.
     """
     measured: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name in names:
             measured[name].append(_measure(name, (counts or {}).get(name, count), full, crop))
     return {name: statistics.median(values) for name, values in measured.items()}
