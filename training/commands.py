@@ -26,7 +26,7 @@ from training.losses import LossSettings
 from training.metrics import mean_average_precision, score_clips
 from training.models import open_network
 from training.recipes import Recipe
-from training.simulated import Cache, Plan, SimulatedWindows
+from training.simulated import Cache, Plan, SimulatedWindows, course_of, preference_of
 from training.train import FloatArray, Run, progress_bar, train
 
 RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
@@ -84,9 +84,11 @@ def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
     epochs = min(recipe.epochs, options.stop_after or recipe.epochs)
     about = f"simulated interviews: {plan.sessions} sessions of {plan.seconds:g} s, {epochs * options.windows} windows"
     data = f"{plan.identity()} {plan.sessions} {plan.focus} {options.windows}"
-    run = _run(options, recipe, spec, data, about)
-    held = SimulatedWindows(held_cache, min(MOST_HELD_OUT, held_plan.sessions * held_plan.positions), vary=False)
-    network = train(run, SimulatedWindows(train_cache, options.windows, options.seed), held, None, window_scores)
+    preference = preference_of(train_cache)
+    run = replace(_run(options, recipe, spec, data, about), offsets=preference.offsets)
+    held = SimulatedWindows(held_cache, min(MOST_HELD_OUT, held_plan.sessions * held_plan.positions))
+    source = SimulatedWindows(train_cache, options.windows, options.seed, course_of(train_cache, preference))
+    network = train(run, source, held, None, window_scores)
     write_trained(network, options, run.trained_on, SIGMOID, view="landmarks")
 
 

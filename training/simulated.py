@@ -28,17 +28,19 @@ import simulation
 from engines.card import OFFICIAL_SPAN_S
 from engines.drawing_mirror import mirror
 from engines.errors import BadInput
-from events.scores import Event
+from events.scores import Event, FloatArray
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.windows import draw, events_of, targets
 from training.data import Float32Array
+from training.sampling import Preference, prefer_rare
 from training.video import UInt8Array
 
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
 MODES = (BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, NATURAL, NATURAL, IDLE)
 MANIFEST = "manifest.json"
 PACKING = 1  # level of zlib: the fastest
+JUDGED = 1000  # sessions whose windows are counted
 MIRRORED = 0.5  # of training windows: none of the 52 actions is of the left or of the right
 
 
@@ -135,14 +137,24 @@ class Cache:
 
         `position` is 0..`plan.positions` - 1.
         """
-        frames, truth = self._files(number)
-        if not truth.exists():
+        ends_s, events = self._truth(number)
+        drawings = _unpack(self._files(number)[0], position, position + self.plan.length, self.plan)
+        return drawings, float(ends_s[position]), events
+
+    def targets(self, number: int) -> Float32Array:
+        """What the windows of a session are to answer, float32 (`plan.positions`, 52)."""
+        ends_s, events = self._truth(number)
+        return targets(events, ends_s, self.plan.span_s, self.plan.length, self.plan.focus)
+
+    def _truth(self, number: int) -> tuple[FloatArray, list[Event]]:
+        """When the windows of a session end, in seconds (`plan.positions`,), and its events."""
+        file = self._files(number)[1]
+        if not file.exists():
             self._make(number)
-        rows = np.load(truth)  # (1 + E, 3): when the first drawing is, then the events
+        rows = np.load(file)  # (1 + E, 3): when the first drawing is, then the events
+        last = np.arange(self.plan.positions) + self.plan.length - 1
         events = [(int(index), float(onset), float(offset)) for index, onset, offset in rows[1:]]
-        last = position + self.plan.length - 1
-        drawings = _unpack(frames, position, last + 1, self.plan)
-        return drawings, float(rows[0, 0]) + last * self.plan.spacing_s, events
+        return rows[0, 0] + last * self.plan.spacing_s, events
 
     def _files(self, number: int) -> tuple[Path, Path]:
         name = f"{number:06d}"
@@ -167,7 +179,7 @@ class SimulatedWindows:
     cache: Cache
     count: int  # per epoch
     seed: int = 0
-    vary: bool = True  # False: the same, evenly spread windows in every epoch
+    course: FloatArray | None = None  # see `course_of`; None: the same, evenly spread windows in every epoch
 
     @property
     def per_item(self) -> int:
@@ -179,17 +191,26 @@ class SimulatedWindows:
     def item(self, index: int, epoch: int) -> tuple[UInt8Array, Float32Array]:
         """See `training.data.Source.item`."""
         plan = self.cache.plan
-        if self.vary:
-            rng = np.random.default_rng([self.seed, epoch, index])
-            number, position = int(rng.integers(plan.sessions)), int(rng.integers(plan.positions))
-            mirrored = bool(rng.random() < MIRRORED)
-        else:
-            mirrored = False
+        if self.course is None:
             place = index * plan.sessions * plan.positions // self.count
-            number, position = divmod(place, plan.positions)
+        else:
+            rng = np.random.default_rng([self.seed, epoch, index])
+            place = int(np.searchsorted(self.course, rng.random() * self.course[-1], side="right"))
+        number, position = divmod(place, plan.positions)
         clip, end_s, events = self.cache.window(number, position)
         target = targets(events, np.array([end_s]), plan.span_s, plan.length, plan.focus)
-        return (mirror(clip) if mirrored else clip)[None], target
+        return (mirror(clip) if self.course is not None and rng.random() < MIRRORED else clip)[None], target
+
+
+def preference_of(cache: Cache) -> Preference:
+    """What to prefer among a cache's windows, judged by its first sessions."""
+    return prefer_rare(np.concatenate([cache.targets(number) for number in range(min(cache.plan.sessions, JUDGED))]))
+
+
+def course_of(cache: Cache, preference: Preference) -> FloatArray:
+    """Chances of all windows of a cache, session by session, added up (sessions · positions,)."""
+    chances = [preference.chance(cache.targets(number)) for number in range(cache.plan.sessions)]
+    return np.concatenate(chances).cumsum(dtype=np.float64)
 
 
 def _pack(path: Path, drawings: UInt8Array) -> None:

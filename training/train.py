@@ -56,6 +56,7 @@ class Run:
     device: str = "auto"  # see `training.models.pick_device`
     init: str | None = None  # bundle or checkpoint whose weights to start from
     stop_after: int | None = None  # epochs of the recipe's schedule; None: all
+    offsets: Float32Array | None = None  # (52,) added to logits in the loss alone, see `training.sampling`
 
     def identity(self) -> str:
         """All that decides the final weights, as JSON."""
@@ -172,6 +173,7 @@ class _Loop:
                  file: Path) -> None:
         self._run, self._recipe = run, run.recipe
         self._graph, self._optimiser, self._vectors, self._file = graph, optimiser, vectors, file
+        self._offsets = None if run.offsets is None else torch.from_numpy(run.offsets).to(graph.mean.device)
         self._saved_s = time.monotonic()
 
     def steps_per_epoch(self, source: Source) -> int:
@@ -198,6 +200,8 @@ class _Loop:
         clips, targets = clips.to(device), targets.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._recipe.mixed_precision):
             heads = network(self._graph.normalise(clips))
+        if self._offsets is not None:
+            heads = heads._replace(logits=heads.logits.float() + self._offsets)
         loss = losses(heads, targets, self._vectors, self._recipe.loss)
         values = loss.total.item(), loss.classification.item(), loss.embedding.item()
         if not np.isfinite(values[0]):

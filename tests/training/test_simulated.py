@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,8 @@ from tests.conftest import manet_live
 from tests.realtime.test_window import frame_at
 from training.__main__ import main
 from training.evaluate_simulated import detected
-from training.simulated import Cache, Plan, SimulatedWindows
+from training.sampling import prefer_rare
+from training.simulated import Cache, Plan, SimulatedWindows, course_of, preference_of
 
 SPAN_NS, HOP_NS = round(OFFICIAL_SPAN_S * 1e9), 250_000_000
 PLAN = Plan("train", sessions=2, seconds=6.0, seed=3, size=32, length=4)
@@ -86,10 +88,39 @@ def test_cached_windows_are_those_of_the_session(cache: Cache) -> None:
 
 
 def test_examples_vary_by_epoch_and_validation_does_not(cache: Cache) -> None:
-    varied, held = SimulatedWindows(cache, 4), SimulatedWindows(cache, 4, vary=False)
-    np.testing.assert_array_equal(varied.item(0, 0)[0], SimulatedWindows(cache, 4).item(0, 0)[0])
+    course = course_of(cache, preference_of(cache))
+    varied, held = SimulatedWindows(cache, 4, course=course), SimulatedWindows(cache, 4)
+    np.testing.assert_array_equal(varied.item(0, 0)[0], SimulatedWindows(cache, 4, course=course).item(0, 0)[0])
     assert any((varied.item(at, 0)[0] != varied.item(at, 1)[0]).any() for at in range(4))
     np.testing.assert_array_equal(held.item(3, 0)[0], held.item(3, 9)[0])
+
+
+def test_windows_of_rare_actions_are_picked_as_often_as_said(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, replace(PLAN, sessions=4, seconds=12.0))
+    preference = preference_of(cache)
+    course = course_of(cache, preference)
+    wanted = np.concatenate([cache.targets(number) for number in range(cache.plan.sessions)])
+    chances = np.diff(course, prepend=0.0)
+    np.testing.assert_allclose(chances, preference.chance(wanted), rtol=1e-6)
+    source = SimulatedWindows(cache, 3000, course=course)
+    picked = np.concatenate([source.item(index, 0)[1] for index in range(len(source))])
+    expected = chances @ wanted / chances.sum()
+    np.testing.assert_allclose(picked.mean(axis=0), expected, atol=0.025)
+    assert np.abs(expected - wanted.mean(axis=0)).max() > 0.05  # or the last line says nothing
+
+
+def test_offsets_make_up_for_what_is_preferred() -> None:
+    """Actions never at once: log-odds as picked, less the offsets, are those of windows as they come."""
+    wanted = np.zeros((1000, 52), np.float32)
+    wanted[:10, 18] = wanted[10:110, 21] = wanted[110:160, 3] = 1.0
+    preference = prefer_rare(wanted)
+    assert preference.weights[[18, 3, 21]] == pytest.approx([5.0, 1.0, 0.5])
+    chances = preference.chance(wanted)
+    assert chances[[0, 10, 110, 999]] == pytest.approx([1.0, 0.1, 0.2, 0.2])
+    share = 10.0 / chances.sum()  # of action 18 among the picked ones
+    assert np.log(share / (1 - share)) - preference.offsets[18] == pytest.approx(np.log(0.01 / 0.99), abs=1e-5)
+    assert preference.offsets[21] < 0.0 < preference.offsets[18]
+    assert preference.offsets[5] == 0.0
 
 
 def test_splits_share_nobody() -> None:
