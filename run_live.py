@@ -13,12 +13,15 @@ from typing import Any, NoReturn
 from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
 from realtime import config as configuration
-from realtime.app import run
-from realtime.keys import make_keys
+from realtime.app import run, stop_on_signals, tell
+from realtime.clock import MonotonicClock
+from realtime.keys import CAMERAS, LISTENERS, make_keys
 from realtime.measure import Files, measure, measure_events
+from realtime.remote.camera_end import load_client_keys, serve
 from realtime.request import Request
-from realtime.sources import CameraSpec, FileSpec, SimulatedSpec, SourceSpec, StreamSpec
+from realtime.sources import CameraSpec, FileSpec, RemoteSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
+from realtime.sources.urls import check_listening
 from simulation.interview import MODES, NATURAL
 
 DEFAULT_MODEL = "landmarks-small"
@@ -42,7 +45,10 @@ def _run(argv: Sequence[str] | None) -> None:
         _cameras()
         return
     if arguments.command == "keys":
-        _keys(arguments.folder, arguments.client)
+        _keys(arguments.folder, arguments.client, arguments.camera)
+        return
+    if arguments.command == "capture":
+        _capture(arguments)
         return
     config = configuration.load(arguments.config, _overrides(arguments))
     if arguments.print_config:
@@ -79,9 +85,12 @@ def _sources(arguments: argparse.Namespace, config: configuration.Config) -> tup
         return (SimulatedSpec(arguments.seed, arguments.limit or DEMO_SECONDS, NATURAL),)
     if getattr(arguments, "files", None):
         return tuple(FileSpec(str(file)) for file in arguments.files)
-    chosen: list[int | str] = arguments.cameras or [0]
-    return tuple(StreamSpec(one, config.stream) if isinstance(one, str) else CameraSpec(one, config.camera)
-                 for one in chosen)  # fmt: skip
+    chosen: list[int | str | RemoteSpec] = arguments.cameras or [0]
+    return tuple(one if isinstance(one, RemoteSpec) else _local(one, config) for one in chosen)
+
+
+def _local(camera: int | str, config: configuration.Config) -> CameraSpec | StreamSpec:
+    return StreamSpec(camera, config.stream) if isinstance(camera, str) else CameraSpec(camera, config.camera)
 
 
 def _speed(text: str) -> float | None:
@@ -123,11 +132,23 @@ def _cameras() -> None:
         print("no camera opens on this machine")
 
 
-def _keys(folder: Path, clients: Sequence[str]) -> None:
-    for path in make_keys(folder, clients):
+def _keys(folder: Path, clients: Sequence[str], cameras: Sequence[str]) -> None:
+    for path in make_keys(folder, clients, cameras):
         print(f"made {path}")
-    print(f"let in with --publish ENDPOINT --keys {folder}: "
-          f"{', '.join(sorted(path.stem for path in folder.glob('clients/*.pub'))) or 'nobody yet, add --client NAME'}")
+    for option, allow_list in (("--publish ENDPOINT", LISTENERS), ("--listen ENDPOINT", CAMERAS)):
+        names = ", ".join(sorted(path.stem for path in folder.glob(f"{allow_list}/*.pub")))
+        print(f"let in with {option} --keys {folder}: {names or 'nobody yet'}")
+
+
+def _capture(arguments: argparse.Namespace) -> None:
+    config = configuration.load(arguments.config)
+    source = SimulatedSpec(arguments.seed, arguments.seconds, NATURAL) if arguments.demo else (
+        _local(arguments.cameras[0] if arguments.cameras else 0, config))  # fmt: skip
+    endpoint = arguments.connect if "://" in arguments.connect else f"tcp://{arguments.connect}"
+    check_listening(endpoint)
+    keys = load_client_keys(arguments.key)
+    with stop_on_signals() as stop:
+        serve(source, endpoint, keys, MonotonicClock(), stop, tell)
 
 
 def _parser() -> Parser:
@@ -146,6 +167,19 @@ def _parser() -> Parser:
     for option, kind, metavar, what in (("--camera", _natural, "N", "webcam number (default 0); give it once for each"),
                                         ("--url", str, "URL", "rtsp://, http:// or udp:// stream; once for each")):
         live.add_argument(option, type=kind, action="append", dest="cameras", metavar=metavar, help=what)
+    live.add_argument("--listen", type=RemoteSpec, action="append", dest="cameras", metavar="ENDPOINT",
+                      help="a camera of another machine, which runs `capture`; tcp://ADDRESS:PORT, with --keys")
+
+    capture = commands.add_parser("capture", help="film for a `live --listen` on another machine")
+    capture.add_argument("--connect", required=True, metavar="HOST:PORT", help="where it listens")
+    capture.add_argument("--key", type=Path, required=True, metavar="FILE", help="NAME.key, made there by `keys`")
+    filmed = capture.add_mutually_exclusive_group()
+    filmed.add_argument("--camera", type=_camera, dest="cameras", metavar="N", help="webcam number (default 0)")
+    filmed.add_argument("--url", type=_url, dest="cameras", metavar="URL", help="rtsp://, http:// or udp:// stream")
+    filmed.add_argument("--demo", action="store_true", help="a simulated interview")
+    capture.add_argument("--seconds", type=_seconds, default=DEMO_SECONDS, metavar="S", help="of it (default 30)")
+    capture.add_argument("--seed", type=_natural, default=0, metavar="N", help="of it")
+    capture.add_argument("--config", type=Path, metavar="FILE.toml", help="settings of camera and stream")
 
     replay = commands.add_parser("replay", parents=[common], help="recordings, through the live path, on one engine")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording; all at once where several")
@@ -159,6 +193,7 @@ def _parser() -> Parser:
                           "reported, against the truth of N simulated interviews (default 10)")
     measured.add_argument("--camera", type=_camera, dest="cameras", metavar="N", help="webcam number (default 0)")
     measured.add_argument("--url", type=_url, dest="cameras", metavar="URL", help="rtsp://, http:// or udp:// stream")
+    measured.add_argument("--listen", type=_remote, dest="cameras", metavar="ENDPOINT", help="another machine's camera")
     latency.add_argument("--seconds", type=_seconds, dest="limit", metavar="S", help="end after this much of it")
     latency.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the simulated recording")
     _add_speed(latency)
@@ -166,9 +201,11 @@ def _parser() -> Parser:
                        ("trace", "every frame and window, for Perfetto")):  # fmt: skip
         latency.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what}")
 
-    keys = commands.add_parser("keys", help="key pairs for --publish to other hosts")
+    keys = commands.add_parser("keys", help="key pairs for --publish to other hosts, and --listen to their cameras")
     keys.add_argument("folder", type=Path, metavar="DIR", help="where they are kept")
-    keys.add_argument("--client", action="append", default=[], metavar="NAME", help="let in this one; give it NAME.key")
+    keys.add_argument("--client", action="append", default=[], metavar="NAME", help="may read --publish"
+                      "; give it NAME.key")
+    keys.add_argument("--camera", action="append", default=[], metavar="NAME", help="may send frames; give it NAME.key")
 
     commands.add_parser("cameras", help="list the webcams that open")
     return parser
@@ -192,7 +229,7 @@ def _common() -> Parser:
     common.add_argument("--record", type=Path, metavar="DIR", help="write the event log of the session there")
     common.add_argument("--consent", metavar="TEXT", help="the consent given, noted in the stream and the record")
     common.add_argument("--publish", metavar="ENDPOINT", help="also publish the event stream over ZeroMQ")
-    common.add_argument("--keys", metavar="DIR", help="encrypt it, for the clients whose keys are there (see `keys`)")
+    common.add_argument("--keys", metavar="DIR", help="encrypt it, for those whose keys are there (see `keys`)")
     common.add_argument("--headless", action="store_true", help="JSON lines on standard output, no overlay")
     common.add_argument("--no-picture", action="store_true", help="overlay without the person's picture")
     return common
@@ -214,6 +251,10 @@ def _camera(text: str) -> list[int]:
 
 def _url(text: str) -> list[str]:
     return [text]
+
+
+def _remote(text: str) -> list[RemoteSpec]:
+    return [RemoteSpec(text)]
 
 
 def _natural(text: str) -> int:

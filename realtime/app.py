@@ -21,7 +21,7 @@ from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
 from realtime.priority import stepped_back
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
-from realtime.sources import probe
+from realtime.sources import RemoteSpec, probe
 from realtime.stream import EventStream, Output
 from realtime.views import prepare_view
 
@@ -45,12 +45,12 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         _ = model.card.manet  # an emotion model is none to find actions with
         stream = EventStream(_outputs(request, model, stack))
         if not all(source.tracked for source in request.sources):
-            prepare_view(request.config.view, _tell, model.card.view)
+            prepare_view(request.config.view, tell, model.card.view)
         engine = request.config.engine
         runtime = stack.enter_context(
-            stepped_back(engine.nice, lambda: open_runtime(model, engine.runtime, engine.threads, report=_tell))
+            stepped_back(engine.nice, lambda: open_runtime(model, engine.runtime, engine.threads, report=tell))
         )
-        stop = stack.enter_context(_stop_on_signals())
+        stop = stack.enter_context(stop_on_signals())
         folder = Path(tempfile.mkdtemp(prefix="manet-live-"))  # mode 0700: the sockets and the captures' logs
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         session = Session(request, model, runtime, stream, folder)
@@ -73,8 +73,8 @@ def _outputs(request: Request, model: Bundle, stack: ExitStack) -> list[Output]:
     config = request.config.output
     if config.publish:
         add(PublishOutput(config.publish, load_keys(Path(config.keys)) if config.keys else None))
-    elif config.keys:
-        raise BadInput("--publish with --keys", "--keys alone", "say where to publish")
+    elif config.keys and not any(isinstance(source, RemoteSpec) for source in request.sources):
+        raise BadInput("--publish or --listen with --keys", "--keys alone", "say where to publish")
     if request.record:
         add(RecordOutput(request.record, _session_record(request, model)))
     if request.headless and request.print_events:
@@ -94,7 +94,7 @@ def _session_record(request: Request, model: Bundle) -> dict[str, object]:
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C, SIGTERM and a closed terminal set; the handlers before it come back afterwards."""
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS}
@@ -105,5 +105,6 @@ def _stop_on_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """A line for people, on standard error."""
     print(f"manet-live: {line}", file=sys.stderr, flush=True)

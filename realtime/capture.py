@@ -24,10 +24,11 @@ from msgspec import Meta
 from engines.errors import BadInput
 from realtime import wire
 from realtime.clock import NS_PER_S, Clock, MonotonicClock
+from realtime.clock_offset import ClockOffset
 from realtime.config import ViewSettings
 from realtime.keys import ClientKeys, Token
 from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame
-from realtime.sources import SourceSpec, open_source
+from realtime.sources import LocalSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.views import Sees, View, make_view, preview
 
@@ -37,7 +38,7 @@ CLOSING_S = 5.0  # how long anything may take once it is told to end
 class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that a capture process needs to know."""
 
-    source: SourceSpec
+    source: LocalSpec
     view: ViewSettings
     size: int  # side of the body image, pixels
     endpoint: str
@@ -51,16 +52,27 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Capture:
-    """One source, its view and its sender, until the source ends or `stop` is set."""
+    """One source, its view and its sender, until the source ends or `stop` is set.
 
-    def __init__(self, spec: CaptureSpec, clock: Clock, stop: threading.Event) -> None:
-        self._spec, self._clock, self._stop = spec, clock, stop
+    Args:
+        offset: where the analysis runs on another machine: its clock, to which every stamp is brought. Media time is
+            then the time of the grab, whatever the source.
+    """
+
+    def __init__(self, spec: CaptureSpec, clock: Clock, stop: threading.Event,
+                 offset: ClockOffset | None = None) -> None:
+        self._spec, self._clock, self._stop, self._offset = spec, clock, stop, offset
         self._sender = wire.Sender(spec.endpoint, spec.queue_frames, spec.keys)
         self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
         self._dropped: Counter[str] = Counter()
         self._grabbed = self._sent = 0
         self._reported_ns = 0
         self._origin: tuple[int, int] | None = None  # (wall ns, media ns) of the first frame, for pacing
+
+    @property
+    def status(self) -> CaptureStatus:
+        """What was last reported."""
+        return self._status
 
     def run(self) -> None:
         """Capture until the end, then wait for `stop`; every way out is reported as a status."""
@@ -98,12 +110,13 @@ class Capture:
                 image = self._paced(image, self._spec.speed)
             read_ns = self._clock.now_ns()
             body, framing = view.apply(image)
+            viewed_ns = self._clock.now_ns()
             frame = Frame(
                 self._spec.camera_id, image.frame_id, image.captured_ns, image.media_ns, body,
                 preview=preview(body) if self._spec.preview else None, framing=framing,
-                read_ns=read_ns, viewed_ns=self._clock.now_ns(),
+                read_ns=read_ns, viewed_ns=viewed_ns,
             )  # fmt: skip
-            self._push(frame)
+            self._push(frame if self._offset is None else _brought_over(frame, self._offset))
             if self._clock.now_ns() - self._reported_ns > NS_PER_S:
                 self._report(source.state, source.detail)
 
@@ -135,12 +148,21 @@ class Capture:
         self._status = CaptureStatus(
             self._spec.camera_id, self._spec.generation, state, detail, bad_input,
             self._grabbed, self._sent, dict(self._dropped),
+            self._offset.reading(self._clock.now_ns()) if self._offset else None,
         )  # fmt: skip
         self._reported_ns = self._clock.now_ns()
         final = state in (CaptureState.ENDED, CaptureState.FAILED)
         parts = wire.encode_status(self._status)
         while not self._sender.send(parts, CLOSING_S if final else 0.0) and final and not self._stop.is_set():
             continue
+
+
+def _brought_over(frame: Frame, offset: ClockOffset) -> Frame:
+    """The frame with its stamps on the other machine's clock."""
+    captured_ns = offset.to_other(frame.captured_ns, frame.viewed_ns)
+    shift_ns = captured_ns - frame.captured_ns
+    return replace(frame, captured_ns=captured_ns, media_ns=captured_ns, read_ns=frame.read_ns + shift_ns,
+                   viewed_ns=frame.viewed_ns + shift_ns)  # fmt: skip
 
 
 def main() -> int:

@@ -6,7 +6,10 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import zmq
+
 from engines.bundle import Bundle
+from engines.errors import BadInput
 from events.aggregator import Aggregator, thresholds
 from realtime.analysis import CameraAnalysis
 from realtime.capture import CaptureSpec
@@ -14,18 +17,21 @@ from realtime.clock import Clock, SessionStart, to_ns, to_s
 from realtime.display import framing_warnings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
-from realtime.keys import link_for
+from realtime.keys import CAMERAS, link_for, load_keys
 from realtime.latency import LatencyLog
 from realtime.messages import CaptureState, CaptureStatus
 from realtime.overlay import OverlayState, TrueEvent, top_actions
+from realtime.remote.analysis_end import RemoteCapture
+from realtime.remote.talk import Order
 from realtime.request import Request
-from realtime.sources import SimulatedSpec, SourceSpec
+from realtime.sources import RemoteSpec, SimulatedSpec, SourceSpec
 from realtime.sources.simulated import simulate_session
+from realtime.sources.urls import side_door
 from realtime.stream import EventStream, StatsLine
 from realtime.supervisor import CaptureFailed, CaptureProcess
 from realtime.views import PREVIEW_SIDE
 from realtime.window import SlidingWindow
-from realtime.wire import Receiver
+from realtime.wire import PROTOCOL, Receiver
 
 
 class Channel:
@@ -46,9 +52,7 @@ class Channel:
         span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
         self.latency = LatencyLog(request.latency_rows)
         window = SlidingWindow(camera_id, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
-        endpoint = f"ipc://{folder}/frames-{camera_id}" if os.name == "posix" else "tcp://127.0.0.1:*"
-        server_keys, client_keys = link_for(endpoint)
-        self._receiver = Receiver(endpoint, config.supervision.queue_frames, server_keys, max(card.size, PREVIEW_SIDE))
+        self._receiver, self.capture = self._door(model, folder)
         self.intake = Intake(self._receiver, window, queue, clock, self.latency, start, card.size, camera_id)
         enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
         aggregator = Aggregator(
@@ -56,18 +60,44 @@ class Channel:
             clock.now_ns if self.source.live else None,
         )  # fmt: skip
         self.analysis = CameraAnalysis(queue, aggregator, stream, clock, self.latency, start)
-        spec = CaptureSpec(
-            source=self.source, view=config.view, size=card.size, endpoint=self._receiver.endpoint, camera_id=camera_id,
-            generation=0, queue_frames=config.supervision.queue_frames, speed=request.speed,
-            preview=not request.headless and config.overlay.picture, keys=client_keys, sees=card.view,
-        )  # fmt: skip
-        self.capture = CaptureProcess(
-            spec, folder / f"capture-{camera_id}.log", clock, to_ns(config.supervision.hang_s),
-            config.supervision.max_restarts,
-        )  # fmt: skip
         self._truth = _truth(self.source)
         self._given_up = ""  # why, once the capture process could not be kept alive
         self._told = (CaptureState.OPENING, "")
+
+    def _door(self, model: Bundle, folder: Path) -> tuple[Receiver, CaptureProcess | RemoteCapture]:
+        """Where its frames come in, and whoever looks after what sends them.
+
+        Raises:
+            BadInput: a camera of another machine without keys, or an endpoint that cannot be had.
+        """
+        request, config, size = self._request, self._request.config, model.card.size
+        frames, largest = config.supervision.queue_frames, max(size, PREVIEW_SIDE)
+        preview = not request.headless and config.overlay.picture
+        if isinstance(self.source, RemoteSpec):
+            if config.output.keys is None:
+                raise BadInput("--listen with --keys DIR", "--listen alone", "make keys with `keys DIR --camera NAME`")
+            keys = load_keys(Path(config.output.keys), CAMERAS)
+            order = Order(PROTOCOL, 0, self.camera_id, config.view, model.card.view, size, frames, preview)
+            endpoint = self.source.endpoint
+            try:
+                receiver = Receiver(endpoint, frames, keys, largest)
+                endpoint = side_door(endpoint)
+                return receiver, RemoteCapture(endpoint, keys, order, self._clock)
+            except zmq.ZMQError as error:
+                raise BadInput("a free endpoint for --listen", f"{endpoint} ({error.strerror})",
+                               "choose another address or port, or stop what holds it") from None
+        endpoint = f"ipc://{folder}/frames-{self.camera_id}" if os.name == "posix" else "tcp://127.0.0.1:*"
+        server_keys, client_keys = link_for(endpoint)
+        receiver = Receiver(endpoint, frames, server_keys, largest)
+        spec = CaptureSpec(
+            source=self.source, view=config.view, size=size, endpoint=receiver.endpoint, camera_id=self.camera_id,
+            generation=0, queue_frames=frames, speed=request.speed, preview=preview, keys=client_keys,
+            sees=model.card.view,
+        )  # fmt: skip
+        return receiver, CaptureProcess(
+            spec, folder / f"capture-{self.camera_id}.log", self._clock, to_ns(config.supervision.hang_s),
+            config.supervision.max_restarts,
+        )  # fmt: skip
 
     @property
     def status(self) -> CaptureStatus:
@@ -132,7 +162,8 @@ class Channel:
     @property
     def refused(self) -> dict[str, int]:
         """Connections that did not get in, by cause."""
-        return self._receiver.refused
+        side = self.capture.refused if isinstance(self.capture, RemoteCapture) else {}
+        return dict(Counter(self._receiver.refused) + Counter(side))
 
     def stats(self, refused: dict[str, int]) -> StatsLine:
         """Where it stands, beside what the whole session `refused`; `windows + skipped = windows_due` once it is over.

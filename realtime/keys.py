@@ -18,7 +18,8 @@ import zmq.utils.z85
 
 from engines.errors import BadInput
 
-SERVER_FILE, CLIENTS_FOLDER = "server.key", "clients"
+SERVER_FILE = "server.key"
+LISTENERS, CAMERAS = "clients", "cameras"  # folders of allow-lists: who may read the event stream, who may send frames
 HANDSHAKE_MS = 5000  # a connection that has not shown its key by then is closed
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
@@ -162,34 +163,38 @@ class Door:
         return [b"1.0", request[1] if len(request) > 1 else b"", *status, b"", b""]
 
 
-def make_keys(folder: Path, clients: Iterable[str]) -> list[Path]:
-    """Make the server's keys where there are none yet, and keys for new clients. Every file is the owner's alone.
+def make_keys(folder: Path, clients: Iterable[str], cameras: Iterable[str] = ()) -> list[Path]:
+    """Make the server's keys where there are none yet, and keys for others. Every file is the owner's alone.
 
     Args:
-        folder: `server.key`, `clients/NAME.pub` (the allow-list) and `NAME.key` (to hand to the client) go there.
+        folder: `server.key`, the allow-lists `clients/NAME.pub` and `cameras/NAME.pub`, and `NAME.key` (to hand to
+            NAME) go there.
+        clients: who may read the event stream.
+        cameras: which machines may send frames.
 
     Returns:
         The files that were made.
 
     Raises:
-        BadInput: a client of that name exists, a name that is none, or the folder cannot be written.
+        BadInput: one of that name exists, a name that is none, or the folder cannot be written.
     """
-    names = list(clients)
-    for name in names:
+    names = [(name, LISTENERS) for name in clients] + [(name, CAMERAS) for name in cameras]
+    for name, _ in names:
         if not _NAME.fullmatch(name) or f"{name}.key" == SERVER_FILE:
             raise BadInput("a client's name of letters, digits, - and _", repr(name), "choose another")
-        if (folder / f"{name}.key").exists() or (folder / CLIENTS_FOLDER / f"{name}.pub").exists():
+        taken = (f"{name}.key", f"{LISTENERS}/{name}.pub", f"{CAMERAS}/{name}.pub")
+        if any((folder / path).exists() for path in taken):
             raise BadInput("a new client's name", f"{name}, which has keys in {folder}", "keys are never overwritten")
     made = []
     try:
-        for each in (folder, folder / CLIENTS_FOLDER):
+        for each in (folder, folder / LISTENERS, folder / CAMERAS):
             each.mkdir(parents=True, mode=0o700, exist_ok=True)
         if not (folder / SERVER_FILE).exists():
             made.append(_write(folder / SERVER_FILE, msgspec.json.encode(KeyPair.new())))
         server = _read_pair(folder)
-        for name in names:
+        for name, allow_list in names:
             keys = ClientKeys(KeyPair.new(), server.public)
-            made.append(_write(folder / CLIENTS_FOLDER / f"{name}.pub", keys.own.public.encode()))
+            made.append(_write(folder / allow_list / f"{name}.pub", keys.own.public.encode()))
             made.append(_write(folder / f"{name}.key", msgspec.json.encode(keys)))
     except OSError as error:
         raise BadInput("a folder for keys that can be written", f"{folder} ({error.strerror})",
@@ -197,22 +202,23 @@ def make_keys(folder: Path, clients: Iterable[str]) -> list[Path]:
     return made
 
 
-def load_keys(folder: Path) -> ServerKeys:
-    """The server's keys and its allow-list.
+def load_keys(folder: Path, allow_list: str = LISTENERS) -> ServerKeys:
+    """The server's keys and one of its allow-lists.
 
     Raises:
         BadInput: none there, not keys, nobody on the list, or readable by others than the owner.
     """
     own = _read_pair(folder)
     allowed = []
-    for path in sorted((folder / CLIENTS_FOLDER).glob("*.pub")):
+    for path in sorted((folder / allow_list).glob("*.pub")):
         key = path.read_text(encoding="utf-8", errors="replace").strip()
         if not _Z85.fullmatch(key):
             raise BadInput("a public key of 40 Z85 characters", f"something else in {path}", "make it with `keys`")
         allowed.append(key)
     if not allowed:
-        raise BadInput("at least one client on the allow-list", f"none in {folder / CLIENTS_FOLDER}",
-                       f"make one with `keys {folder} --client NAME`")
+        option = "--client" if allow_list == LISTENERS else "--camera"
+        raise BadInput("at least one client on the allow-list", f"none in {folder / allow_list}",
+                       f"make one with `keys {folder} {option} NAME`")
     return ServerKeys(own, tuple(allowed))
 
 

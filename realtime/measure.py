@@ -14,11 +14,12 @@ from engines.bundle import Bundle
 from engines.errors import BadInput
 from realtime.app import run
 from realtime.channel import Channel
+from realtime.clock import NS_PER_MS
 from realtime.event_timing import event_timing, write_json
 from realtime.latency import ROWS_FILES
 from realtime.latency.files import write_csv, write_trace
 from realtime.latency.plot import SUFFIXES, write_plot
-from realtime.latency.report import Report, cost, duration_s, frame_interval_ms, stage_reports
+from realtime.latency.report import OtherClock, Report, cost, duration_s, frame_interval_ms, stage_reports
 from realtime.request import Request
 from realtime.session import Session
 
@@ -90,7 +91,7 @@ def _console() -> Console:
 
 def report(session: Session, channel: Channel) -> Report:
     """The figures of one camera of a session that is over, or of one that runs."""
-    log, stats = channel.latency, channel.stats({})
+    log, stats, clock = channel.latency, channel.stats({}), channel.status.clock
     return Report(
         source=channel.source.name,
         model=session.model.card.name,
@@ -105,6 +106,8 @@ def report(session: Session, channel: Channel) -> Report:
         skipped=stats.skipped,
         stages=stage_reports(log),
         measuring=cost(log),
+        other_clock=None if clock is None else OtherClock(round(clock.offset_ns / NS_PER_MS, 4),
+                                                          round(clock.error_ns / NS_PER_MS, 4)),
     )
 
 

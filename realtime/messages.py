@@ -1,6 +1,6 @@
 """The types that flow through the live path. Frozen; shape, dtype and range are checked when made.
 
-Every time is an int in nanoseconds. `captured_ns` and all stage stamps are on the machine's monotonic clock;
+Every time is an int in nanoseconds. `captured_ns` and all stage stamps are on the analysis machine's monotonic clock;
 `media_ns` and everything derived from it (windows, events) is on the source's own clock: presentation time for
 files, grab time for cameras.
 """
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from events.types import Stamps, check_array
+from realtime.clock_offset import ClockReading
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
@@ -102,6 +103,7 @@ class CaptureStatus:
     grabbed: int = 0  # images the source handed over
     sent: int = 0  # frames pushed
     dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
+    clock: ClockReading | None = None  # the analysis' clock minus its own, where it runs on another machine
 
 
 HEARTBEAT_S = 0.5

@@ -15,6 +15,7 @@ import numpy as np
 import zmq
 from msgspec import Meta
 
+from realtime.clock_offset import ClockReading
 from realtime.keys import ClientKeys, Door, ServerKeys, Token
 from realtime.messages import (
     BODY_PARTS_SEEN,
@@ -27,13 +28,14 @@ from realtime.messages import (
     UInt8Array,
 )
 
-PROTOCOL = 3
+PROTOCOL = 4
 MAX_HEADER_BYTES = 8192
 ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
 
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Id = Annotated[int, Meta(ge=0, le=2**31)]
+Time = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
 class WireError(Exception):
@@ -48,7 +50,7 @@ class _FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     captured_ns: Count
     read_ns: Count
     viewed_ns: Count
-    media_ns: Annotated[int, Meta(ge=-(2**62), le=2**62)]
+    media_ns: Time
     body: tuple[Side, Side]  # (height, width); every image is uint8 RGB
     face: tuple[Side, Side] | None
     preview: tuple[Side, Side] | None
@@ -68,6 +70,7 @@ class _StatusHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     grabbed: Count
     sent: Count
     dropped: Annotated[dict[Annotated[str, Meta(max_length=40)], Count], Meta(max_length=20)]
+    clock: tuple[Time, Count] | None  # offset and error, ns, where it runs on another machine
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -100,6 +103,7 @@ def encode_status(status: CaptureStatus) -> list[bytes | memoryview]:
     header = _StatusHeader(
         PROTOCOL, status.generation, status.camera_id, status.state, status.detail[:1000], status.bad_input,
         status.grabbed, status.sent, status.dropped,
+        None if status.clock is None else (status.clock.offset_ns, status.clock.error_ns),
     )  # fmt: skip
     return [_encoder.encode(header)]
 
@@ -125,7 +129,7 @@ def decode(parts: Sequence[bytes | memoryview]) -> FrameMessage | CaptureStatus:
             raise WireError(f"status: expected no payload, got {len(parts) - 1} parts")
         return CaptureStatus(
             header.camera_id, header.generation, header.state, header.detail, header.bad_input,
-            header.grabbed, header.sent, header.dropped,
+            header.grabbed, header.sent, header.dropped, None if header.clock is None else ClockReading(*header.clock),
         )  # fmt: skip
     return FrameMessage(header.generation, _frame(header, parts[1:]))
 
@@ -185,6 +189,9 @@ class Receiver:
 
     Only who holds the client's keys gets in; a part that claims to be larger than the largest image of a frame is
     refused before memory is given to it.
+
+    Raises:
+        zmq.ZMQError: the endpoint cannot be bound.
     """
 
     def __init__(self, endpoint: str, queue_frames: int, keys: ServerKeys | Token,
@@ -194,7 +201,11 @@ class Receiver:
         self._socket.rcvhwm = queue_frames
         self._socket.maxmsgsize = max(largest_side * largest_side * 3, MAX_HEADER_BYTES) + ENCRYPTION_BYTES
         self._door = Door(self._context, self._socket, keys)
-        self._socket.bind(endpoint)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError:
+            self.close()
+            raise
         self.endpoint = bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
 
     def receive(self, timeout_s: float) -> FrameMessage | CaptureStatus | None:

@@ -39,6 +39,13 @@ class Cost(msgspec.Struct, frozen=True):
     share_of_frame_interval: float  # frames and windows together
 
 
+class OtherClock(msgspec.Struct, frozen=True):
+    """This machine's clock minus that of the camera's machine, as last estimated. Every stamp has been corrected."""
+
+    offset_ms: float
+    error_ms: float  # the truth is within
+
+
 class Report(msgspec.Struct, frozen=True):
     """A run's latency. `windows + Σ skipped = windows_due`."""
 
@@ -55,6 +62,7 @@ class Report(msgspec.Struct, frozen=True):
     skipped: dict[str, int]
     stages: list[StageReport]
     measuring: Cost | None  # None where nothing was measured
+    other_clock: OtherClock | None = None  # where the camera is another machine's
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= 118
@@ -69,6 +77,10 @@ class Report(msgspec.Struct, frozen=True):
         yield _table("over the run, ms", [(one, one.run) for one in self.stages], meaning=wide)
         yield _table("over the last 10 s, ms", [(one, one.last_10_s) for one in self.stages if one.last_10_s],
                      meaning=wide)
+        if self.other_clock is not None:
+            clock = self.other_clock
+            yield Text(f"the camera's machine: its clock is {-clock.offset_ms:+.3f} ms from this one's, within "
+                       f"{clock.error_ms:.3f} ms; stamps are corrected, so wire and the sums are that uncertain")
         if not self.overlay:
             yield Text("no overlay was drawn: overlay and to screen have no figures")
         if self.measuring is not None:

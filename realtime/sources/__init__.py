@@ -13,10 +13,10 @@ import msgspec
 from engines.errors import BadInput
 from realtime.config import CameraSettings, StreamSettings
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
-from realtime.sources.urls import check_url, public_name
+from realtime.sources.urls import check_listening, check_url, public_name
 
-__all__ = ["CameraSpec", "EndOfSource", "FileSpec", "Image", "SimulatedSpec", "Source", "SourceLost", "SourceSpec",
-           "StreamSpec", "open_source", "probe", "resume_after"]
+__all__ = ["CameraSpec", "EndOfSource", "FileSpec", "Image", "LocalSpec", "RemoteSpec", "SimulatedSpec", "Source",
+           "SourceLost", "SourceSpec", "StreamSpec", "open_source", "probe", "resume_after"]
 
 
 class CameraSpec(msgspec.Struct, frozen=True, tag="camera"):
@@ -80,10 +80,24 @@ class StreamSpec(msgspec.Struct, frozen=True, tag="stream"):
         return f"StreamSpec({self.name!r})"
 
 
-SourceSpec = CameraSpec | FileSpec | SimulatedSpec | StreamSpec
+class RemoteSpec(msgspec.Struct, frozen=True, tag="remote"):
+    """What another machine films and sends: its capture process connects to this endpoint."""
+
+    live: ClassVar[bool] = True
+    tracked: ClassVar[bool] = True  # whatever has to be tracked is tracked there
+
+    endpoint: str  # tcp://ADDRESS:PORT; the port after it is taken, too
+
+    @property
+    def name(self) -> str:
+        return f"camera at {self.endpoint.removeprefix('tcp://')}"
 
 
-def open_source(spec: SourceSpec) -> Source:
+LocalSpec = CameraSpec | FileSpec | SimulatedSpec | StreamSpec  # that a capture process of this machine can open
+SourceSpec = LocalSpec | RemoteSpec
+
+
+def open_source(spec: LocalSpec) -> Source:
     """Make the source a spec describes. Nothing is opened yet: use it as a context manager or call `open`."""
     # imported here: each brings a large library of its own
     if isinstance(spec, FileSpec):
@@ -116,11 +130,13 @@ def probe(spec: SourceSpec) -> None:
             pass
     elif isinstance(spec, StreamSpec):
         check_url(spec.url)
+    elif isinstance(spec, RemoteSpec):
+        check_listening(spec.endpoint)
     elif isinstance(spec, CameraSpec) and spec.index < 0:
         raise BadInput("a camera number from 0 up", str(spec.index), "`cameras` lists those that open")
 
 
-def resume_after(spec: SourceSpec, media_ns: int | None) -> SourceSpec:
+def resume_after(spec: LocalSpec, media_ns: int | None) -> LocalSpec:
     """The same source for a capture process that takes over: a recording goes on behind `media_ns`."""
     if isinstance(spec, (FileSpec, SimulatedSpec)) and media_ns is not None:
         return msgspec.structs.replace(spec, resume_after_ns=media_ns)

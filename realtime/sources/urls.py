@@ -48,3 +48,21 @@ def public_name(url: str) -> str:
         place, slash, path = place.partition("/")
     path = _SECRET_IN_PATH.sub(r"\1=…", path)
     return f"{scheme}{mark}{place}{slash}{path}{'?…' if query else ''}"
+
+
+def check_listening(endpoint: str) -> None:
+    """Raises BadInput: not tcp://ADDRESS:PORT with a port that has one after it."""
+    try:
+        parts = urlsplit(endpoint)
+        good = parts.scheme == "tcp" and bool(parts.hostname) and 0 < (parts.port or 0) < 65535 and not parts.path
+    except ValueError:
+        good = False
+    if not good:
+        raise BadInput("an endpoint to listen on, tcp://ADDRESS:PORT", endpoint,
+                       "for example tcp://0.0.0.0:5570; the port after it is taken, too")
+
+
+def side_door(endpoint: str) -> str:
+    """The endpoint at the port after it."""
+    place, _, port = endpoint.rpartition(":")
+    return f"{place}:{int(port) + 1}"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime import wire
+from realtime.clock_offset import ClockReading
 from realtime.keys import link_for
 from realtime.messages import MAX_SIDE, CaptureState, CaptureStatus, Frame, Framing
 
@@ -47,7 +48,8 @@ def test_a_frame_survives_the_round_trip(side, face, preview, generation):
 
 
 def test_a_status_survives_the_round_trip():
-    status = CaptureStatus(0, 2, CaptureState.RECONNECTING, "connection lost", False, 100, 90, {"wire": 10})
+    status = CaptureStatus(0, 2, CaptureState.RECONNECTING, "connection lost", False, 100, 90, {"wire": 10},
+                           ClockReading(-5, 7))
     assert wire.decode(as_bytes(wire.encode_status(status))) == status
 
 
@@ -67,7 +69,7 @@ def tampered(**changes) -> list[bytes]:
         ([b"not msgpack at all"], "header"),
         (as_bytes(wire.encode_frame(make_frame(), 0))[:1], "expected 1 images, got 0 parts"),
         ([as_bytes(wire.encode_frame(make_frame(), 0))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
-        (tampered(protocol=99), "expected protocol 3, got 99"),
+        (tampered(protocol=99), "expected protocol 4, got 99"),
         (tampered(body=[100000, 100000]), "body"),
         (tampered(body=[2**30, 1]), "body"),
         (tampered(body=[8, 4]), "body announces"),

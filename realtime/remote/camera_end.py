@@ -1,0 +1,195 @@
+"""The camera's end: the `capture` command. Serves one session after another until it is stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from engines.errors import BadInput, Failed
+from realtime.capture import Capture, CaptureSpec
+from realtime.clock import NS_PER_S, Clock
+from realtime.clock_offset import ClockOffset
+from realtime.keys import ClientKeys
+from realtime.messages import CaptureState
+from realtime.remote.talk import (
+    BURST,
+    BURST_EVERY_S,
+    MAX_BYTES,
+    PING_EVERY_S,
+    SILENT_S,
+    Bye,
+    Hello,
+    Order,
+    Ping,
+    Pong,
+    decode_reply,
+    encode,
+)
+from realtime.sources import LocalSpec
+from realtime.sources.urls import side_door
+from realtime.views import prepare_view
+from realtime.wire import ENCRYPTION_BYTES, PROTOCOL
+
+POLL_S = 0.1
+
+Say = Callable[[str], None]
+
+
+def load_client_keys(path: Path) -> ClientKeys:
+    """The key file that `keys DIR --camera NAME` made.
+
+    Raises:
+        BadInput: none there, or not keys.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ClientKeys)
+    except OSError as error:
+        raise BadInput("a camera's key file", f"{path} ({error.strerror})",
+                       "make it on the analysis machine with `keys DIR --camera NAME`") from None
+    except msgspec.DecodeError:
+        raise BadInput("a key file as `keys DIR --camera NAME` makes it", str(path), "copy it anew") from None
+
+
+def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop: threading.Event, say: Say) -> None:
+    """Film for whoever analyses at `endpoint`, session after session, until `stop` is set or the source ends.
+
+    Args:
+        clock: this machine's; only tests give another.
+        say: told in one line what happens.
+
+    Raises:
+        BadInput: the source does not open, or the two machines run different versions.
+        Failed: the source was lost.
+    """
+    say(f"{source.name}: waiting for an analysis at {endpoint}")
+    while not stop.is_set():
+        with _Link(endpoint, keys, clock, stop) as link:
+            order = link.hello()
+            if order is None:
+                continue
+            capture = _session(source, endpoint, keys, clock, link, order, say)
+            status = capture.status
+            if status.state is CaptureState.FAILED:
+                raise BadInput.from_line(status.detail) if status.bad_input else Failed(status.detail)
+            if status.state is CaptureState.ENDED:
+                return
+            say(f"{link.ended}; {status.sent} frames sent")
+
+
+def _session(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, link: _Link, order: Order,
+             say: Say) -> Capture:
+    if not source.tracked:
+        prepare_view(order.view, say, order.sees)
+    offset, over = ClockOffset(), threading.Event()
+    link.burst(offset)
+    reading = offset.reading(clock.now_ns())
+    if reading is not None:
+        say(f"connected; the analysis' clock is {reading.offset_ns / 1e6:+.3f} ms from this one, "
+            f"within {reading.error_ns / 1e6:.3f} ms")
+    spec = CaptureSpec(source, order.view, order.size, endpoint, order.camera_id, order.generation, order.queue_frames,
+                       1.0, order.preview, keys, order.sees)  # fmt: skip
+    capture = Capture(spec, clock, over, offset)
+    exchanges = threading.Thread(target=link.exchange, args=(offset, over), name="side door", daemon=True)
+    exchanges.start()
+    try:
+        capture.run()
+    finally:
+        over.set()
+        exchanges.join()
+    return capture
+
+
+class _Link:
+    """The side door, from outside. One thread at a time."""
+
+    def __init__(self, endpoint: str, keys: ClientKeys, clock: Clock, stop: threading.Event) -> None:
+        self._clock, self._stop = clock, stop
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.linger = 0
+        self._socket.maxmsgsize = MAX_BYTES + ENCRYPTION_BYTES
+        keys.apply(self._socket)
+        self._socket.connect(side_door(endpoint))
+        self._generation = 0
+        self.ended = "stopped"  # why the session was over
+
+    def __enter__(self) -> _Link:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        self._context.term()
+
+    def hello(self) -> Order | None:
+        """What the analysis wants; None when `stop` was set, or none answered: it may have left, so try again.
+
+        Raises:
+            BadInput: it runs another version.
+        """
+        self._socket.send(encode(Hello()))
+        for _ in range(round(SILENT_S / POLL_S)):
+            if self._stop.is_set():
+                return None
+            reply = self._receive(POLL_S)
+            if isinstance(reply, Order):
+                if reply.protocol != PROTOCOL:
+                    raise BadInput(f"an analysis that speaks protocol {PROTOCOL}", f"one of {reply.protocol}",
+                                   "install the same version on both machines")
+                self._generation = reply.generation
+                return reply
+            if isinstance(reply, Bye):
+                return None
+        return None
+
+    def burst(self, offset: ClockOffset) -> None:
+        """The first exchanges, so that the first frame has its time already."""
+        for _ in range(BURST):
+            self._ask()
+            if isinstance(reply := self._receive(1.0), Pong):
+                self._note(reply, offset)
+            self._stop.wait(BURST_EVERY_S)
+
+    def exchange(self, offset: ClockOffset, over: threading.Event) -> None:
+        """Compare clocks until the session is over, on whichever side, and set `over`."""
+        asked_ns = answered_ns = self._clock.now_ns()
+        self._ask()
+        while not (over.is_set() or self._stop.is_set()):
+            reply = self._receive(POLL_S)
+            now_ns = self._clock.now_ns()
+            if isinstance(reply, Bye):
+                self.ended = "the session is over"
+                break
+            if isinstance(reply, Pong):
+                answered_ns = now_ns
+                self._note(reply, offset)
+                if reply.generation != self._generation:
+                    self.ended = "another camera took this one's place" if reply.generation > self._generation else (
+                        "the analysis was started anew")  # fmt: skip
+                    break
+            if now_ns - answered_ns > SILENT_S * NS_PER_S:
+                self.ended = f"no word from the analysis for {SILENT_S:g} s"
+                break
+            if now_ns - asked_ns > PING_EVERY_S * NS_PER_S:
+                asked_ns = now_ns
+                self._ask()
+        over.set()
+
+    def _ask(self) -> None:
+        if self._socket.poll(0, zmq.POLLOUT):
+            self._socket.send(encode(Ping(self._generation, self._clock.now_ns())))
+
+    def _note(self, pong: Pong, offset: ClockOffset) -> None:
+        offset.add(pong.sent_ns, pong.received_ns, pong.replied_ns, self._clock.now_ns())
+
+    def _receive(self, timeout_s: float) -> Order | Pong | Bye | None:
+        if not self._socket.poll(int(timeout_s * 1000)):
+            return None
+        try:
+            reply: Order | Pong | Bye = decode_reply(self._socket.recv())
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return reply
