@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,22 +45,23 @@ class TimedRuntime:
         return (len(self.answered_s) - 1) / (self.answered_s[-1] - self.answered_s[0])
 
 
-def run_session(
-    recording: Path,
+def run_together(
+    recordings: Sequence[Path],
     model: Bundle,
     runtime: TimedRuntime,
     config: Config | None = None,
     watch: Callable[[Session], None] | None = None,
     speed: float | None = None,
     after: Callable[[Session], None] = lambda _: None,
-) -> StatsLine:
-    """One session, lossless unless a speed is given.
+) -> list[StatsLine]:
+    """One session, lossless unless a speed is given; what it says of each recording at its end.
 
     Args:
         watch: called with the session in a thread of its own while it runs.
         after: called with the session that is over.
     """
-    request = Request((FileSpec(str(recording)),), str(model.path), config or Config(), speed=speed, headless=True)
+    sources = tuple(FileSpec(str(path)) for path in recordings)
+    request = Request(sources, str(model.path), config or Config(), speed=speed, headless=True)
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         session = Session(request, model, runtime, EventStream([]), Path(folder))  # type: ignore[arg-type]
         watcher = threading.Thread(target=watch, args=(session,)) if watch else None
@@ -73,4 +74,17 @@ def run_session(
             if watcher:
                 watcher.join()
         after(session)
-        return session.stats()[0]
+        return session.stats()
+
+
+def run_session(
+    recording: Path,
+    model: Bundle,
+    runtime: TimedRuntime,
+    config: Config | None = None,
+    watch: Callable[[Session], None] | None = None,
+    speed: float | None = None,
+    after: Callable[[Session], None] = lambda _: None,
+) -> StatsLine:
+    """The same with one recording."""
+    return run_together([recording], model, runtime, config, watch, speed, after)[0]
