@@ -74,13 +74,14 @@ def _request(arguments: argparse.Namespace, config: configuration.Config) -> Req
         headless=_headless(arguments),
         record=arguments.record,
         consent=arguments.consent,
+        emotion=arguments.emotion,
         limit_s=getattr(arguments, "limit", None),
     )
 
 
 def _sources(arguments: argparse.Namespace, config: configuration.Config) -> tuple[SourceSpec, ...]:
     if arguments.command == "demo":
-        return (SimulatedSpec(arguments.seed, arguments.seconds, arguments.mode),)
+        return (SimulatedSpec(arguments.seed, arguments.seconds, arguments.mode, moods=config.emotion.on),)
     if arguments.command == "latency" and arguments.demo:
         return (SimulatedSpec(arguments.seed, arguments.limit or DEMO_SECONDS, NATURAL),)
     if getattr(arguments, "files", None):
@@ -119,6 +120,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "window": {"hop_s": arguments.hop},
         "engine": {"runtime": arguments.engine, "threads": arguments.threads},
         "aggregator": {"latency_s": arguments.latency},
+        "emotion": {"on": False if arguments.no_emotion else None},
         "overlay": {"picture": False if arguments.no_picture else None},
         "output": {"publish": arguments.publish, "keys": arguments.keys},
     }
@@ -218,6 +220,9 @@ def _add_speed(command: argparse.ArgumentParser) -> None:
 def _common() -> Parser:
     common = Parser(add_help=False)
     common.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|DIR", help=f"default: {DEFAULT_MODEL}")
+    emotion = common.add_mutually_exclusive_group()
+    emotion.add_argument("--emotion", metavar="NAME|DIR", help="emotion model (default: the one that fits the view)")
+    emotion.add_argument("--no-emotion", action="store_true", help="load nothing of the emotion estimate")
     common.add_argument("--engine", metavar="RUNTIME", help="auto, tensorrt, tensorrt-rtx, openvino, "
                                                                  "onnxruntime or torch (default auto)")
     common.add_argument("--threads", type=int, metavar="N", help="engine threads; 0: the runtime's choice")

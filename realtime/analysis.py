@@ -12,9 +12,10 @@ from engines.runtimes.base import Runtime
 from events.aggregator import Aggregator
 from events.types import ActionEvent, Prediction
 from realtime.clock import NS_PER_S, Clock, SessionStart
+from realtime.emotion import CameraEmotion
 from realtime.inference import FairTurns, WindowQueue, predict
 from realtime.latency import LatencyLog
-from realtime.messages import Window
+from realtime.messages import Stretch, Window
 from realtime.priority import step_back
 from realtime.stream import EventStream, action_line
 
@@ -69,10 +70,13 @@ class Engine:
     Args:
         cameras: by camera id, one for each of the queues that take turns.
         nice: how far the thread steps back behind the capture processes.
+        stretches, emotions: the same for the emotion model; its turn comes while no window waits.
     """
 
     def __init__(self, turns: FairTurns, cameras: Sequence[CameraAnalysis], runtime: Runtime, bundle: Bundle,
-                 clock: Clock, nice: int) -> None:
+                 clock: Clock, nice: int, stretches: FairTurns | None = None,
+                 emotions: Sequence[CameraEmotion] = ()) -> None:
+        self._stretches, self._emotions = stretches, emotions
         self._turns, self._cameras = turns, cameras
         self._runtime, self._bundle, self._clock, self._nice = runtime, bundle, clock, nice
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -85,9 +89,14 @@ class Engine:
     def stop(self, timeout_s: float) -> None:
         """End the thread after what it is working on; events still open are ended or retracted."""
         self._stop.set()
-        self._turns.close()
+        for turns in self._all_turns:
+            turns.close()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+
+    @property
+    def _all_turns(self) -> list[FairTurns]:
+        return [self._turns] + ([self._stretches] if self._stretches else [])
 
     @property
     def alive(self) -> bool:
@@ -96,7 +105,7 @@ class Engine:
     def _run(self) -> None:
         try:
             step_back(self._nice)
-            while not self._stop.is_set() and not self._turns.exhausted:
+            while not self._stop.is_set() and not all(turns.exhausted for turns in self._all_turns):
                 self._step()
                 for camera in self._cameras:
                     if camera.queue.exhausted:
@@ -107,10 +116,18 @@ class Engine:
             self.error = error
 
     def _step(self) -> None:
-        windows = self._turns.take(self._runtime.batch, POLL_S)
+        patience_s = 0.0 if self._stretches and (self._stretches.waiting or self._turns.exhausted) else POLL_S
+        windows = self._turns.take(self._runtime.batch, patience_s)
         if not windows:
+            if self._stretches:
+                self._judge_stretch(self._stretches)
             return
         for window, prediction in zip(
             windows, predict(self._runtime, self._bundle, windows, self._clock), strict=True
         ):
             self._cameras[window.camera_id].push(window, prediction)
+
+    def _judge_stretch(self, stretches: FairTurns) -> None:
+        for stretch in stretches.take(1, POLL_S if self._turns.exhausted else 0.0):
+            if isinstance(stretch, Stretch):
+                self._emotions[stretch.camera_id].push(stretch)

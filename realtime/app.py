@@ -16,6 +16,7 @@ from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.errors import BadInput
 from engines.runtimes import open_runtime
+from realtime.emotion import NOTE, EmotionModel
 from realtime.keys import load_keys
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
 from realtime.priority import stepped_back
@@ -25,6 +26,7 @@ from realtime.sources import RemoteSpec, probe
 from realtime.stream import EventStream, Output
 from realtime.views import prepare_view
 
+DEFAULT_EMOTION = "emotions-small"
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -43,17 +45,26 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
             probe(source)
         model = Bundle.load(bundles.find(request.model))
         _ = model.card.manet  # an emotion model is none to find actions with
-        stream = EventStream(_outputs(request, model, stack))
+        emotion_bundle = _emotion_bundle(request, model)
+        stream = EventStream(_outputs(request, model, emotion_bundle, stack))
         if not all(source.tracked for source in request.sources):
-            prepare_view(request.config.view, tell, model.card.view)
+            faces = emotion_bundle is not None and bool(emotion_bundle.card.maenet.face)
+            prepare_view(request.config.view, tell, model.card.view, faces)
         engine = request.config.engine
         runtime = stack.enter_context(
             stepped_back(engine.nice, lambda: open_runtime(model, engine.runtime, engine.threads, report=tell))
         )
+        emotion = None
+        if emotion_bundle is not None:
+            bundle = emotion_bundle
+            emotion = EmotionModel(bundle, stack.enter_context(
+                stepped_back(engine.nice, lambda: open_runtime(bundle, engine.runtime, engine.threads, report=tell))
+            ))  # fmt: skip
+            tell(NOTE)
         stop = stack.enter_context(stop_on_signals())
         folder = Path(tempfile.mkdtemp(prefix="manet-live-"))  # mode 0700: the sockets and the captures' logs
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        session = Session(request, model, runtime, stream, folder)
+        session = Session(request, model, runtime, stream, folder, emotion)
         try:
             session.run(stop)
         finally:
@@ -63,7 +74,29 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
             raise SessionFailed(stream.lost[0])  # the session is over, but what was asked for is not all there
 
 
-def _outputs(request: Request, model: Bundle, stack: ExitStack) -> list[Output]:
+def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
+    """The emotion model, which must see what the action model sees; None where there is none, or none is wanted.
+
+    Raises:
+        BadInput: the one asked for does not fit.
+    """
+    if not request.config.emotion.on:
+        return None
+    if request.emotion is None and DEFAULT_EMOTION not in bundles.known():
+        return None
+    bundle = Bundle.load(bundles.find(request.emotion or DEFAULT_EMOTION))
+    spec, card = bundle.card.maenet, model.card
+    if bundle.card.view == card.view and spec.size in (0, card.size):
+        return bundle
+    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.size} pixels of {bundle.card.view}"
+    if request.emotion is None:
+        tell(f"no emotions: {bundle.card.name} sees {given}, {card.name} {wanted}")
+        return None
+    raise BadInput(f"an emotion model that sees {wanted}, as {card.name} does", f"{bundle.card.name}: {given}",
+                   "choose another --emotion, or --no-emotion")
+
+
+def _outputs(request: Request, model: Bundle, emotion: Bundle | None, stack: ExitStack) -> list[Output]:
     outputs: list[Output] = []
 
     def add(output: Output) -> None:
@@ -76,13 +109,13 @@ def _outputs(request: Request, model: Bundle, stack: ExitStack) -> list[Output]:
     elif config.keys and not any(isinstance(source, RemoteSpec) for source in request.sources):
         raise BadInput("--publish or --listen with --keys", "--keys alone", "say where to publish")
     if request.record:
-        add(RecordOutput(request.record, _session_record(request, model)))
+        add(RecordOutput(request.record, _session_record(request, model, emotion)))
     if request.headless and request.print_events:
         add(StdoutOutput())
     return outputs
 
 
-def _session_record(request: Request, model: Bundle) -> dict[str, object]:
+def _session_record(request: Request, model: Bundle, emotion: Bundle | None) -> dict[str, object]:
     return {
         "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "sources": [source.name for source in request.sources],  # by camera id
@@ -90,6 +123,8 @@ def _session_record(request: Request, model: Bundle) -> dict[str, object]:
         "consent": request.consent,
         "config": request.config,
         "model": model.card,
+        "emotion_model": emotion.card if emotion else None,
+        "emotion_note": NOTE if emotion else None,
     }
 
 

@@ -49,6 +49,8 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preview: bool
     keys: ClientKeys | Token  # for the endpoint
     sees: Sees = "rgb"  # what the model was made for
+    face_size: Annotated[int, Meta(ge=0, le=1024)] = 0  # side of the face image, pixels; 0: none is made
+    face_margin: float = 0.0
 
 
 class Capture:
@@ -85,7 +87,8 @@ class Capture:
     def _capture(self) -> None:
         self._report(CaptureState.OPENING, self._spec.source.name)
         try:
-            view = make_view(self._spec.view, self._spec.size, self._spec.sees, self._spec.source.tracked)
+            view = make_view(self._spec.view, self._spec.size, self._spec.sees, self._spec.source.tracked,
+                             self._spec.face_size, self._spec.face_margin)  # fmt: skip
             with contextlib.closing(view), open_source(self._spec.source) as source:
                 try:
                     self._stream(source, view)
@@ -112,7 +115,7 @@ class Capture:
             body, framing = view.apply(image)
             viewed_ns = self._clock.now_ns()
             frame = Frame(
-                self._spec.camera_id, image.frame_id, image.captured_ns, image.media_ns, body,
+                self._spec.camera_id, image.frame_id, image.captured_ns, image.media_ns, body, view.face(image),
                 preview=preview(body) if self._spec.preview else None, framing=framing,
                 read_ns=read_ns, viewed_ns=viewed_ns,
             )  # fmt: skip

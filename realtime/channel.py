@@ -13,25 +13,28 @@ from engines.errors import BadInput
 from events.aggregator import Aggregator, thresholds
 from realtime.analysis import CameraAnalysis
 from realtime.capture import CaptureSpec
-from realtime.clock import Clock, SessionStart, to_ns, to_s
+from realtime.clock import NS_PER_S, Clock, SessionStart, to_ns, to_s
 from realtime.display import framing_warnings
+from realtime.emotion import CameraEmotion, EmotionModel
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
 from realtime.keys import CAMERAS, link_for, load_keys
 from realtime.latency import LatencyLog
 from realtime.messages import CaptureState, CaptureStatus
-from realtime.overlay import OverlayState, TrueEvent, top_actions
+from realtime.overlay import EmotionShown, OverlayState, TrueEvent, top_actions
 from realtime.remote.analysis_end import RemoteCapture
 from realtime.remote.talk import Order
 from realtime.request import Request
 from realtime.sources import RemoteSpec, SimulatedSpec, SourceSpec
 from realtime.sources.simulated import simulate_session
 from realtime.sources.urls import side_door
-from realtime.stream import EventStream, StatsLine
+from realtime.stream import EventStream, StatsLine, StretchTotals
 from realtime.supervisor import CaptureFailed, CaptureProcess
 from realtime.views import PREVIEW_SIDE
-from realtime.window import SlidingWindow
+from realtime.window import SlidingStretch, SlidingWindow
 from realtime.wire import PROTOCOL, Receiver
+
+FORGOTTEN_NS = 5 * NS_PER_S  # an estimate that is older is not shown
 
 
 class Channel:
@@ -40,20 +43,32 @@ class Channel:
     Args:
         camera_id: its place among the request's sources.
         queue: where the engine takes its windows from.
+        emotion, stretch_queue: the same for the emotion model, where there is one.
         start: what its times count from.
         folder: for its socket and the log of its capture process.
     """
 
     def __init__(self, camera_id: int, request: Request, model: Bundle, queue: WindowQueue, start: SessionStart,
-                 stream: EventStream, clock: Clock, folder: Path) -> None:
+                 stream: EventStream, clock: Clock, folder: Path, emotion: EmotionModel | None = None,
+                 stretch_queue: WindowQueue | None = None) -> None:
         config, card = request.config, model.card
+        self._stretch_queue, self._emotion_model = stretch_queue, emotion
         self.camera_id, self.source, self.start, self.queue = camera_id, request.sources[camera_id], start, queue
         self._request, self._clock = request, clock
         span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
         self.latency = LatencyLog(request.latency_rows)
         window = SlidingWindow(camera_id, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
         self._receiver, self.capture = self._door(model, folder)
-        self.intake = Intake(self._receiver, window, queue, clock, self.latency, start, card.size, camera_id)
+        stretches = None
+        self.emotion: CameraEmotion | None = None
+        if emotion is not None:
+            stretches = SlidingStretch(
+                camera_id, emotion.spec.length, to_ns(emotion.bundle.card.span_s), to_ns(config.emotion.hop_s),
+                to_ns(config.window.max_gap_s), emotion.spec.face_size,
+            )  # fmt: skip
+            self.emotion = CameraEmotion(emotion, config.emotion, stream, start)
+        self.intake = Intake(self._receiver, window, queue, clock, self.latency, start, card.size, camera_id, stretches,
+                             stretch_queue)  # fmt: skip
         enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
         aggregator = Aggregator(
             camera_id, span_ns, hop_ns, config.aggregator, enter, exit_, window.centre_shift_ns,
@@ -73,11 +88,13 @@ class Channel:
         request, config, size = self._request, self._request.config, model.card.size
         frames, largest = config.supervision.queue_frames, max(size, PREVIEW_SIDE)
         preview = not request.headless and config.overlay.picture
+        face_size = self._emotion_model.spec.face_size if self._emotion_model else 0
         if isinstance(self.source, RemoteSpec):
             if config.output.keys is None:
                 raise BadInput("--listen with --keys DIR", "--listen alone", "make keys with `keys DIR --camera NAME`")
             keys = load_keys(Path(config.output.keys), CAMERAS)
-            order = Order(PROTOCOL, 0, self.camera_id, config.view, model.card.view, size, frames, preview)
+            order = Order(PROTOCOL, 0, self.camera_id, config.view, model.card.view, size, frames, preview,
+                          face_size, config.emotion.face_margin)  # fmt: skip
             endpoint = self.source.endpoint
             try:
                 receiver = Receiver(endpoint, frames, keys, largest)
@@ -92,7 +109,7 @@ class Channel:
         spec = CaptureSpec(
             source=self.source, view=config.view, size=size, endpoint=receiver.endpoint, camera_id=self.camera_id,
             generation=0, queue_frames=frames, speed=request.speed, preview=preview, keys=client_keys,
-            sees=model.card.view,
+            sees=model.card.view, face_size=face_size, face_margin=config.emotion.face_margin,
         )  # fmt: skip
         return receiver, CaptureProcess(
             spec, folder / f"capture-{self.camera_id}.log", self._clock, to_ns(config.supervision.hang_s),
@@ -142,7 +159,8 @@ class Channel:
             lines += [fault] if fault else []
         except CaptureFailed as error:
             self._given_up = str(error)
-            self.queue.close()  # what is due is judged; nothing more will be
+            for queue in filter(None, (self.queue, self._stretch_queue)):
+                queue.close()  # what is due is judged; nothing more will be
         status = self.status
         if (status.state, status.detail) != self._told:
             self._told = status.state, status.detail
@@ -182,7 +200,15 @@ class Channel:
             capture=self.status.state.value,
             restarts=self.capture.restarts,
             refused=refused,
+            stretches=self._stretch_totals(),
         )
+
+    def _stretch_totals(self) -> StretchTotals | None:
+        stretches, queue = self.intake.stretches, self._stretch_queue
+        if stretches is None or queue is None or self.emotion is None:
+            return None
+        skipped = dict(sorted((Counter(stretches.skipped) + Counter(queue.skipped)).items()))
+        return StretchTotals(stretches.due, self.emotion.processed, skipped)
 
     def snapshot(self, model: Bundle, engine: str, messages: tuple[str, ...]) -> OverlayState:
         """What the overlay shows of this moment."""
@@ -194,7 +220,7 @@ class Channel:
             engine=engine,
             source=self.source.name,
             trained_on=card.provenance.trained_on,
-            untrained=not card.trained,
+            untrained=not (card.trained and (self._emotion_model is None or self._emotion_model.bundle.card.trained)),
             replay=not self.source.live,
             speed=request.speed,
             simulated=isinstance(self.source, SimulatedSpec),
@@ -215,6 +241,26 @@ class Channel:
             skipped=stats.skipped,
             restarts=stats.restarts,
             messages=messages,
+            emotion=self._shown_emotion(),
+        )
+
+    def _shown_emotion(self) -> EmotionShown | None:
+        if self.emotion is None:
+            return None
+        history = list(self.emotion.history)
+        if not history or self.position_ns - (history[-1].time_ns - (self.start.ns or 0)) > FORGOTTEN_NS:
+            return EmotionShown()
+        newest = history[-1]
+        return EmotionShown(
+            shares=tuple(newest.probs.tolist()),
+            intervals=tuple((low, high) for low, high in newest.interval.tolist()),
+            evidence_s=newest.evidence_s,
+            face_visible=newest.face_visible,
+            abstains=newest.abstains,
+            history=tuple(
+                (to_s(newest.time_ns - one.time_ns), None if one.abstains else tuple(one.probs.tolist()))
+                for one in history
+            ),
         )
 
 
@@ -222,5 +268,5 @@ def _truth(source: SourceSpec) -> tuple[TrueEvent, ...]:
     """What a simulated interview will show, for the overlay; nothing is known of any other source."""
     if not isinstance(source, SimulatedSpec):
         return ()
-    session = simulate_session(source.seed, source.seconds, source.mode)
+    session = simulate_session(source.seed, source.seconds, source.mode, source.moods)
     return tuple(TrueEvent(one.action, one.onset_s, one.offset_s) for one in session.truth)

@@ -97,8 +97,11 @@ class FairTurns:
     one window of each.
     """
 
-    def __init__(self, cameras: int, lossless: bool, staleness_ns: int, clock: Clock) -> None:
-        self._changed = threading.Condition()
+    def __init__(
+        self, cameras: int, lossless: bool, staleness_ns: int, clock: Clock, changed: threading.Condition | None = None
+    ) -> None:
+        """`changed` is told of every change; what one thread waits for shares one."""
+        self._changed = changed or threading.Condition()
         self.queues = [WindowQueue(lossless, staleness_ns, clock, self._changed) for _ in range(cameras)]
         self._next = 0  # camera whose turn it is
 
@@ -106,7 +109,7 @@ class FairTurns:
         """Up to `most` fresh windows, a camera's own in order; none where none came in time, or ever will."""
         taken: list[Window] = []
         with self._changed:
-            if not any(queue.waiting for queue in self.queues) and not self.exhausted:
+            if not self.waiting and not self.exhausted:
                 self._changed.wait(timeout_s)
             empty = 0  # cameras in a row that had none
             while len(taken) < most and empty < len(self.queues):
@@ -116,6 +119,11 @@ class FairTurns:
                 if window:
                     taken.append(window)
         return taken
+
+    @property
+    def waiting(self) -> bool:
+        """A window of some camera waits, fresh or not."""
+        return any(queue.waiting for queue in self.queues)
 
     @property
     def exhausted(self) -> bool:

@@ -9,7 +9,7 @@ from realtime.clock import NS_PER_S, Clock, SessionStart
 from realtime.inference import WindowQueue
 from realtime.latency import LatencyLog
 from realtime.messages import CaptureState, CaptureStatus, Frame
-from realtime.window import SlidingWindow
+from realtime.window import SlidingStretch, SlidingWindow
 from realtime.wire import FrameMessage, Receiver, WireError
 
 POLL_S = 0.05
@@ -20,14 +20,17 @@ class Intake:
     """Receives one camera's frames and states, and feeds the window queue.
 
     size: side of the body image that the model wants; frames of another are refused.
+    stretches, stretch_queue: what the emotion model is given, where there is one.
     Only the drain thread writes; other threads read single attributes, which is atomic.
     """
 
     def __init__(self, receiver: Receiver, window: SlidingWindow, queue: WindowQueue, clock: Clock,
-                 latency: LatencyLog, start: SessionStart, size: int, camera_id: int) -> None:
+                 latency: LatencyLog, start: SessionStart, size: int, camera_id: int,
+                 stretches: SlidingStretch | None = None, stretch_queue: WindowQueue | None = None) -> None:
         self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
         self._start = start
-        self.window = window
+        self.window, self.stretches = window, stretches
+        self._cuts = [(window, queue)] + ([(stretches, stretch_queue)] if stretches and stretch_queue else [])
         self._latency, self._size = latency, size
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"drain-{camera_id}", daemon=True)
@@ -113,11 +116,16 @@ class Intake:
         self._latency.frame(frame, received_ns, windowed_ns)
         for window in windows:
             self._queue.put(window)
+        for cut, queue in self._cuts[1:]:
+            for stretch in cut.push(frame, received_ns):
+                queue.put(stretch)
 
     def _note(self, status: CaptureStatus) -> None:
         self.status = status
         if status.state is CaptureState.ENDED:
-            for window in self.window.finish(self._clock.now_ns()):
-                self._queue.put(window)
+            for cut, queue in self._cuts:
+                for window in cut.finish(self._clock.now_ns()):
+                    queue.put(window)
         if status.state in (CaptureState.ENDED, CaptureState.FAILED):
-            self._queue.close()
+            for _, queue in self._cuts:
+                queue.close()

@@ -1,4 +1,4 @@
-"""One of MediaPipe's landmarkers on a video: silent, and without a word to its maker."""
+"""One of MediaPipe's tasks on a video: silent, and without a word to its maker."""
 
 from __future__ import annotations
 
@@ -22,27 +22,30 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 class VideoTask:
-    """A landmarker in video mode: it follows from picture to picture what it has found."""
+    """A task in video mode; a landmarker follows from picture to picture what it has found."""
 
-    def __init__(self, kind: Literal["pose", "hand", "face"], model: Path, **options: float) -> None:
-        """model: the landmarker's .task file; options: as the kind's options class names them."""
+    def __init__(self, kind: Literal["pose", "hand", "face", "face detector"], model: Path | bytes,
+                 **options: float) -> None:
+        """model: the task's file, or what is in it; options: as the kind's options class names them."""
         os.environ["https_proxy"] = os.environ["HTTPS_PROXY"] = NOWHERE
         os.environ.pop("no_proxy", None)
         os.environ.pop("NO_PROXY", None)
         with _quiet():
             from mediapipe.tasks.python.core.base_options import BaseOptions
-            from mediapipe.tasks.python.vision import face_landmarker, hand_landmarker, pose_landmarker
+            from mediapipe.tasks.python.vision import face_detector, face_landmarker, hand_landmarker, pose_landmarker
             from mediapipe.tasks.python.vision.core import image, vision_task_running_mode
 
             landmarker, settings = {
                 "pose": (pose_landmarker.PoseLandmarker, pose_landmarker.PoseLandmarkerOptions),
                 "hand": (hand_landmarker.HandLandmarker, hand_landmarker.HandLandmarkerOptions),
                 "face": (face_landmarker.FaceLandmarker, face_landmarker.FaceLandmarkerOptions),
+                "face detector": (face_detector.FaceDetector, face_detector.FaceDetectorOptions),
             }[kind]
             self._image, self._format = image.Image, image.ImageFormat.SRGB
             self._landmarker = landmarker.create_from_options(
                 settings(
-                    base_options=BaseOptions(model_asset_path=str(model)),
+                    base_options=BaseOptions(model_asset_buffer=model) if isinstance(model, bytes)
+                    else BaseOptions(model_asset_path=str(model)),
                     running_mode=vision_task_running_mode.VisionTaskRunningMode.VIDEO,
                     **options,
                 )

@@ -133,3 +133,22 @@ class Window:
         check_array("times_ns", self.times_ns, np.int64, (length,))
         if np.any(np.diff(self.times_ns) < 0) or not self.start_ns < self.end_ns:
             raise ValueError("window: times must not decrease and start must precede end")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch(Window):
+    """A longer window for the emotion model, with the face. Where nothing was seen the pixels are black."""
+
+    body_seen: UInt8Array  # (T,) 1: somebody was there; 0: nobody
+    faces: UInt8Array  # (T, F, F, 3) RGB
+    face_seen: UInt8Array  # (T,) 1: a fresh face; 0: none
+
+    def __post_init__(self) -> None:
+        Window.__post_init__(self)
+        length = len(self.frames)
+        check_array("body_seen", self.body_seen, np.uint8, (length,))
+        check_array("face_seen", self.face_seen, np.uint8, (length,))
+        if self.faces.ndim != 4 or len(self.faces) != length:
+            raise ValueError(f"faces: expected ({length}, F, F, 3), got {self.faces.shape}")
+        for image in self.faces:
+            _check_image("face", image, square=True)

@@ -16,6 +16,7 @@ from realtime.analysis import Engine
 from realtime.channel import Channel
 from realtime.clock import MonotonicClock, SessionStart, to_ns
 from realtime.display import Display
+from realtime.emotion import NOTE, EmotionModel
 from realtime.inference import FairTurns
 from realtime.messages import CaptureState
 from realtime.overlay import OverlayState
@@ -37,19 +38,30 @@ class Session:
         channels: by camera id.
     """
 
-    def __init__(self, request: Request, model: Bundle, runtime: Runtime, stream: EventStream, folder: Path) -> None:
+    def __init__(self, request: Request, model: Bundle, runtime: Runtime, stream: EventStream, folder: Path,
+                 emotion: EmotionModel | None = None) -> None:
+        self.emotion = emotion
         self.request, self.model, self.runtime, self._stream = request, model, runtime, stream
         self._clock = clock = MonotonicClock()
         count, config = len(request.sources), request.config
-        self._turns = turns = FairTurns(count, request.lossless, to_ns(config.engine.staleness_s), clock)
+        changed = threading.Condition()
+        self._turns = turns = FairTurns(
+            count, request.lossless, to_ns(config.engine.staleness_s), clock, changed
+        )
+        # a stretch may wait until the next is due
+        self._stretches = stretches = FairTurns(
+            count, request.lossless, to_ns(config.emotion.hop_s), clock, changed
+        ) if emotion else None
         # Live cameras share a clock, and so a beginning; a recording has one of its own.
         starts = [SessionStart()] * count if request.live else [SessionStart() for _ in range(count)]
         self.channels = [
-            Channel(camera_id, request, model, turns.queues[camera_id], starts[camera_id], stream, clock, folder)
+            Channel(camera_id, request, model, turns.queues[camera_id], starts[camera_id], stream, clock, folder,
+                    emotion, stretches.queues[camera_id] if stretches else None)
             for camera_id in range(count)
         ]
         self.engine = Engine(
-            turns, [channel.analysis for channel in self.channels], runtime, model, clock, config.engine.nice
+            turns, [channel.analysis for channel in self.channels], runtime, model, clock, config.engine.nice,
+            stretches, [channel.emotion for channel in self.channels if channel.emotion],
         )
         self.messages: list[str] = []  # what happened, for the overlay; newest last
         self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
@@ -72,6 +84,9 @@ class Session:
         """
         limit_ns = math.inf if self.request.limit_s is None else to_ns(self.request.limit_s)
         self._say("started")
+        if self.emotion:
+            card = self.emotion.bundle.card
+            self._say("emotion", f"{NOTE}; model {card.name}, trained on {card.provenance.trained_on}")
         self.engine.start()
         for channel in self.channels:
             channel.begin()
@@ -113,6 +128,8 @@ class Session:
         for channel in self.channels:
             channel.ask_to_stop()
         self._turns.close()
+        if self._stretches:
+            self._stretches.close()
         for channel in self.channels:
             channel.close(left(STOP_S / 3), left(STOP_S))
         self.engine.stop(left(STOP_S))

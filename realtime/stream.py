@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from engines.taxonomy import EMOTIONS
 from events.types import ActionEvent
 from realtime.clock import NS_PER_MS, NS_PER_S
 
@@ -38,6 +41,26 @@ class ActionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="action"):
     delay_ms: DelayParts
 
 
+class EmotionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="emotion"):
+    """The rolling estimate of what the expression shows; `probs` and `interval` are null where it abstains."""
+
+    camera: int
+    time_s: float
+    probs: dict[str, float] | None  # emotion → share of the last seconds
+    interval: dict[str, tuple[float, float]] | None  # 95 % credible
+    evidence_s: float
+    face_visible: float
+    abstains: bool
+
+
+class StretchTotals(msgspec.Struct, frozen=True):
+    """Stretches of video for the emotion model; `judged` + Σ `skipped` = `due` once the session is over."""
+
+    due: int
+    judged: int
+    skipped: dict[str, int]
+
+
 class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     """One camera's totals since the start; fps over the last seconds; latency stage → {p50, p99}."""
 
@@ -53,6 +76,7 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     capture: str
     restarts: int
     refused: dict[str, int] = {}  # connections that did not get in, by cause: of the whole session
+    stretches: StretchTotals | None = None  # null without an emotion model
 
 
 class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
@@ -68,7 +92,8 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     camera: int | None = None  # null: the session as a whole
 
 
-Line = ActionLine | StatsLine | SessionLine
+FloatArray = npt.NDArray[np.float64]
+Line = ActionLine | EmotionLine | StatsLine | SessionLine
 
 
 class OutputLost(Exception):
@@ -124,6 +149,18 @@ def action_line(event: ActionEvent, session_start_ns: int) -> ActionLine:
             confirmation=_ms(delay.confirmation_ns),
         ),
     )
+
+
+def emotion_line(camera_id: int, time_ns: int, probs: Sequence[float] | FloatArray, interval: FloatArray,
+                 evidence_s: float, face_visible: float, abstains: bool) -> EmotionLine:
+    """An estimate as it is reported: (5,) probs, (5, 2) interval; `time_ns` since the session's first frame."""
+    named = None if abstains else {name: round(float(value), 4) for name, value in zip(EMOTIONS, probs, strict=True)}
+    between = None if abstains else {
+        name: (round(float(low), 4), round(float(high), 4))
+        for name, (low, high) in zip(EMOTIONS, interval, strict=True)
+    }  # fmt: skip
+    return EmotionLine(camera_id, _seconds(time_ns), named, between, round(evidence_s, 3), round(face_visible, 3),
+                       abstains)  # fmt: skip
 
 
 class EventStream:

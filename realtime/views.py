@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.drawing import LandmarkDrawing
+from engines.face_drawing import draw_face
 from engines.landmarks import Landmarks
 from engines.preprocess import center_crop, center_seen, letterbox, short_side_for
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
 from realtime.coverage import Coverage
+from realtime.faces import FaceFinder, FaceView
 from realtime.landmark_tracker import LandmarkTracker
 from realtime.messages import Framing
 from realtime.model_files import FACE, HAND, POSE, model_path
@@ -39,17 +41,30 @@ class Finder(Protocol):
 
 
 class View(abc.ABC):
-    """Turns a picture into the square body crop and says how it was cut."""
+    """Turns a picture into the square body crop, and the face where it is wanted, and says how it was cut."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, faces: FaceView | None = None) -> None:
+        """faces: what finds the face in a picture of pixels; None: it is not wanted."""
         self.size = size
+        self._faces = faces
 
     @abc.abstractmethod
     def apply(self, image: Image) -> tuple[UInt8Array, Framing]:
         """The crop, uint8 (S, S, 3) RGB, and its framing. The array is the caller's: the view leaves it alone."""
 
-    def close(self) -> None:  # noqa: B027 - most views hold nothing
+    def face(self, image: Image) -> UInt8Array | None:
+        """The face of the picture that `apply` was just given, uint8 (F, F, 3); None: no fresh one, or not wanted."""
+        return self._faces.apply(image.pixels, image.media_ns, self._person) if self._faces else None
+
+    @property
+    def _person(self) -> Box | None:
+        """Whose face it should be, where that is known."""
+        return None
+
+    def close(self) -> None:
         """Release what the view holds."""
+        if self._faces is not None:
+            self._faces.close()
 
 
 class CenterView(View):
@@ -78,8 +93,8 @@ class PersonView(View):
     so that a recording gives the same crops on every machine.
     """
 
-    def __init__(self, size: int, margin: float, finder: Finder) -> None:
-        super().__init__(size)
+    def __init__(self, size: int, margin: float, finder: Finder, faces: FaceView | None = None) -> None:
+        super().__init__(size, faces)
         self._finder = finder
         self._follower = Follower(margin)
         self._next_search_ns: int | None = None
@@ -98,7 +113,12 @@ class PersonView(View):
         body, framing = square.cut(image.pixels, self.size)
         return body, dataclasses.replace(framing, person_found=self._found)
 
+    @property
+    def _person(self) -> Box | None:
+        return self._follower.person
+
     def close(self) -> None:
+        super().close()
         self._finder.close()
 
 
@@ -113,9 +133,11 @@ class Tracker(Protocol):
 class LandmarkView(View):
     """The landmark drawing: posture and motion in a fixed style, and nothing of how the person looks."""
 
-    def __init__(self, size: int, tracker: Tracker | None) -> None:
-        """tracker: None where the source brings its own landmarks."""
+    def __init__(self, size: int, tracker: Tracker | None, face_size: int = 0) -> None:
+        """tracker: None where the source brings its own landmarks. face_size: of the face's drawing; 0: none."""
         super().__init__(size)
+        self._face_size = face_size
+        self._landmarks: Landmarks | None = None  # of the picture at hand
         self._tracker = tracker
         self._drawing = LandmarkDrawing(size)
         self._coverage = Coverage()
@@ -126,47 +148,60 @@ class LandmarkView(View):
             if self._tracker is None:
                 raise ValueError("expected landmarks with the picture, or a tracker to find them")
             landmarks = self._tracker.track(image.pixels, image.media_ns)
+        self._landmarks = landmarks
         return self._drawing.draw(landmarks), self._coverage.look(landmarks)
+
+    def face(self, image: Image) -> UInt8Array | None:  # noqa: ARG002 - the landmarks are of this picture
+        landmarks = self._landmarks
+        if not self._face_size or landmarks is None or not np.isfinite(landmarks.face).all():
+            return None
+        return draw_face(landmarks.face, self._face_size)
 
     def close(self) -> None:
         if self._tracker is not None:
             self._tracker.close()
 
 
-def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: None, sees: Sees = "rgb") -> None:
+def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: None, sees: Sees = "rgb",
+                 faces: bool = False) -> None:
     """Fetch what the view needs, before a process that must not block is started. Quick when nothing is missing.
 
     Args:
         say: told in one line what is being fetched.
         sees: what the model was made for, from its card.
+        faces: of pictures of pixels, the face is wanted, too.
 
     Raises:
         BadInput: a model file cannot be had.
     """
-    if sees == "landmarks":
-        for model in (POSE, HAND, FACE):
-            model_path(model, say)
-    elif settings.crop == "person":
-        model_path(POSE, say)
+    wanted = [POSE, HAND, FACE] if sees == "landmarks" else [POSE] * (settings.crop == "person") + [FACE] * faces
+    for model in wanted:
+        model_path(model, say)
 
 
-def make_view(settings: ViewSettings, size: int, sees: Sees = "rgb", tracked: bool = False) -> View:
+def make_view(
+    settings: ViewSettings, size: int, sees: Sees = "rgb", tracked: bool = False, face_size: int = 0,
+    face_margin: float = 0.3,
+) -> View:
     """The view that the model was made for, giving (size, size, 3); `settings.crop` says which part of an RGB picture.
 
     tracked: the source brings its own landmarks.
+    face_size: also gives faces, (face_size, face_size, 3), with `face_margin` around them where they are of pixels; 0:
+        none are looked for.
 
     Raises:
         BadInput: a model file cannot be had.
     """
     if sees == "landmarks" and tracked:
-        return LandmarkView(size, None)
+        return LandmarkView(size, None, face_size)
     if sees == "landmarks":
-        return LandmarkView(size, LandmarkTracker(model_path(POSE), model_path(HAND), model_path(FACE)))
+        return LandmarkView(size, LandmarkTracker(model_path(POSE), model_path(HAND), model_path(FACE)), face_size)
+    faces = FaceView(face_size, face_margin, FaceFinder(model_path(FACE))) if face_size else None
     if settings.crop == "center":
-        return CenterView(size)
+        return CenterView(size, faces)
     if settings.crop == "full":
-        return FullView(size)
-    return PersonView(size, settings.person_margin, PersonFinder(model_path(POSE)))
+        return FullView(size, faces)
+    return PersonView(size, settings.person_margin, PersonFinder(model_path(POSE)), faces)
 
 
 def preview(body: UInt8Array, side: int = PREVIEW_SIDE) -> UInt8Array:

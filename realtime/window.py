@@ -9,11 +9,12 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections import Counter
+from dataclasses import fields
 
 import numpy as np
 
 from events.types import Stamps
-from realtime.messages import Frame, Window
+from realtime.messages import Frame, Stretch, Window
 
 MOST_FRAMES = 512  # in one window (270 frames/s over 1.9 s): a source that is faster, or says so, is thinned
 
@@ -122,7 +123,7 @@ class SlidingWindow:
         chosen = [bisect.bisect_right(self._times_ns, start_ns + offset) - 1 for offset in self._offsets_ns]
         frames = [self._frames[at] for at in chosen]
         newest = frames[-1]
-        return Window(
+        return self._made(Window(
             camera_id=self._camera_id,
             index=self._next - 1,
             start_ns=start_ns,
@@ -132,10 +133,34 @@ class SlidingWindow:
             times_ns=np.array([frame.media_ns for frame in frames], np.int64),
             largest_gap_ns=largest_gap_ns,
             stamps=Stamps(newest.captured_ns, newest.read_ns, newest.viewed_ns, self._received_ns[chosen[-1]], due_ns),
-        )
+        ), frames)
+
+    def _made(self, window: Window, frames: list[Frame]) -> Window:  # noqa: ARG002 - for those that take more of them
+        return window
 
     def _forget(self) -> None:
         """Drop frames older than the last one before the next window's start: memory stays at one span."""
         keep = bisect.bisect_right(self._times_ns, self._end_ns() - self._span_ns) - 1
         if keep > 0:
             del self._frames[:keep], self._times_ns[:keep], self._received_ns[:keep]
+
+
+class SlidingStretch(SlidingWindow):
+    """The same for the emotion model: windows that carry the faces, and whether anybody was seen."""
+
+    def __init__(self, camera_id: int, length: int, span_ns: int, hop_ns: int, max_gap_ns: int, face_size: int) -> None:
+        """face_size: side F of the face images, 0 for none; frames without one are black and marked."""
+        super().__init__(camera_id, length, span_ns, hop_ns, max_gap_ns)
+        self._no_face = np.zeros((max(face_size, 1), max(face_size, 1), 3), np.uint8)
+
+    def _made(self, window: Window, frames: list[Frame]) -> Stretch:
+        bodies = np.array([frame.framing.person_found is not False for frame in frames], np.uint8)
+        faces = [self._no_face if frame.face is None else frame.face for frame in frames]
+        return Stretch(
+            **{field.name: getattr(window, field.name) for field in fields(Window)} | {
+                "frames": window.frames * bodies[:, None, None, None],
+            },
+            body_seen=bodies,
+            faces=np.stack(faces),
+            face_seen=np.array([frame.face is not None for frame in frames], np.uint8),
+        )

@@ -19,7 +19,7 @@ from realtime.overlay.picture import Line
 from realtime.overlay.state import OverlayState
 
 TITLE = "manet-live"
-PLAIN = str.maketrans("━╸╺─○●■×–…·›", "===-o*#x-~|>")  # one column each, for terminals without Unicode
+PLAIN = str.maketrans("━╸╺─┄○●■×–…·›▁▂▃▄▅▆▇█", "===-.o*#x-~|>_..--==#")  # for terminals without Unicode
 
 
 class Overlay:

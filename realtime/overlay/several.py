@@ -11,6 +11,7 @@ from rich.text import Text
 from realtime.messages import CaptureState
 from realtime.overlay import panels
 from realtime.overlay.canvas import GUTTER, Screen, segments, side_by_side
+from realtime.overlay.emotion import ROWS, emotion
 from realtime.overlay.picture import Line, fit, half_blocks
 from realtime.overlay.state import OverlayState
 
@@ -63,6 +64,10 @@ def _panel(camera: int, state: OverlayState, screen: Screen, width: int, rows: i
     top = state.top[: max(likely - 1, 0)]
     rest = panels.now(top, width, likely, screen.color) if likely else []
     rest += [Text()] * (likely - len(rest))
+    if state.emotion is not None:
+        shown = emotion(state.emotion, width, ROWS if free - likely >= ROWS + 5 else 1 if free - likely >= 3 else 0)
+        rest += shown
+        likely += len(shown)
     rest += panels.events(state, width, max(free - likely, 0), any(one.action.doubtful for one in top))
     rest += [Text()] * (free - len(rest))
     return segments(texts, screen, width) + picture + segments([*rest, *foot], screen, width)

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from realtime.overlay import panels
 from realtime.overlay.canvas import GUTTER, Screen, segments, side_by_side
+from realtime.overlay.emotion import ROWS, emotion
 from realtime.overlay.picture import Line, fit, half_blocks
 from realtime.overlay.state import OverlayState
 from realtime.overlay.truth import truth
@@ -41,6 +42,9 @@ def _body(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> list[L
     top = state.top[:max(likely - 1, 0)]
     texts = panels.now(top, right_width, likely, screen.color)
     texts += [Text()] * (likely - len(texts) + spaced)
+    if state.emotion is not None:
+        texts += emotion(state.emotion, right_width, ROWS if rows - len(texts) >= ROWS + 5 else 1)
+        texts += [Text()] * spaced
     free = rows - len(texts)
     true = truth(state, right_width, free // 2) if state.truth and free >= 6 else []
     texts += panels.events(state, right_width, free - len(true) - bool(true), any(one.action.doubtful for one in top))

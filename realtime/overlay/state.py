@@ -33,6 +33,18 @@ def top_actions(posteriors: Float32Array, running: Mapping[int, EventState], cou
 
 
 @dataclass(frozen=True, slots=True)
+class EmotionShown:
+    """The rolling estimate of the five emotions, in the order of `EMOTIONS`; as made, nothing is known yet."""
+
+    shares: tuple[float, ...] = ()  # (5,) of the last seconds
+    intervals: tuple[tuple[float, float], ...] = ()  # (5, 2) 95 % credible
+    evidence_s: float = 0.0
+    face_visible: float = 0.0  # 0..1
+    abstains: bool = True
+    history: tuple[tuple[float, tuple[float, ...] | None], ...] = ()  # (seconds ago, shares or abstained), oldest first
+
+
+@dataclass(frozen=True, slots=True)
 class TrueEvent:
     """One action of a simulated interview; seconds of the session clock."""
 
@@ -70,3 +82,4 @@ class OverlayState:
     skipped: Mapping[str, int] = field(default_factory=dict)  # cause → windows
     restarts: int = 0  # of the capture process
     messages: tuple[str, ...] = ()  # newest last
+    emotion: EmotionShown | None = None  # None: not estimated

@@ -83,7 +83,7 @@ def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop
 def _session(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, link: _Link, order: Order,
              say: Say) -> Capture:
     if not source.tracked:
-        prepare_view(order.view, say, order.sees)
+        prepare_view(order.view, say, order.sees, order.face_size > 0)
     offset, over = ClockOffset(), threading.Event()
     link.burst(offset)
     reading = offset.reading(clock.now_ns())
@@ -91,7 +91,7 @@ def _session(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, l
         say(f"connected; the analysis' clock is {reading.offset_ns / 1e6:+.3f} ms from this one, "
             f"within {reading.error_ns / 1e6:.3f} ms")
     spec = CaptureSpec(source, order.view, order.size, endpoint, order.camera_id, order.generation, order.queue_frames,
-                       1.0, order.preview, keys, order.sees)  # fmt: skip
+                       1.0, order.preview, keys, order.sees, order.face_size, order.face_margin)  # fmt: skip
     capture = Capture(spec, clock, over, offset)
     exchanges = threading.Thread(target=link.exchange, args=(offset, over), name="side door", daemon=True)
     exchanges.start()

@@ -39,6 +39,8 @@ class Order(_Message, frozen=True, tag="order"):
     size: Annotated[int, Meta(ge=1, le=MAX_SIDE)]
     queue_frames: Annotated[int, Meta(ge=1, le=1000)]
     preview: bool
+    face_size: Annotated[int, Meta(ge=0, le=MAX_SIDE)] = 0  # 0: no face is wanted
+    face_margin: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.0
 
 
 class Ping(_Message, frozen=True, tag="ping"):

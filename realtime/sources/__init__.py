@@ -57,6 +57,7 @@ class SimulatedSpec(msgspec.Struct, frozen=True, tag="simulated"):
     seconds: float
     mode: str  # natural, balanced or idle
     resume_after_ns: int | None = None
+    moods: bool = False  # the person feels something, and shows it
 
     @property
     def name(self) -> str:
@@ -111,7 +112,7 @@ def open_source(spec: LocalSpec) -> Source:
     if isinstance(spec, SimulatedSpec):
         from realtime.sources.simulated import SimulatedSource
 
-        return SimulatedSource(spec.seed, spec.seconds, spec.mode, spec.resume_after_ns)
+        return SimulatedSource(spec.seed, spec.seconds, spec.mode, spec.resume_after_ns, spec.moods)
     from realtime.sources.camera import CameraSource
 
     return CameraSource(spec.index, spec.settings)

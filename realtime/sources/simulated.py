@@ -7,6 +7,7 @@ import time
 from engines.drawing import LandmarkDrawing
 from realtime.messages import CaptureState
 from realtime.sources.base import EndOfSource, Image, Source
+from simulation.emotion import MoodSettings
 from simulation.session import Session, Settings, simulate
 
 FPS = 30.0
@@ -16,15 +17,16 @@ PICTURE_SIDE = 256  # pixels of the drawing that stands for the picture
 class SimulatedSource(Source):
     """One simulated session; `Image.landmarks` are the tracker's, `Image.pixels` their drawing."""
 
-    def __init__(self, seed: int, seconds: float, mode: str, resume_after_ns: int | None) -> None:
+    def __init__(self, seed: int, seconds: float, mode: str, resume_after_ns: int | None, moods: bool = False) -> None:
         super().__init__()
         self._seed, self._seconds, self._mode, self._resume_after_ns = seed, seconds, mode, resume_after_ns
+        self._moods = moods
         self._next = 0
         self._drawing = LandmarkDrawing(PICTURE_SIDE)
         self._session: Session | None = None
 
     def open(self) -> None:
-        self._session = simulate_session(self._seed, self._seconds, self._mode)
+        self._session = simulate_session(self._seed, self._seconds, self._mode, self._moods)
         if self._resume_after_ns is not None:
             self._next = int((self._session.times_ns <= self._resume_after_ns).sum())
         self.state = CaptureState.STREAMING
@@ -42,6 +44,6 @@ class SimulatedSource(Source):
         self._session = None
 
 
-def simulate_session(seed: int, seconds: float, mode: str) -> Session:
+def simulate_session(seed: int, seconds: float, mode: str, moods: bool = False) -> Session:
     """The session that a source of these arguments plays; of the split that no model is trained on."""
-    return simulate(seed, seconds, FPS, Settings(mode=mode, split="test"))
+    return simulate(seed, seconds, FPS, Settings(mode=mode, split="test", mood=MoodSettings() if moods else None))

@@ -22,7 +22,7 @@ from engines.taxonomy import ACTIONS
 from events.types import ActionEvent, Delay, EventState
 from realtime.clock import NS_PER_S
 from realtime.messages import CaptureState
-from realtime.overlay import Overlay, OverlayState, TopAction, render, save_svg, top_actions
+from realtime.overlay import EmotionShown, Overlay, OverlayState, TopAction, render, save_svg, top_actions
 from realtime.overlay.panels import FOOTNOTE, FOOTNOTE_NARROW, clock, name
 from realtime.overlay.picture import fit, half_blocks
 
@@ -365,3 +365,34 @@ def test_a_panel_with_room_for_it_shows_the_picture():
     on.print(Overlay(*states), height=40)
     assert isinstance(on.file, io.StringIO)
     assert "▀" in on.file.getvalue()
+
+
+def feeling(abstains: bool = False) -> EmotionShown:
+    shares = (0.55, 0.2, 0.1, 0.1, 0.05)
+    return EmotionShown(shares, tuple((max(one - 0.1, 0.0), one + 0.1) for one in shares), 8.4, 0.97, abstains,
+                        tuple((float(60 - at), None if at < 20 else shares) for at in range(60)))  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "height"), [*SIZES, (40, 10)])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_emotions_have_their_place_at_every_size(width, height, count):
+    states = [replace(make(), emotion=shown) for make, shown in
+              zip((modest, maximal) * 2, (feeling(), EmotionShown(), feeling(True), feeling()), strict=True)][:count]
+    lines = render(states[0], width, height, *states[1:]).split("\n")
+    assert len(lines) == height
+    assert {cell_len(line) for line in lines} == {width}
+
+
+def test_emotions_show_bars_intervals_and_the_last_minute():
+    text = render(replace(modest(), emotion=feeling()), 80, 24)
+    row = next(line for line in text.splitlines() if line.startswith("joy"))
+    assert "━" in row
+    assert "┄" in row
+    assert "0.55 0.45–0.65" in row
+    assert re.search(r"[▁▂▃▄▅▆▇█]{6,}", row)
+    assert not re.search(r"[▁▂▃▄▅▆▇█]", row.split("0.65 ")[1][:3])  # it abstained a minute ago
+    for expected in ("sadness", "surprise", "fear", "anger", "face 97%", "8 s to go on"):
+        assert expected in text
+    silent = render(replace(modest(), emotion=feeling(abstains=True)), 80, 24)
+    assert "not enough to go on" in silent
+    assert "0.55" not in silent

@@ -1,0 +1,17 @@
+"""What several tests of the live path share."""
+
+from pathlib import Path
+
+import pytest
+
+from engines.__main__ import main as engines_command
+
+
+@pytest.fixture(scope="session")
+def emotion_bundle(tmp_path_factory) -> Path:
+    """A small untrained emotion model that sees what `landmarks-small` sees."""
+    path = tmp_path_factory.mktemp("emotion") / "untrained-emotion"
+    code = engines_command(["init", "--network", "maenet", "--view", "landmarks", "--depth", "18", "--width", "8",
+                            "--size", "112", "--face-size", "64", "--face-width", "8", "--out", str(path)])  # fmt: skip
+    assert code == 0
+    return path

@@ -1,0 +1,239 @@
+"""The rolling estimate of emotions: its arithmetic, and whole sessions with a real, untrained network."""
+
+import json
+import math
+import subprocess
+import sys
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.bundle import Bundle
+from engines.runtimes import open_runtime
+from engines.taxonomy import EMOTIONS
+from realtime.clock import NS_PER_S
+from realtime.config import EmotionSettings
+from realtime.emotion import BODY_ALONE, FACE_ALONE, PRIOR, EmotionModel, RollingEmotion, evidence, inputs
+from realtime.messages import Frame, Framing
+from realtime.window import SlidingStretch
+from tests.conftest import ROOT, manet_live
+
+FLAT = np.full(5, 0.2)
+SPAN_NS, HOP_NS = round(3.8 * NS_PER_S), NS_PER_S
+
+
+def feed(rolling, shares, seen, first=0, count=1):
+    """Stretches of 3.8 s, a second apart."""
+    return [rolling.push(0, k * HOP_NS, k * HOP_NS + SPAN_NS, np.asarray(shares, float), seen, seen)
+            for k in range(first, first + count)]  # fmt: skip
+
+
+def test_the_counts_are_what_the_definition_says():
+    settings = EmotionSettings(time_constant_s=10.0, counts_per_s=2.0)
+    joy = np.array([0.8, 0.05, 0.05, 0.05, 0.05])
+    rolling = RollingEmotion(settings)
+    (first,), (second,) = feed(rolling, joy, 1.0), feed(rolling, FLAT, 0.5, 1)
+    assert first.evidence_s == pytest.approx(3.8)
+    assert first.probs == pytest.approx((PRIOR + 2.0 * 3.8 * joy) / (5 * PRIOR + 2.0 * 3.8))
+    mass = 3.8 * joy * math.exp(-0.1) + 1.0 * 0.5 * FLAT  # a second is new, half of it seen
+    assert second.evidence_s == pytest.approx(mass.sum())
+    assert second.probs == pytest.approx((PRIOR + 2.0 * mass) / (5 * PRIOR + 2.0 * mass.sum()))
+
+
+@given(st.lists(st.tuples(st.lists(st.floats(0.01, 1.0), min_size=5, max_size=5), st.floats(0.0, 1.0)), min_size=1,
+                max_size=30))
+def test_shares_add_up_lie_in_their_intervals_and_evidence_is_bounded(stretches):
+    rolling = RollingEmotion(EmotionSettings())
+    for k, (weights, seen) in enumerate(stretches):
+        (estimate,) = feed(rolling, np.array(weights) / sum(weights), seen, k)
+        assert estimate.probs.sum() == pytest.approx(1.0)
+        assert np.all(estimate.interval[:, 0] <= estimate.probs)
+        assert np.all(estimate.probs <= estimate.interval[:, 1])
+        assert 0.0 <= estimate.evidence_s <= 10.0 + 3.8
+        assert estimate.abstains == (estimate.evidence_s < 3.0)
+
+
+def test_more_evidence_narrows_the_intervals_and_its_absence_widens_them_again_until_it_abstains():
+    rolling = RollingEmotion(EmotionSettings())
+    joy = np.array([0.8, 0.05, 0.05, 0.05, 0.05])
+    seen = feed(rolling, joy, 1.0, 0, 30)
+    widths = [float(one.interval[0, 1] - one.interval[0, 0]) for one in seen]
+    assert widths[0] > widths[5] > widths[-1]
+    assert seen[-1].probs.argmax() == 0
+    unseen = feed(rolling, FLAT, 0.0, 30, 20)
+    assert [one.abstains for one in unseen] == sorted(one.abstains for one in unseen)  # once, and for good
+    assert not unseen[0].abstains
+    assert unseen[-1].abstains
+    wider = [float(one.interval[0, 1] - one.interval[0, 0]) for one in unseen]
+    assert wider[12] > widths[-1]
+
+
+def test_a_change_is_followed_within_fifteen_seconds():
+    rolling = RollingEmotion(EmotionSettings())
+    joy, anger = np.array([0.7, 0.1, 0.1, 0.05, 0.05]), np.array([0.05, 0.05, 0.1, 0.1, 0.7])
+    feed(rolling, joy, 1.0, 0, 60)
+    after = feed(rolling, anger, 1.0, 60, 15)
+    assert after[-1].probs.argmax() == 4
+    assert next(k for k, one in enumerate(after) if one.probs.argmax() == 4) <= 10
+
+
+def test_intervals_cover_the_share_that_noisy_honest_answers_speak_of():
+    """Each second one emotion shows; the model's answer is right on average. The true share fades like the estimate."""
+    rng = np.random.default_rng(3)
+    settings = EmotionSettings()
+    inside = total = 0
+    for _ in range(20):
+        rolling, truth, weight = RollingEmotion(settings), np.zeros(5), 0.0
+        shown = int(rng.integers(5))
+        for k in range(60):
+            if rng.random() < 1 / 25:
+                shown = int(rng.integers(5))
+            centre = np.full(5, 0.06)
+            centre[shown] = 0.76
+            (estimate,) = feed(rolling, rng.dirichlet(4.0 * centre), 1.0, k)
+            fade, new_s = math.exp(-0.1), 3.8 if k == 0 else 1.0
+            truth, weight = truth * fade + new_s * centre, weight * fade + new_s
+            if k >= 5:
+                share = truth / weight
+                inside += int(((estimate.interval[:, 0] <= share) & (share <= estimate.interval[:, 1])).sum())
+                total += 5
+    assert 0.9 <= inside / total <= 1.0
+
+
+def frame(index, face=True, person=True, size=112):
+    rng = np.random.default_rng(index)
+    picture = rng.integers(1, 256, (size, size, 3), np.uint8)
+    return Frame(0, index, 0, index * NS_PER_S // 30, picture, picture[:64, :64].copy() if face else None,
+                 framing=Framing(person_found=person))  # fmt: skip
+
+
+def stretch_of(frames, length=16):
+    cut = SlidingStretch(0, length, SPAN_NS, HOP_NS, NS_PER_S, 64)
+    made = [one for each in frames for one in cut.push(each, 0)]
+    return made[0]
+
+
+def test_a_frame_without_face_or_person_is_black_and_marked():
+    frames = [frame(index, face=index % 2 == 0, person=index < 60) for index in range(116)]
+    stretch = stretch_of(frames)
+    assert stretch.frames.shape == (16, 112, 112, 3)
+    chosen = stretch.frame_ids
+    assert stretch.body_seen.tolist() == [int(each < 60) for each in chosen]
+    assert stretch.face_seen.tolist() == [int(each % 2 == 0) for each in chosen]
+    for at, index in enumerate(chosen):
+        assert stretch.frames[at].any() == bool(stretch.body_seen[at])
+        assert stretch.faces[at].any() == bool(stretch.face_seen[at])
+        if stretch.face_seen[at]:
+            assert np.array_equal(stretch.faces[at], frames[index].face)
+
+
+def test_the_real_network_takes_a_stretch_and_half_the_evidence_is_the_face(emotion_bundle):
+    model = Bundle.load(emotion_bundle)
+    seen, blind = stretch_of([frame(i) for i in range(116)]), stretch_of([frame(i, face=False) for i in range(116)])
+    with open_runtime(model, "onnxruntime") as runtime:
+        emotion = EmotionModel(model, runtime)
+        for stretch in (seen, blind):
+            shares = emotion.shares(stretch)
+            assert shares.sum() == pytest.approx(1.0, abs=1e-5)
+        assert {name: array.shape[1:] for name, array in inputs(emotion.spec, seen).items()} == emotion.spec.inputs
+        assert evidence(emotion.spec, seen) == (BODY_ALONE + FACE_ALONE, 1.0)
+        assert evidence(emotion.spec, blind) == (BODY_ALONE, 0.0)
+
+
+COMMON = ("--headless", "--engine", "onnxruntime")
+
+
+def test_a_demo_reports_emotions_and_says_what_they_are(emotion_bundle, tmp_path):
+    runs = {
+        speed: manet_live("demo", "--seconds", "9", "--speed", speed, *COMMON, "--emotion", emotion_bundle, "--record",
+                          tmp_path / speed)
+        for speed in ("max", "3")
+    }  # fmt: skip
+    done = runs["max"]
+    assert done.code == 0, done.err
+    lines = done.of("emotion")
+    assert [line["time_s"] for line in lines] == [3.8, 4.8, 5.8, 6.8, 7.8, 8.8]
+    for line in lines:
+        assert not line["abstains"]
+        assert line["probs"].keys() == line["interval"].keys() == set(EMOTIONS)
+        assert sum(line["probs"].values()) == pytest.approx(1.0, abs=1e-3)
+        assert all(low <= line["probs"][name] <= high for name, (low, high) in line["interval"].items())
+    assert done.of("stats")[-1]["stretches"] == {"due": 6, "judged": 6, "skipped": {}}
+    (note,) = [line for line in done.of("session") if line["state"] == "emotion"]
+    assert "expression, not of feeling" in note["detail"]
+    assert "prohibited" in note["detail"]
+    assert "expression, not of feeling" in done.err  # one line before the session begins
+    session = json.loads((tmp_path / "max" / "session.json").read_text())
+    assert session["emotion_model"]["provenance"]["trained"] is False
+    assert "prohibited" in session["emotion_note"]
+    stretches = runs["3"].of("stats")[-1]["stretches"]
+    assert stretches["judged"] + sum(stretches["skipped"].values()) == stretches["due"] == 6
+    if not stretches["skipped"]:
+        assert runs["3"].of("emotion") == lines  # whatever the speed
+
+
+def test_without_emotion_nothing_of_it_is_loaded(emotion_bundle, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    with_it = manet_live("demo", "--seconds", "6", "--speed", "max", *COMMON, "--emotion", emotion_bundle)
+    without = manet_live("demo", "--seconds", "6", "--speed", "max", *COMMON, "--no-emotion")
+    assert with_it.code == without.code == 0, with_it.err + without.err
+    assert without.of("emotion") == []
+    assert "emotion" not in {line["state"] for line in without.of("session")}
+    assert "emotion" not in without.err
+    assert without.of("stats")[-1]["stretches"] is None
+    assert len(without.action_text.splitlines()) > 0
+
+
+def empty_room(path, seconds=8):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=15, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 320, 384, "yuv420p", Fraction(1, 15)
+        wall = np.tile(np.linspace(90, 170, 320, dtype=np.uint8)[None, :, None], (384, 1, 3))
+        for _ in range(15 * seconds):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(wall, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_of_an_empty_chair_it_says_nothing(emotion_bundle, tmp_path):
+    done = manet_live("replay", empty_room(tmp_path / "empty.mp4"), "--speed", "max", *COMMON, "--emotion",
+                      emotion_bundle)  # fmt: skip
+    assert done.code == 0, done.err
+    assert len(done.of("emotion")) >= 4
+    for line in done.of("emotion"):
+        assert line["abstains"]
+        assert line["probs"] is line["interval"] is None
+        assert line["evidence_s"] == line["face_visible"] == 0.0
+
+
+def test_of_a_real_person_the_face_is_found_in_the_landmark_view(clips, emotion_bundle):
+    done = manet_live("replay", clips / "upper_body_asl_walk.mkv", "--speed", "max", *COMMON, "--emotion",
+                      emotion_bundle)  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.of("emotion")[-1]["face_visible"] >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [(("--model", "untrained-small", "--emotion", "BUNDLE"), "an emotion model that sees"),
+     (("--emotion", "landmarks-small"), "an emotion model"), (("--emotion", "no-such"), "no-such"),
+     (("--model", "BUNDLE"), "a micro-action model"), (("--emotion", "BUNDLE", "--no-emotion"), "--help")],
+)  # fmt: skip
+def test_models_that_do_not_fit_are_refused_in_one_line(emotion_bundle, arguments, fault):
+    given_ = [str(emotion_bundle) if each == "BUNDLE" else each for each in arguments]
+    done = manet_live("demo", *COMMON, *given_)
+    assert done.code == 2
+    (line,) = done.err.strip().splitlines()
+    assert line.startswith("manet-live: error: expected ")
+    assert fault in line
+
+
+def test_the_capture_process_imports_nothing_of_it_unless_faces_are_wanted():
+    code = "import sys, realtime.capture; print('realtime.emotion' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
