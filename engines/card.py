@@ -96,6 +96,8 @@ class ModelCard(Plain, frozen=True):
     seal: str = ""  # SHA-256 of this card without the seal
 
     def __post_init__(self) -> None:
+        if isinstance(self.network, NetworkSpec) and self.network.mirrored and self.view != "landmarks":
+            raise ValueError(f"network.mirrored: expected the landmarks view, got {self.view}")
         if self.labels == LABELS:
             return
         if len(self.labels) != NUM_CLASSES:

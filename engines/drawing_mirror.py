@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
-from engines.drawing import BODY, HAND_PANELS, HEAD, UInt8Array
+from engines.drawing import BODY, HAND_PANELS, HEAD
+
+Pixels = TypeVar("Pixels", bound=npt.NDArray[Any])
 
 
-def mirror(drawings: UInt8Array) -> UInt8Array:
-    """Drawings uint8 (..., S, S, 3) as they would be of the mirrored person.
+def mirror_places(size: int) -> npt.NDArray[np.int64]:
+    """Where each value of a mirrored drawing comes from, (S·S·3,); -1: it is black."""
+    return mirror(np.arange(size * size * 3).reshape(size, size, 3), black=-1).ravel()
+
+
+def mirror(drawings: Pixels, black: int = 0) -> Pixels:
+    """Drawings (..., S, S, 3) as they would be of the mirrored person.
 
     Exact but for the two hands' panels, which differ by a row in height: a hand may lie half a pixel higher or lower.
     """
@@ -22,13 +32,13 @@ def mirror(drawings: UInt8Array) -> UInt8Array:
         other_rows, _ = other.slices(size)
         height = min(rows.stop - rows.start, other_rows.stop - other_rows.start)
         target = slice(rows.start, rows.start + height)
-        mirrored[..., rows, columns, :] = 0
+        mirrored[..., rows, columns, :] = black
         mirrored[..., target, columns, :] = _flipped(
             drawings[..., other_rows.start : other_rows.start + height, columns, :]
         )
     return mirrored
 
 
-def _flipped(panel: UInt8Array) -> UInt8Array:
+def _flipped(panel: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Left and right exchanged, and with them red (the person's left) and blue."""
     return np.ascontiguousarray(panel[..., ::-1, ::-1])

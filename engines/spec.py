@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from engines.preprocess import OFFICIAL_SIZE
 from engines.taxonomy import ACTIONS, EMOTIONS, LOWER_LIMB_PARTS
@@ -36,6 +36,9 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     shift_fraction: Annotated[int, Meta(ge=2, le=64)] = 8  # one in this many channels is shifted, each way
     embedding: bool = True  # has the label-embedding head
     num_classes: Annotated[int, Meta(ge=NUM_CLASSES, le=NUM_CLASSES)] = NUM_CLASSES
+    # The exported graph's scores are the mean of those of a landmark drawing and of its mirror image; same weights.
+    # A card leaves it out where it is not so, and older cards stay as they were sealed.
+    mirrored: Literal[True] | UnsetType = UNSET
 
     @property
     def bottleneck(self) -> bool:
@@ -90,6 +93,8 @@ class EmotionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
             raise ValueError(f"expected branches of one length, got {[branch.length for branch in branches]}")
         if any(branch.embedding for branch in branches):
             raise ValueError("expected branches without the label-embedding head")
+        if any(branch.mirrored for branch in branches):
+            raise ValueError("expected branches that are not mirrored")
         if self.body is not None and self.body.features % self.heads:
             raise ValueError(f"expected heads that divide {self.body.features} features, got {self.heads}")
         if self.emotions != EMOTIONS:

@@ -69,7 +69,7 @@ def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
     Raises:
         BadInput: see `training.train` and `training.simulated.Cache`.
     """
-    spec = network_spec(options, embedding=False)
+    spec = msgspec.structs.replace(network_spec(options, embedding=False), mirrored=True)
     recipe = replace(recipe, loss=LossSettings(activation="sigmoid", alpha=0.0))
     if options.threads:
         torch.set_num_threads(options.threads)

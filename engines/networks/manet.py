@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.drawing_mirror import mirror_places
 from engines.networks.blocks import ConvNorm, ResidualBlock
 from engines.spec import EMBEDDING_SIZE, STAGE_BLOCKS, NetworkSpec
 
@@ -117,8 +119,22 @@ class InferenceGraph(PixelGraph):
     def __init__(self, network: MANet) -> None:
         super().__init__()
         self.network = network
+        places = mirror_places(network.spec.size) if network.spec.mirrored else np.empty(0, np.int64)
+        self.register_buffer("_places", torch.from_numpy(places.clip(0)), persistent=False)
+        self.register_buffer("_kept", torch.from_numpy((places >= 0).astype(np.float32)), persistent=False)
+        self._places: Tensor
+        self._kept: Tensor
 
     def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
         """uint8 RGB (N, T, S, S, 3) → (logits (N, 52),) or (logits, embedding (N, 300))."""
+        if not self.network.spec.mirrored:
+            return self._scores(clips)
+        pixels = clips.to(self.mean.dtype)
+        mirrored = (pixels.flatten(2).index_select(2, self._places) * self._kept).reshape(pixels.shape)
+        both = self._scores(torch.cat((pixels, mirrored)))
+        halves = [scores.reshape(2, -1, scores.shape[-1]) for scores in both]
+        return tuple(0.5 * (plain + turned) for plain, turned in halves)
+
+    def _scores(self, clips: Tensor) -> tuple[Tensor, ...]:
         heads: Heads = self.network(self.normalise(clips))
         return (heads.logits,) if heads.embedding is None else (heads.logits, heads.embedding)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import pytest
+import torch
 
+from engines.card import ModelCard, Provenance
 from engines.drawing import BODY, HAND_PANELS, HEAD, draw_window
 from engines.drawing_mirror import mirror
+from engines.export import write_bundle
+from engines.initialise import initialise
+from engines.networks.manet import InferenceGraph, MANet
+from engines.runtimes import open_runtime
+from engines.spec import NetworkSpec
 from simulation.session import Session, Settings, simulate
 from simulation.tracker_noise import NOISELESS
 
@@ -52,3 +62,29 @@ def test_twice_is_the_same_again(session: Session) -> None:
     rows, columns = BODY.slices(112)
     np.testing.assert_array_equal(mirror(mirror(drawings))[:, rows, columns], drawings[:, rows, columns])
     assert mirror(drawings).dtype == np.uint8
+
+
+def test_a_mirrored_graph_answers_for_both(session: Session) -> None:
+    spec = NetworkSpec(depth=18, width=8, length=4, size=112, embedding=False)
+    plain = InferenceGraph(initialise(spec, 3)).eval()
+    both = InferenceGraph(MANet(msgspec.structs.replace(spec, mirrored=True))).eval()
+    both.network.load_state_dict(plain.network.state_dict())
+    clips = np.stack([draw(session, False)[[0, 0, 1, 2]], draw(session, True)[[2, 1, 0, 1]]])
+    with torch.inference_mode():
+        first, second, mean = (graph(torch.from_numpy(pixels))[0].numpy() for graph, pixels in
+                               ((plain, clips), (plain, mirror(clips)), (both, clips)))  # fmt: skip
+    np.testing.assert_allclose(mean, 0.5 * (first + second), rtol=1e-5, atol=1e-5)
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_a_mirrored_bundle_is_exported_and_sees_drawings(tmp_path: Path) -> None:
+    spec = NetworkSpec(depth=18, width=8, length=4, size=64, embedding=False, mirrored=True)
+    provenance = Provenance(trained=False, trained_on="nothing: untrained", made_with="a test")
+    card = ModelCard(name="both", network=spec, provenance=provenance, intended_use="tests", view="landmarks")
+    bundle = write_bundle(initialise(spec, 3), card, tmp_path / "both")
+    clips = bundle.reference()[0]
+    for name in ("onnxruntime", "openvino", "torch"):
+        with open_runtime(bundle, name, threads=1) as runtime:  # each is checked against the reference when it opens
+            assert runtime.infer(clips).logits.shape == (len(clips), 52)
+    with pytest.raises(ValueError, match="landmarks view, got rgb"):
+        msgspec.structs.replace(card, view="rgb").__post_init__()
