@@ -14,7 +14,7 @@ from rich.table import Table
 from benchmarks.harness import Result
 
 NAMES = ("runtimes", "pipeline_efficiency", "memory_flat", "landmark_fps", "overload", "several_cameras",
-         "capture_to_window", "transport_vs_imagezmq", "transport_vs_netgear", "naive_loop", "soak")
+         "emotion_cost", "capture_to_window", "transport_vs_imagezmq", "transport_vs_netgear", "naive_loop", "soak")
 RESULTS = Path(__file__).with_name("results.json")
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engines.__main__ import main as engines_command
-from engines.bundle import Bundle
+from engines.bundle import Bundle, known
 
 
 def manet_r50(folder: Path) -> Bundle:
@@ -16,4 +16,15 @@ def manet_r50(folder: Path) -> Bundle:
     if not path.exists():
         with contextlib.redirect_stdout(sys.stderr):  # standard output belongs to the results
             engines_command(["init", "--out", str(path), "--seed", "0"])
+    return Bundle.load(path)
+
+
+def emotion_model(folder: Path) -> Bundle:
+    """The default emotion model; where it is not there, an untrained one of its size."""
+    if "emotions-small" in known():
+        return Bundle.load(known()["emotions-small"])
+    path = folder / "untrained-emotion"
+    with contextlib.redirect_stdout(sys.stderr):
+        engines_command(["init", "--network", "maenet", "--view", "landmarks", "--depth", "18", "--width", "16",
+                         "--size", "112", "--face-size", "64", "--face-width", "16", "--out", str(path)])  # fmt: skip
     return Bundle.load(path)

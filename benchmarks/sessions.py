@@ -14,6 +14,7 @@ import numpy.typing as npt
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime, Scores
 from realtime.config import Config
+from realtime.emotion import EmotionModel
 from realtime.request import Request
 from realtime.session import Session
 from realtime.sources import FileSpec
@@ -53,6 +54,7 @@ def run_together(
     watch: Callable[[Session], None] | None = None,
     speed: float | None = None,
     after: Callable[[Session], None] = lambda _: None,
+    emotion: EmotionModel | None = None,
 ) -> list[StatsLine]:
     """One session, lossless unless a speed is given; what it says of each recording at its end.
 
@@ -63,7 +65,7 @@ def run_together(
     sources = tuple(FileSpec(str(path)) for path in recordings)
     request = Request(sources, str(model.path), config or Config(), speed=speed, headless=True)
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
-        session = Session(request, model, runtime, EventStream([]), Path(folder))  # type: ignore[arg-type]
+        session = Session(request, model, runtime, EventStream([]), Path(folder), emotion)  # type: ignore[arg-type]
         watcher = threading.Thread(target=watch, args=(session,)) if watch else None
         try:
             if watcher:
@@ -85,6 +87,7 @@ def run_session(
     watch: Callable[[Session], None] | None = None,
     speed: float | None = None,
     after: Callable[[Session], None] = lambda _: None,
+    emotion: EmotionModel | None = None,
 ) -> StatsLine:
     """The same with one recording."""
-    return run_together([recording], model, runtime, config, watch, speed, after)[0]
+    return run_together([recording], model, runtime, config, watch, speed, after, emotion)[0]

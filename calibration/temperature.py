@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -66,19 +66,23 @@ def fit_temperature(bundle: Bundle, logits: FloatArray, labels: FloatArray) -> f
         logs = scaled - peak - np.log(np.exp(scaled - peak).sum(axis=1, keepdims=True))
         return float(-logs[np.arange(len(logs)), labels.argmax(axis=1)].mean())
 
-    low, high = np.log(COLDEST), np.log(HOTTEST)
+    return float(np.exp(least(nll, np.log(COLDEST), np.log(HOTTEST))))
+
+
+def least(loss: Callable[[float], float], low: float, high: float) -> float:
+    """Where between `low` and `high` a loss of one minimum has it, by golden-section search."""
     left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-    at_left, at_right = nll(left), nll(right)
+    at_left, at_right = loss(left), loss(right)
     for _ in range(STEPS):
         if at_left <= at_right:
             high, right, at_right = right, left, at_left
             left = high - GOLDEN * (high - low)
-            at_left = nll(left)
+            at_left = loss(left)
         else:
             low, left, at_left = left, right, at_right
             right = low + GOLDEN * (high - low)
-            at_right = nll(right)
-    return float(np.exp(0.5 * (low + high)))
+            at_right = loss(right)
+    return 0.5 * (low + high)
 
 
 def with_temperature(bundle: Bundle, temperature: float) -> Bundle:

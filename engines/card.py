@@ -39,6 +39,8 @@ class Calibration(Plain, frozen=True):
     enter: Thresholds = None  # posterior that starts an event
     exit: Thresholds = None  # posterior below which it ends
     basis: Line = "none: raw softmax"  # what the numbers rest on
+    # of emotion models: what a second of video is worth to the rolling estimate (events/emotion.py)
+    counts_per_s: Annotated[float, Meta(ge=0.01, le=100.0)] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         for name in ("enter", "exit"):

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 Seconds = float
+Counts = Annotated[float, Meta(ge=0.01, le=100.0)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
@@ -34,3 +35,22 @@ class AggregatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if self.enter is not None and self.exit is not None and self.exit > self.enter:
             raise ValueError(f"exit ({self.exit}) must not be above enter ({self.enter})")
+
+
+class EmotionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rolling estimate of the emotions that the expression shows."""
+
+    on: Annotated[bool, Meta(description="estimate them at all; off, nothing of it is loaded")] = True
+    hop_s: Annotated[Seconds, Meta(ge=0.1, le=10.0, description="a stretch of video is judged this often")] = 1.0
+    time_constant_s: Annotated[
+        Seconds, Meta(ge=1.0, le=600.0, description="how fast the estimate forgets what it saw")
+    ] = 10.0
+    least_evidence_s: Annotated[
+        Seconds, Meta(ge=0.0, le=600.0, description="with fewer seconds to go on it abstains")
+    ] = 3.0
+    counts_per_s: Annotated[
+        Counts | None, Meta(description="what a second of video is worth; none: the model card's, else 1")
+    ] = None
+    face_margin: Annotated[
+        float, Meta(ge=0.0, le=2.0, description="room around the face, as a share of its size (models that see pixels)")
+    ] = 0.3

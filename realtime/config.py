@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from engines.errors import BadInput
-from events.settings import AggregatorSettings, Seconds
+from events.settings import AggregatorSettings, EmotionSettings, Seconds
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -83,25 +83,6 @@ class EngineSettings(Settings, frozen=True):
         Seconds,
         Meta(ge=0.05, le=10.0, description="a window that has waited longer for the engine is skipped"),
     ] = 0.5
-
-
-class EmotionSettings(Settings, frozen=True):
-    """The rolling estimate of the emotions that the expression shows."""
-
-    on: Annotated[bool, Meta(description="estimate them at all; off, nothing of it is loaded")] = True
-    hop_s: Annotated[Seconds, Meta(ge=0.1, le=10.0, description="a stretch of video is judged this often")] = 1.0
-    time_constant_s: Annotated[
-        Seconds, Meta(ge=1.0, le=600.0, description="how fast the estimate forgets what it saw")
-    ] = 10.0
-    least_evidence_s: Annotated[
-        Seconds, Meta(ge=0.0, le=600.0, description="with fewer seconds to go on it abstains")
-    ] = 3.0
-    counts_per_s: Annotated[
-        float, Meta(ge=0.01, le=100.0, description="what a second of video is worth: more narrows the intervals")
-    ] = 1.0
-    face_margin: Annotated[
-        float, Meta(ge=0.0, le=2.0, description="room around the face, as a share of its size (models that see pixels)")
-    ] = 0.3
 
 
 class OverlaySettings(Settings, frozen=True):

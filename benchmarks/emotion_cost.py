@@ -1,0 +1,61 @@
+"""What the emotion pass costs the micro-action path: the same recording with it and without it."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.bundles import emotion_model
+from benchmarks.harness import Result, loop_recording, machine, median_ms
+from benchmarks.landmark_fps import REAL
+from benchmarks.recording import write_recording
+from benchmarks.sessions import TimedRuntime, run_session
+from engines.bundle import Bundle, find
+from engines.runtimes import open_runtime
+from realtime.config import Config
+from realtime.emotion import EmotionModel
+
+ROUNDS = 5
+TIMES = 8  # the real clip is 1.5 s long
+SECONDS = 12.0
+MODEL = "landmarks-small"
+
+
+def run() -> Result:
+    """Windows/s of the micro-action model with emotions on over without, in turn."""
+    with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder, ExitStack() as stack:
+        recording, person = Path(folder) / "person.mp4", "a real person"
+        if REAL.exists():
+            loop_recording(REAL, recording, TIMES)
+        else:
+            person = "a drawn person"
+            write_recording(recording, SECONDS, seed=0, scale=2)
+        model, bundle = Bundle.load(find(MODEL)), emotion_model(Path(folder))
+        runtime = stack.enter_context(open_runtime(model))
+        emotion = EmotionModel(bundle, stack.enter_context(open_runtime(bundle)))
+        rates: dict[str, list[float]] = {"on": [], "off": []}
+        judged = 0
+        for _ in range(ROUNDS):
+            for name, given in (("on", emotion), ("off", None)):
+                timed = TimedRuntime(runtime)
+                stats = run_session(recording, model, timed, Config(), emotion=given)
+                rates[name].append(timed.windows_per_s)
+                judged = stats.stretches.judged if stats.stretches else judged
+        clips = bundle.reference_arrays().inputs
+        stretch = {name: array[:1] for name, array in clips.items()}
+        engine = median_ms({"stretch_ms": lambda: emotion.runtime.run(stretch),
+                            "window_ms": lambda: runtime.infer(timed.windows[-1])}, rounds=20)  # fmt: skip
+        name = runtime.name
+    ratios = [on / off for on, off in zip(rates["on"], rates["off"], strict=True)]
+    return Result(
+        ours=statistics.median(rates["on"]),
+        other=statistics.median(rates["off"]),
+        ratio=statistics.median(ratios),
+        unit="windows/s",
+        compared=f"replay --speed max of a 1080x1296 recording of {person}, {MODEL} in {name}, with "
+        f"{bundle.card.name} ({judged} stretches) against without; medians of {ROUNDS} rounds in turn",
+        machine=machine(),
+        details={"lowest_ratio": min(ratios), "highest_ratio": max(ratios), **engine},
+    )

@@ -1,0 +1,86 @@
+"""The rolling estimate of the five emotions: what overlapping stretches say, the newest the most, and how sure that is.
+
+It speaks of expression, never of feeling. Every stretch of video gives calibrated shares of the five emotions; where
+nothing is to be seen they are flat. Their sums, fading with the time constant, are the counts of a Dirichlet
+distribution over the shares of the last seconds: its mean is the estimate, its marginals give the credible intervals.
+Seconds in which neither face nor body was seen count for nothing, so that the estimate fades to "not enough to go on".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.taxonomy import EMOTIONS
+from events.settings import EmotionSettings
+
+FloatArray = npt.NDArray[np.float64]
+
+PRIOR = 0.5  # counts of each emotion before anything is seen (Jeffreys)
+COUNTS_PER_S = 1.0  # what a second of video is worth where nothing was fitted
+SAMPLES = 4000  # of the Dirichlet distribution, for the interval
+BODY_ALONE, FACE_ALONE = 0.5, 0.5  # share of the evidence that a branch brings where the model has both
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmotionEstimate:
+    """The estimate at one moment of media time."""
+
+    camera_id: int
+    time_ns: int
+    probs: FloatArray  # (5,) share of each emotion over the last seconds; they add up to 1
+    interval: FloatArray  # (5, 2) 95 % credible interval of each share
+    evidence_s: float  # seconds in which there was something to see, recent ones counted the most
+    face_visible: float  # 0..1 of the newest stretch
+    abstains: bool  # not enough to go on: `probs` says nothing
+
+
+class RollingEmotion:
+    """One camera's estimate. A function of media time and of what the stretches said: the same at any speed."""
+
+    def __init__(self, settings: EmotionSettings, counts_per_s: float | None = None) -> None:
+        """counts_per_s: as the model's card says, where the settings are silent."""
+        self._settings = settings
+        self._counts_per_s = settings.counts_per_s or counts_per_s or COUNTS_PER_S
+        self._mass = np.zeros(len(EMOTIONS))  # seconds said of each emotion, fading
+        self._last_ns: int | None = None
+
+    def push(self, camera_id: int, start_ns: int, end_ns: int, shares: FloatArray, seen: float,
+             face_visible: float) -> EmotionEstimate:
+        """Take what the model said of the stretch from `start_ns` to `end_ns`.
+
+        Args:
+            shares: (5,) calibrated, adding up to 1.
+            seen: 0..1 how much of the stretch there was something to see.
+
+        Raises:
+            ValueError: not after the last stretch.
+        """
+        new_from_ns = start_ns if self._last_ns is None else max(start_ns, self._last_ns)
+        if end_ns <= new_from_ns:
+            raise ValueError(f"expected a stretch that ends after {new_from_ns}, got {end_ns}")
+        if self._last_ns is not None:
+            self._mass *= math.exp(-(end_ns - self._last_ns) / NS_PER_S / self._settings.time_constant_s)
+        self._last_ns = end_ns
+        self._mass += shares * seen * (end_ns - new_from_ns) / NS_PER_S
+        counts = PRIOR + self._counts_per_s * self._mass
+        evidence_s = float(self._mass.sum())
+        samples = np.random.default_rng(0).dirichlet(counts, SAMPLES)  # (SAMPLES, 5)
+        return EmotionEstimate(
+            camera_id, end_ns, counts / counts.sum(), np.quantile(samples, [0.025, 0.975], axis=0).T, evidence_s,
+            face_visible, abstains=evidence_s < self._settings.least_evidence_s,
+        )  # fmt: skip
+
+
+def evidence(body: float | None, face: float | None) -> float:
+    """How much of a stretch there was something to see, 0..1.
+
+    body, face: shares of its frames that show one; None: the model does not look there.
+    """
+    if body is None or face is None:
+        return face if body is None and face is not None else body or 0.0
+    return BODY_ALONE * body + FACE_ALONE * face
