@@ -57,12 +57,14 @@ def _run(argv: Sequence[str] | None) -> None:
     if arguments.command != "latency":
         run(_request(arguments, config))
         return
+    if arguments.screen and (arguments.events or arguments.demo or arguments.files):
+        raise BadInput("--screen with a camera", "with something that films no screen", "leave one of the two out")
     files = Files(arguments.json, arguments.csv, arguments.plot, arguments.trace)
     if arguments.events:
         measure_events(arguments.model, arguments.events, arguments.limit or EVENTS_SECONDS, arguments.seed,
                        config.engine.threads, files)  # fmt: skip
     else:
-        measure(_request(arguments, config), files)
+        measure(_request(arguments, config), files, arguments.screen)
 
 
 def _request(arguments: argparse.Namespace, config: configuration.Config) -> Request:
@@ -196,6 +198,8 @@ def _parser() -> Parser:
     measured.add_argument("--camera", type=_camera, dest="cameras", metavar="N", help="webcam number (default 0)")
     measured.add_argument("--url", type=_url, dest="cameras", metavar="URL", help="rtsp://, http:// or udp:// stream")
     measured.add_argument("--listen", type=_remote, dest="cameras", metavar="ENDPOINT", help="another machine's camera")
+    latency.add_argument("--screen", action="store_true", help="from glass to glass: codes are shown full-screen, or "
+                         "in the terminal; point the camera at them")
     latency.add_argument("--seconds", type=_seconds, dest="limit", metavar="S", help="end after this much of it")
     latency.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the simulated recording")
     _add_speed(latency)

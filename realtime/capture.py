@@ -27,7 +27,8 @@ from realtime.clock import NS_PER_S, Clock, MonotonicClock
 from realtime.clock_offset import ClockOffset
 from realtime.config import ViewSettings
 from realtime.keys import ClientKeys, Token
-from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame
+from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame, Sighting
+from realtime.screen.codes import CodeReader
 from realtime.sources import LocalSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.views import Sees, View, make_view, preview
@@ -51,6 +52,7 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sees: Sees = "rgb"  # what the model was made for
     face_size: Annotated[int, Meta(ge=0, le=1024)] = 0  # side of the face image, pixels; 0: none is made
     face_margin: float = 0.0
+    codes: bool = False  # read the codes of a filmed screen, too
 
 
 class Capture:
@@ -100,6 +102,7 @@ class Capture:
             self._report(CaptureState.FAILED, str(error))
 
     def _stream(self, source: Source, view: View) -> None:
+        reader = CodeReader() if self._spec.codes else None
         while not self._stop.is_set():
             image = source.read(HEARTBEAT_S)
             if source.overwritten:
@@ -119,7 +122,10 @@ class Capture:
                 preview=preview(body) if self._spec.preview else None, framing=framing,
                 read_ns=read_ns, viewed_ns=viewed_ns,
             )  # fmt: skip
-            self._push(frame if self._offset is None else _brought_over(frame, self._offset))
+            frame = frame if self._offset is None else _brought_over(frame, self._offset)
+            self._push(frame)
+            if reader is not None:  # behind the frame, which must not wait for it
+                self._tell_codes(frame, reader.read(image.pixels))
             if self._clock.now_ns() - self._reported_ns > NS_PER_S:
                 self._report(source.state, source.detail)
 
@@ -146,6 +152,10 @@ class Capture:
             self._dropped["wire"] += 1
             return
         self._sent += 1
+
+    def _tell_codes(self, frame: Frame, codes: tuple[int, ...]) -> None:
+        sighting = Sighting(frame.camera_id, self._spec.generation, frame.captured_ns, codes)
+        self._sender.send(wire.encode_sighting(sighting), 0.0)
 
     def _report(self, state: CaptureState, detail: str, bad_input: bool = False) -> None:
         self._status = CaptureStatus(

@@ -94,7 +94,7 @@ class Channel:
                 raise BadInput("--listen with --keys DIR", "--listen alone", "make keys with `keys DIR --camera NAME`")
             keys = load_keys(Path(config.output.keys), CAMERAS)
             order = Order(PROTOCOL, 0, self.camera_id, config.view, model.card.view, size, frames, preview,
-                          face_size, config.emotion.face_margin)  # fmt: skip
+                          face_size, config.emotion.face_margin, request.read_codes)  # fmt: skip
             endpoint = self.source.endpoint
             try:
                 receiver = Receiver(endpoint, frames, keys, largest)
@@ -110,6 +110,7 @@ class Channel:
             source=self.source, view=config.view, size=size, endpoint=receiver.endpoint, camera_id=self.camera_id,
             generation=0, queue_frames=frames, speed=request.speed, preview=preview, keys=client_keys,
             sees=model.card.view, face_size=face_size, face_margin=config.emotion.face_margin,
+            codes=request.read_codes,
         )  # fmt: skip
         return receiver, CaptureProcess(
             spec, folder / f"capture-{self.camera_id}.log", self._clock, to_ns(config.supervision.hang_s),

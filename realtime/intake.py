@@ -7,8 +7,8 @@ from collections import Counter, deque
 
 from realtime.clock import NS_PER_S, Clock, SessionStart
 from realtime.inference import WindowQueue
-from realtime.latency import LatencyLog
-from realtime.messages import CaptureState, CaptureStatus, Frame
+from realtime.latency import ROWS_FILES, LatencyLog
+from realtime.messages import CaptureState, CaptureStatus, Frame, Sighting
 from realtime.window import SlidingStretch, SlidingWindow
 from realtime.wire import FrameMessage, Receiver, WireError
 
@@ -39,6 +39,7 @@ class Intake:
         self._generation = 0
         self.status = CaptureStatus(camera_id, 0, CaptureState.OPENING)
         self.latest: Frame | None = None
+        self.sightings: deque[Sighting] = deque(maxlen=ROWS_FILES)  # where the camera films a screen with codes
         self.received = 0
         self.refused: Counter[str] = Counter()  # messages and frames that were not let in, by cause
         self.waiting_since_ns: int | None = None  # None while it is not waiting for the wire (back-pressure)
@@ -94,7 +95,10 @@ class Intake:
             elif self._current(message.generation):
                 self._take(frame)
         elif message.camera_id == self._camera_id and self._current(message.generation):
-            self._note(message)
+            if isinstance(message, Sighting):
+                self.sightings.append(message)
+            else:
+                self._note(message)
 
     def _current(self, generation: int) -> bool:
         """False for a message of a capture process that has been replaced."""

@@ -21,6 +21,7 @@ from realtime.latency.files import write_csv, write_trace
 from realtime.latency.plot import SUFFIXES, write_plot
 from realtime.latency.report import OtherClock, Report, cost, duration_s, frame_interval_ms, stage_reports
 from realtime.request import Request
+from realtime.screen.filmed import Screen, Shown, screen_report
 from realtime.session import Session
 
 WIDTH = 120  # columns where standard output is not a terminal
@@ -55,15 +56,25 @@ class Files:
                                "check its folder") from None
 
 
-def measure(request: Request, files: Files) -> None:
+def measure(request: Request, files: Files, filming: bool = False) -> None:
     """Run a session; print the table of its latency on standard output and write the files.
 
+    Args:
+        filming: show codes on the screen, which the camera films: from glass to glass, too. No overlay is drawn.
+
     Raises:
-        BadInput: of the session, or a file that cannot be written.
+        BadInput: of the session, a file that cannot be written, or no screen to film.
         SessionFailed: it broke while it ran.
     """
     files.check()
-    run(replace(request, print_events=False, latency_rows=ROWS_FILES), lambda session: _conclude(session, files))
+    request, over = replace(request, print_events=False, latency_rows=ROWS_FILES), list[Session]()
+    if filming:
+        with Screen() as screen:
+            run(replace(request, headless=True, read_codes=True), over.append)
+        _conclude(over[0], files, screen.shown)
+    else:
+        run(request, over.append)
+        _conclude(over[0], files)
 
 
 def measure_events(model: str, interviews: int, seconds: float, seed: int, threads: int, files: Files) -> None:
@@ -89,8 +100,8 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
-def report(session: Session, channel: Channel) -> Report:
-    """The figures of one camera of a session that is over, or of one that runs."""
+def report(session: Session, channel: Channel, shown: Shown | None = None) -> Report:
+    """The figures of one camera of a session that is over, or of one that runs; `shown`: what it filmed."""
     log, stats, clock = channel.latency, channel.stats({}), channel.status.clock
     return Report(
         source=channel.source.name,
@@ -106,14 +117,15 @@ def report(session: Session, channel: Channel) -> Report:
         skipped=stats.skipped,
         stages=stage_reports(log),
         measuring=cost(log),
+        screen=None if shown is None else screen_report(shown, channel.intake.sightings, log),
         other_clock=None if clock is None else OtherClock(round(clock.offset_ns / NS_PER_MS, 4),
                                                           round(clock.error_ns / NS_PER_MS, 4)),
     )
 
 
-def _conclude(session: Session, files: Files) -> None:
+def _conclude(session: Session, files: Files, shown: Shown | None = None) -> None:
     (channel,) = session.channels
-    result = report(session, channel)
+    result = report(session, channel, shown)
     _console().print(result)
     if files.json:
         files.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")

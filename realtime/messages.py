@@ -109,6 +109,16 @@ class CaptureStatus:
 HEARTBEAT_S = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The screen codes that were read in a picture, none where there are none."""
+
+    camera_id: int
+    generation: int
+    captured_ns: int  # of the picture: its frame has the same
+    codes: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """`T` frames spread evenly over the `end_ns - start_ns` up to `end_ns` (media clock)."""

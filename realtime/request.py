@@ -30,6 +30,7 @@ class Request:
     print_events: bool = True  # headless: the event stream on standard output
     limit_s: float | None = None  # end after this much of the session's clock
     emotion: str | None = None  # model; None: the default one where it fits the view
+    read_codes: bool = False  # the camera films a screen with codes (realtime/screen)
     latency_rows: int = ROWS_RECENT  # frames and windows whose stamps are kept one by one
 
     def __post_init__(self) -> None:

@@ -25,11 +25,13 @@ from realtime.messages import (
     CaptureStatus,
     Frame,
     Framing,
+    Sighting,
     UInt8Array,
 )
 
 PROTOCOL = 4
 MAX_HEADER_BYTES = 8192
+MOST_CODES = 16  # of a sighting
 ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
 
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
@@ -73,8 +75,16 @@ class _StatusHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     clock: tuple[Time, Count] | None  # offset and error, ns, where it runs on another machine
 
 
+class _SightingHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sighting", tag_field="kind"):
+    protocol: int
+    generation: Id
+    camera_id: Id
+    captured_ns: Count
+    codes: Annotated[tuple[Id, ...], Meta(max_length=MOST_CODES)]
+
+
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_FrameHeader | _StatusHeader)
+_decoder = msgspec.msgpack.Decoder(_FrameHeader | _StatusHeader | _SightingHeader)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +118,14 @@ def encode_status(status: CaptureStatus) -> list[bytes | memoryview]:
     return [_encoder.encode(header)]
 
 
-def decode(parts: Sequence[bytes | memoryview]) -> FrameMessage | CaptureStatus:
+def encode_sighting(sighting: Sighting) -> list[bytes | memoryview]:
+    """A sighting is a header alone."""
+    header = _SightingHeader(PROTOCOL, sighting.generation, sighting.camera_id, sighting.captured_ns,
+                             sighting.codes[:MOST_CODES])
+    return [_encoder.encode(header)]
+
+
+def decode(parts: Sequence[bytes | memoryview]) -> FrameMessage | CaptureStatus | Sighting:
     """Bytes to the domain.
 
     Raises:
@@ -124,9 +141,11 @@ def decode(parts: Sequence[bytes | memoryview]) -> FrameMessage | CaptureStatus:
         raise WireError(f"header: {error}") from None
     if header.protocol != PROTOCOL:
         raise WireError(f"expected protocol {PROTOCOL}, got {header.protocol}")
+    if not isinstance(header, _FrameHeader) and len(parts) > 1:
+        raise WireError(f"{header.__struct_config__.tag}: expected no payload, got {len(parts) - 1} parts")
+    if isinstance(header, _SightingHeader):
+        return Sighting(header.camera_id, header.generation, header.captured_ns, header.codes)
     if isinstance(header, _StatusHeader):
-        if len(parts) > 1:
-            raise WireError(f"status: expected no payload, got {len(parts) - 1} parts")
         return CaptureStatus(
             header.camera_id, header.generation, header.state, header.detail, header.bad_input,
             header.grabbed, header.sent, header.dropped, None if header.clock is None else ClockReading(*header.clock),
@@ -208,7 +227,7 @@ class Receiver:
             raise
         self.endpoint = bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
 
-    def receive(self, timeout_s: float) -> FrameMessage | CaptureStatus | None:
+    def receive(self, timeout_s: float) -> FrameMessage | CaptureStatus | Sighting | None:
         """The next message; None when none came within `timeout_s`.
 
         Raises:

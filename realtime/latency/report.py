@@ -46,6 +46,33 @@ class OtherClock(msgspec.Struct, frozen=True):
     error_ms: float  # the truth is within
 
 
+class ScreenReport(msgspec.Struct, frozen=True):
+    """Glass to glass, ms. Every figure is right to `within_ms`, half the time that a code is on the screen, and half
+    the camera's exposure: a code that changes while it is exposed cannot be read."""
+
+    pictures: int  # that were searched for codes
+    read: int  # of them, with a code that says when
+    within_ms: float
+    photon_to_frame: Figures | None  # handed over to the display → grabbed
+    photon_to_event: Figures | None  # … → the window it was the newest frame of was reported
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(f"glass to glass: {self.read} of {self.pictures} pictures showed a code; each figure is right to "
+                   f"{self.within_ms:.1f} ms and half the camera's exposure")  # fmt: skip
+        if self.photon_to_frame is None:
+            yield Text("no code was read: point the camera at the screen, near enough for a quarter of the picture")
+            return
+        table = Table(box=None, pad_edge=False)
+        for name in ("ms", "n", "p50", "p90", "p99", "max", "jitter"):
+            table.add_column(name, justify="left" if name == "ms" else "right")
+        for name, values in (("photon to frame", self.photon_to_frame), ("photon to event", self.photon_to_event)):
+            if values:
+                cells = (values.p50, values.p90, values.p99, values.max, values.jitter)
+                table.add_row(name, str(values.count), *(f"{value:.1f}" for value in cells))
+        yield table
+        yield Text("Photon time begins when a code is handed over to the display: the display's own delay is in it.")
+
+
 class Report(msgspec.Struct, frozen=True):
     """A run's latency. `windows + Σ skipped = windows_due`."""
 
@@ -63,6 +90,7 @@ class Report(msgspec.Struct, frozen=True):
     stages: list[StageReport]
     measuring: Cost | None  # None where nothing was measured
     other_clock: OtherClock | None = None  # where the camera is another machine's
+    screen: ScreenReport | None = None  # where it filmed one with codes
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= 118
@@ -81,6 +109,8 @@ class Report(msgspec.Struct, frozen=True):
             clock = self.other_clock
             yield Text(f"the camera's machine: its clock is {-clock.offset_ms:+.3f} ms from this one's, within "
                        f"{clock.error_ms:.3f} ms; stamps are corrected, so wire and the sums are that uncertain")
+        if self.screen is not None:
+            yield self.screen
         if not self.overlay:
             yield Text("no overlay was drawn: overlay and to screen have no figures")
         if self.measuring is not None:

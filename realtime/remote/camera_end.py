@@ -91,7 +91,8 @@ def _session(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, l
         say(f"connected; the analysis' clock is {reading.offset_ns / 1e6:+.3f} ms from this one, "
             f"within {reading.error_ns / 1e6:.3f} ms")
     spec = CaptureSpec(source, order.view, order.size, endpoint, order.camera_id, order.generation, order.queue_frames,
-                       1.0, order.preview, keys, order.sees, order.face_size, order.face_margin)  # fmt: skip
+                       1.0, order.preview, keys, order.sees, order.face_size, order.face_margin,
+                       order.codes)  # fmt: skip
     capture = Capture(spec, clock, over, offset)
     exchanges = threading.Thread(target=link.exchange, args=(offset, over), name="side door", daemon=True)
     exchanges.start()

@@ -41,6 +41,7 @@ class Order(_Message, frozen=True, tag="order"):
     preview: bool
     face_size: Annotated[int, Meta(ge=0, le=MAX_SIDE)] = 0  # 0: no face is wanted
     face_margin: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.0
+    codes: bool = False  # read the codes of a filmed screen, too
 
 
 class Ping(_Message, frozen=True, tag="ping"):
