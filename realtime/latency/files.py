@@ -15,6 +15,8 @@ from realtime.latency.stages import COLUMNS, STAGES, Of, Stage
 
 PROCESSES = {"capture": 1, "wire": 2, "analysis": 3}  # trace process ids: the wire lies between the two
 
+ROUNDING_NS = 2  # a reader that turns our microseconds back into whole nanoseconds may be off by one at either end
+
 TraceEvent = dict[str, object]
 
 
@@ -71,7 +73,7 @@ def _events(log: LatencyLog) -> Iterator[TraceEvent]:
         slices = sorted((row[start], row[end], row) for row in rows[stage.of] if row[end])
         lanes: list[tuple[int, int]] = []  # (free from ns, lane)
         for start_ns, end_ns, row in slices:
-            if lanes and lanes[0][0] <= start_ns:
+            if lanes and lanes[0][0] + ROUNDING_NS <= start_ns:
                 _, lane = heapq.heappop(lanes)
             else:
                 lane = len(lanes)

@@ -110,13 +110,13 @@ def test_pacing_follows_presentation_times(tmp_path):
 def test_a_killed_or_frozen_capture_is_replaced_and_no_frame_is_lost(tmp_path, blow):
     count = 600
     path = write_numbered(tmp_path / "numbered.mp4", range(0, count * 20, 20))
-    with Rig(tmp_path, FileSpec(str(path)), speed=4.0, hang_s=2.5) as rig:
+    with Rig(tmp_path, FileSpec(str(path)), speed=4.0, hang_s=6.0) as rig:
         rig.until(lambda: len(rig.seen) > 100)
         first = rig.capture.pid
         os.kill(first, blow)
         rig.until_ended()
         assert rig.capture.pid != first
-    word = "signal 9" if blow == signal.SIGKILL else "silent for 2 s"
+    word = "signal 9" if blow == signal.SIGKILL else "silent for 6 s"
     assert len(rig.notes) == 1
     assert word in rig.notes[0]
     assert "restarted (1 of 3)" in rig.notes[0]

@@ -60,6 +60,81 @@ def test_a_frozen_capture_process_is_replaced_and_the_events_stay_the_same(recor
     assert gone([child])
 
 
+def in_every_process(folder: Path, code: str) -> dict[str, str]:
+    """An environment in which every Python process runs this first."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code)
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+STEPPING_CLOCK = """
+import itertools, time
+real, steps = time.time_ns, itertools.count()
+time.time_ns = lambda: real() + (-1) ** next(steps) * 3600 * 10**9
+time.time = lambda: time.time_ns() / 1e9
+"""
+
+
+def test_a_wall_clock_that_jumps_by_hours_changes_nothing(recording, tmp_path):
+    """In both processes, at every look. Everything is timed by the monotonic clock."""
+    undisturbed = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
+    for speed in ("max", "4.0"):
+        done = subprocess.run(
+            [sys.executable, ROOT / "run_live.py", "replay", recording, "--speed", speed, *EVENTFUL],
+            capture_output=True, text=True, timeout=120, check=False,
+            env=in_every_process(tmp_path / f"clock-{speed}", STEPPING_CLOCK),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        stats = [line for line in lines if line["kind"] == "stats"][-1]
+        assert stats["windows"] + sum(stats["skipped"].values()) == stats["windows_due"] == 33
+        assert (stats["dropped"], stats["restarts"]) == ({}, 0)
+        if not stats["skipped"]:  # a busy machine may not keep up at 4.0
+            actions = "\n".join(line for line in done.stdout.splitlines() if line.startswith('{"kind":"action"'))
+            assert actions == undisturbed.action_text
+        else:
+            assert speed == "4.0"
+
+
+UNPLUGGED_CAMERA = """
+import time, cv2, numpy as np
+class Camera:
+    def __init__(self, *_): self.left = 90
+    def isOpened(self): return True
+    def set(self, *_): return True
+    def get(self, *_): return 30.0
+    def read(self):
+        time.sleep(1 / 30)
+        self.left -= 1
+        return (True, np.full((480, 640, 3), self.left, np.uint8)) if self.left > 0 else (False, None)
+    def release(self): pass
+cv2.VideoCapture = Camera
+"""
+
+
+def test_a_camera_that_is_gone_ends_the_session_with_one_line_and_a_whole_log(tmp_path):
+    """A real session; its capture process has a camera that is unplugged after three seconds."""
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "run_live.py", "live", "--camera", "0", *EVENTFUL, "--record", tmp_path / "log"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=in_every_process(tmp_path / "camera", UNPLUGGED_CAMERA),
+    )  # fmt: skip
+    family: list[psutil.Process] = []
+    while process.poll() is None:
+        family = psutil.Process(process.pid).children(recursive=True) or family
+        time.sleep(0.1)
+    _, err = process.communicate(timeout=10)
+    gone_line = "camera 0 gives no more pictures; is it still plugged in?"
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == f"manet-live: failed: {gone_line}"
+    lines = log_of(tmp_path / "log")
+    assert (lines[-1]["state"], lines[-1]["detail"]) == ("failed", gone_line)
+    stats = [line for line in lines if line["kind"] == "stats"][-1]
+    assert stats["windows"] + sum(stats["skipped"].values()) == stats["windows_due"] > 0
+    assert family
+    assert gone(family)
+
+
 class FailingRuntime:
     """A real runtime that breaks at its fifth window."""
 

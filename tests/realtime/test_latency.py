@@ -125,6 +125,52 @@ def test_slices_of_one_track_never_overlap_and_none_is_lost(tmp_path_factory, fr
     assert named == set(tracks)
 
 
+def nanoseconds(microseconds: float) -> int:
+    """As a reader may do it: the product of two doubles, cut off."""
+    return int(microseconds * 1000.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3) | st.integers(0, 500 * MS), SPANS), min_size=1, max_size=60))
+def test_a_trace_keeps_the_rules_of_the_trace_event_format(tmp_path_factory, frames):
+    """As Perfetto imports it: types of the fields, names of every track, thread ids that no two processes share, slices
+    of a thread apart after rounding. (Perfetto's own importer is a binary of its vendor's.)"""
+    log = LatencyLog()
+    for at, (captured, spans) in enumerate(frames):
+        add_frame(log, at, 10**9 + captured, spans)
+        add_window(log, at, at, 10**9 + captured, [*spans, 1, 2, 3])
+    path = tmp_path_factory.mktemp("trace") / "trace.json"
+    write_trace(log, path)
+    trace = json.loads(path.read_text())
+    assert set(trace) == {"displayTimeUnit", "traceEvents"}
+    assert trace["displayTimeUnit"] in ("ms", "ns")
+    processes, threads, slices = {}, {}, defaultdict(list)
+    for event in trace["traceEvents"]:
+        assert type(event["pid"]) is type(event["tid"]) is int
+        assert event["ph"] in ("M", "X")
+        if event["ph"] == "M":
+            (kind,) = event["args"]
+            assert type(event["args"][kind]) is {"name": str, "sort_index": int}[kind]
+            assert event["name"] in (f"process_{kind}", f"thread_{kind}")
+            if event["name"] == "process_name":
+                processes[event["pid"]] = event["args"]["name"]
+            elif event["name"] == "thread_name":
+                assert event["tid"] not in threads
+                threads[event["tid"]] = event["pid"]
+        else:
+            assert isinstance(event["ts"], (int, float))
+            assert isinstance(event["dur"], (int, float))
+            assert event["ts"] >= 0 <= event["dur"]
+            assert isinstance(event["name"], str)
+            assert isinstance(event["cat"], str)
+            assert isinstance(event["args"], dict)
+            slices[event["pid"], event["tid"]].append((nanoseconds(event["ts"]), nanoseconds(event["dur"])))
+    assert processes == {1: "capture", 2: "wire", 3: "analysis"}
+    assert {(pid, tid) for tid, pid in threads.items()} == set(slices)
+    for spans in slices.values():
+        spans.sort()
+        assert all(start + length <= after for (start, length), (after, _) in itertools.pairwise(spans))
+
+
 def test_csv_has_a_row_for_every_frame_and_every_window(tmp_path):
     log = LatencyLog()
     for at in range(4):
