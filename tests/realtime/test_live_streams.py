@@ -32,8 +32,9 @@ def send(kind: str, port: int, recording) -> subprocess.Popen:
 class Session:
     """A running `live` session whose lines are read as they come."""
 
-    def __init__(self, url: str, config) -> None:
-        command = [sys.executable, ROOT / "run_live.py", "live", "--url", url, "--headless", "--engine", "onnxruntime",
+    def __init__(self, *urls: str, config) -> None:
+        sources = [part for url in urls for part in ("--url", url)]
+        command = [sys.executable, ROOT / "run_live.py", "live", *sources, "--headless", "--engine", "onnxruntime",
                    "--model", "untrained-small", "--config", config]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.lines: list[dict] = []
@@ -55,12 +56,12 @@ class Session:
         raise AssertionError(f"not seen within {seconds} s: {self.lines[-5:]}")
 
 
-def says(word: str):
-    return lambda line: line["kind"] == "session" and line["detail"].startswith(word)
+def says(word: str, camera: int = 0):
+    return lambda line: (line["kind"], line.get("camera")) == ("session", camera) and line["detail"].startswith(word)
 
 
-def has_windows(above: int):
-    return lambda line: line["kind"] == "stats" and line["windows"] > above
+def has_windows(above: int, camera: int = 0):
+    return lambda line: (line["kind"], line.get("camera")) == ("stats", camera) and line["windows"] > above
 
 
 @pytest.mark.parametrize("kind", ["udp", "http"])
@@ -70,7 +71,7 @@ def test_a_stream_that_dies_and_comes_back(kind, recording, tmp_path):
     port = free_port()
     url = f"udp://127.0.0.1:{port}" if kind == "udp" else f"http://127.0.0.1:{port}/"
     sender = send(kind, port, recording)
-    session = Session(url, config)
+    session = Session(url, config=config)
     try:
         at = session.wait_for(says("streaming"), 30)
         at = session.wait_for(has_windows(2), 30, at)
@@ -93,4 +94,33 @@ def test_a_stream_that_dies_and_comes_back(kind, recording, tmp_path):
     assert last["restarts"] == 0  # the capture process itself lived on
     newest_ms = last["latency_ms"]["total"]["p99"] - 250  # a window's newest frame waits for one hop at most
     assert newest_ms < (BUDGET_S + ENGINE_S) * 1000
+    assert session.lines[-1]["state"] == "stopped"
+
+
+def test_two_streams_share_a_clock_and_one_that_is_lost_leaves_the_other_alone(recording, tmp_path):
+    config = tmp_path / "settings.toml"
+    config.write_text(SETTINGS)
+    ports = [free_port(), free_port()]
+    senders = [send("udp", port, recording) for port in ports]
+    session = Session(*(f"udp://127.0.0.1:{port}" for port in ports), config=config)
+    try:
+        at = max(session.wait_for(says("streaming", camera), 30) for camera in (0, 1))
+        at = max(session.wait_for(has_windows(1, camera), 30, at) for camera in (0, 1))
+        senders[0].kill()
+        at = session.wait_for(says("reconnecting", 0), 15, at)
+        before = max(line["windows"] for line in session.lines if line["kind"] == "stats" and line["camera"] == 1)
+        session.wait_for(has_windows(before + 6, 1), 30, at)
+        os.kill(session.process.pid, signal.SIGINT)
+        assert session.process.wait(5) == 0, session.process.stderr.read()
+    finally:
+        for process in (*senders, session.process):
+            process.kill()
+            process.wait()
+    stats = [line for line in session.lines if line["kind"] == "stats"]
+    for first, second in zip(stats[::2], stats[1::2], strict=True):
+        assert (first["camera"], second["camera"]) == (0, 1)
+        assert abs(first["time_s"] - second["time_s"]) < 0.05 or not first["frames"] or not second["frames"]
+    for last in stats[-2:]:
+        assert last["windows"] + sum(last["skipped"].values()) == last["windows_due"]
+    assert stats[-1]["skipped"].get("gap", 0) == 0
     assert session.lines[-1]["state"] == "stopped"
