@@ -33,6 +33,7 @@ from realtime.supervisor import CaptureFailed, CaptureProcess
 from realtime.views import PREVIEW_SIDE
 from realtime.window import SlidingStretch, SlidingWindow
 from realtime.wire import PROTOCOL, Receiver
+from simulation.emotion import Episode
 
 FORGOTTEN_NS = 5 * NS_PER_S  # an estimate that is older is not shown
 
@@ -75,7 +76,7 @@ class Channel:
             clock.now_ns if self.source.live else None,
         )  # fmt: skip
         self.analysis = CameraAnalysis(queue, aggregator, stream, clock, self.latency, start)
-        self._truth = _truth(self.source)
+        self._truth, self._moods = _truth(self.source)
         self._given_up = ""  # why, once the capture process could not be kept alive
         self._told = (CaptureState.OPENING, "")
 
@@ -248,9 +249,11 @@ class Channel:
     def _shown_emotion(self) -> EmotionShown | None:
         if self.emotion is None:
             return None
+        position_s = to_s(self.position_ns)
+        true = next((one.name or "none" for one in self._moods if one.onset_s <= position_s < one.offset_s), "")
         history = list(self.emotion.history)
         if not history or self.position_ns - (history[-1].time_ns - (self.start.ns or 0)) > FORGOTTEN_NS:
-            return EmotionShown()
+            return EmotionShown(true=true)
         newest = history[-1]
         return EmotionShown(
             shares=tuple(newest.probs.tolist()),
@@ -258,6 +261,7 @@ class Channel:
             evidence_s=newest.evidence_s,
             face_visible=newest.face_visible,
             abstains=newest.abstains,
+            true=true,
             history=tuple(
                 (to_s(newest.time_ns - one.time_ns), None if one.abstains else tuple(one.probs.tolist()))
                 for one in history
@@ -265,9 +269,9 @@ class Channel:
         )
 
 
-def _truth(source: SourceSpec) -> tuple[TrueEvent, ...]:
-    """What a simulated interview will show, for the overlay; nothing is known of any other source."""
+def _truth(source: SourceSpec) -> tuple[tuple[TrueEvent, ...], tuple[Episode, ...]]:
+    """What a simulated interview will show, for the overlay: actions, emotions. Nothing is known of any other source."""
     if not isinstance(source, SimulatedSpec):
-        return ()
+        return (), ()
     session = simulate_session(source.seed, source.seconds, source.mode, source.moods)
-    return tuple(TrueEvent(one.action, one.onset_s, one.offset_s) for one in session.truth)
+    return tuple(TrueEvent(one.action, one.onset_s, one.offset_s) for one in session.truth), session.episodes

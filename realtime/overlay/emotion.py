@@ -27,7 +27,8 @@ def emotion(shown: EmotionShown, width: int, rows: int) -> list[Text]:
         return [_line(shown, width)]
     face = f"face {shown.face_visible:.0%}" if shown.shares else "no face yet"
     hint = "not enough to go on" if shown.abstains else f"{face}, {shown.evidence_s:.0f} s to go on"
-    lines = [heading("EXPRESSION", width, Text(hint, LABEL))]
+    truth = f"truth: {shown.true}, " if shown.true else ""
+    lines = [heading("EXPRESSION", width, Text(truth + hint, LABEL))]
     spark = max(min(width - NAME_WIDTH - NUMBERS_WIDTH - LEAST_BAR - 1, 20), 0)
     spark = spark if spark >= LEAST_SPARK else 0
     bar_width = max(width - NAME_WIDTH - 1 - NUMBERS_WIDTH - spark, 1)

@@ -37,13 +37,14 @@ def _body(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> list[L
     """Left the picture, with the pipeline below it where there is room; right the actions and the events."""
     left, left_width = _left(state, screen, rows, roomy)
     right_width = screen.width - left_width - GUTTER * bool(left_width)
-    spaced = rows >= 12
-    likely = min(max(rows * 2 // 5, 2), 1 + max(len(state.top), 1), 11, rows)
+    feels = state.emotion is not None
+    spaced = rows >= (20 if feels else 12)
+    likely = min(max(rows // 4 if feels else rows * 2 // 5, 2), 1 + max(len(state.top), 1), 11, rows)
     top = state.top[:max(likely - 1, 0)]
     texts = panels.now(top, right_width, likely, screen.color)
     texts += [Text()] * (likely - len(texts) + spaced)
     if state.emotion is not None:
-        texts += emotion(state.emotion, right_width, ROWS if rows - len(texts) >= ROWS + 5 else 1)
+        texts += emotion(state.emotion, right_width, ROWS if rows - len(texts) >= ROWS + 4 else 1)
         texts += [Text()] * spaced
     free = rows - len(texts)
     true = truth(state, right_width, free // 2) if state.truth and free >= 6 else []
