@@ -270,7 +270,7 @@ class Channel:
 
 
 def _truth(source: SourceSpec) -> tuple[tuple[TrueEvent, ...], tuple[Episode, ...]]:
-    """What a simulated interview will show, for the overlay: actions, emotions. Nothing is known of any other source."""
+    """What a simulated interview will show, for the overlay: actions, moods. Nothing is known of any other source."""
     if not isinstance(source, SimulatedSpec):
         return (), ()
     session = simulate_session(source.seed, source.seconds, source.mode, source.moods)

@@ -41,8 +41,8 @@ class EmotionShown:
     evidence_s: float = 0.0
     face_visible: float = 0.0  # 0..1
     abstains: bool = True
-    true: str = ""  # what a simulated person feels
     history: tuple[tuple[float, tuple[float, ...] | None], ...] = ()  # (seconds ago, shares or abstained), oldest first
+    true: str = ""  # what a simulated person feels
 
 
 @dataclass(frozen=True, slots=True)
