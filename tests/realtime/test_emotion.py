@@ -128,11 +128,17 @@ def test_of_an_empty_chair_it_says_nothing(emotion_bundle, tmp_path):
         assert line["evidence_s"] == line["face_visible"] == 0.0
 
 
-def test_of_a_real_person_the_face_is_found_in_the_landmark_view(clips, emotion_bundle):
-    done = manet_live("replay", clips / "upper_body_asl_walk.mkv", "--speed", "max", *COMMON, "--emotion",
-                      emotion_bundle)  # fmt: skip
-    assert done.code == 0, done.err
-    assert done.of("emotion")[-1]["face_visible"] >= 0.8
+def test_of_real_people_the_face_is_found_and_their_events_are_those_without_emotions(clips, emotion_bundle):
+    names = ("upper_body_asl_walk.mkv", "upper_body_asl_book.mkv")
+    recordings = [clips / name for name in names]
+    with_it = manet_live("replay", *recordings, "--speed", "max", *COMMON, "--emotion", emotion_bundle)
+    without = manet_live("replay", *recordings, "--speed", "max", *COMMON, "--no-emotion")
+    assert with_it.code == without.code == 0, with_it.err + without.err
+    for camera in (0, 1):
+        assert [one for one in with_it.of("emotion") if one["camera"] == camera][-1]["face_visible"] >= 0.8
+        actions, others = ([one for one in done.of("action") if one["camera"] == camera] for done in (with_it, without))
+        assert actions == others
+        assert actions
 
 
 @pytest.mark.parametrize(
