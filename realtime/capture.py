@@ -78,6 +78,11 @@ class Capture:
         """What was last reported."""
         return self._status
 
+    @property
+    def sent(self) -> int:
+        """Frames, so far."""
+        return self._sent
+
     def run(self) -> None:
         """Capture until the end, then wait for `stop`; every way out is reported as a status."""
         try:

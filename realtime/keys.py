@@ -69,7 +69,7 @@ class Token(msgspec.Struct, frozen=True, tag="token"):
     """A secret that both ends of an ipc socket in a private folder know: who does not is refused.
 
     Nothing is encrypted. Only the folder's owner can reach the socket, and who can read that user's processes needs no
-    socket. CURVE costs five to ten times what the rest of the transport does (`benchmarks/transport.py`).
+    socket. CURVE makes the wire three to five times slower (`benchmarks/transport.py`).
     """
 
     secret: str

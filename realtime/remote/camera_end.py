@@ -77,7 +77,7 @@ def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop
                 raise BadInput.from_line(status.detail) if status.bad_input else Failed(status.detail)
             if status.state is CaptureState.ENDED:
                 return
-            say(f"{link.ended}; {status.sent} frames sent")
+            say(f"{link.ended}; {capture.sent} frames sent")
 
 
 def _session(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, link: _Link, order: Order,
