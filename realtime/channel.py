@@ -13,7 +13,7 @@ from engines.errors import BadInput
 from events.aggregator import Aggregator, thresholds
 from realtime.analysis import CameraAnalysis
 from realtime.capture import CaptureSpec
-from realtime.clock import NS_PER_S, Clock, SessionStart, to_ns, to_s
+from realtime.clock import NS_PER_MS, NS_PER_S, Clock, SessionStart, to_ns, to_s
 from realtime.display import framing_warnings
 from realtime.emotion import CameraEmotion, EmotionModel
 from realtime.inference import WindowQueue
@@ -28,7 +28,7 @@ from realtime.request import Request
 from realtime.sources import RemoteSpec, SimulatedSpec, SourceSpec
 from realtime.sources.simulated import simulate_session
 from realtime.sources.urls import side_door
-from realtime.stream import EventStream, StatsLine, StretchTotals
+from realtime.stream import EventStream, OtherClock, StatsLine, StretchTotals
 from realtime.supervisor import CaptureFailed, CaptureProcess
 from realtime.views import PREVIEW_SIDE
 from realtime.window import SlidingStretch, SlidingWindow
@@ -189,6 +189,7 @@ class Channel:
         """Where it stands, beside what the whole session `refused`; `windows + skipped = windows_due` once it is over.
         """
         window = self.intake.window
+        clock = self.status.clock
         return StatsLine(
             camera=self.camera_id,
             time_s=round(to_s(self.position_ns), 3),
@@ -203,6 +204,8 @@ class Channel:
             restarts=self.capture.restarts,
             refused=refused,
             stretches=self._stretch_totals(),
+            other_clock_ms=None if clock is None else OtherClock(round(clock.offset_ns / NS_PER_MS, 4),
+                                                                 round(clock.error_ns / NS_PER_MS, 4)),
         )
 
     def _stretch_totals(self) -> StretchTotals | None:

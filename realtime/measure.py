@@ -14,12 +14,11 @@ from engines.bundle import Bundle
 from engines.errors import BadInput
 from realtime.app import run
 from realtime.channel import Channel
-from realtime.clock import NS_PER_MS
 from realtime.event_timing import event_timing, write_json
 from realtime.latency import ROWS_FILES
 from realtime.latency.files import write_csv, write_trace
 from realtime.latency.plot import SUFFIXES, write_plot
-from realtime.latency.report import OtherClock, Report, cost, duration_s, frame_interval_ms, stage_reports
+from realtime.latency.report import Report, cost, duration_s, frame_interval_ms, stage_reports
 from realtime.request import Request
 from realtime.screen.filmed import Screen, Shown, screen_report
 from realtime.session import Session
@@ -102,7 +101,7 @@ def _console() -> Console:
 
 def report(session: Session, channel: Channel, shown: Shown | None = None) -> Report:
     """The figures of one camera of a session that is over, or of one that runs; `shown`: what it filmed."""
-    log, stats, clock = channel.latency, channel.stats({}), channel.status.clock
+    log, stats = channel.latency, channel.stats({})
     return Report(
         source=channel.source.name,
         model=session.model.card.name,
@@ -118,8 +117,7 @@ def report(session: Session, channel: Channel, shown: Shown | None = None) -> Re
         stages=stage_reports(log),
         measuring=cost(log),
         screen=None if shown is None else screen_report(shown, channel.intake.sightings, log),
-        other_clock=None if clock is None else OtherClock(round(clock.offset_ns / NS_PER_MS, 4),
-                                                          round(clock.error_ns / NS_PER_MS, 4)),
+        other_clock_ms=stats.other_clock_ms,
     )
 
 

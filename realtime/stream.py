@@ -61,6 +61,13 @@ class StretchTotals(msgspec.Struct, frozen=True):
     skipped: dict[str, int]
 
 
+class OtherClock(msgspec.Struct, frozen=True):
+    """This machine's clock minus that of the camera's machine, as last estimated. Every stamp has been corrected."""
+
+    offset: float
+    error: float  # the truth is within
+
+
 class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     """One camera's totals since the start; fps over the last seconds; latency stage → {p50, p99}."""
 
@@ -77,6 +84,7 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     restarts: int
     refused: dict[str, int] = {}  # connections that did not get in, by cause: of the whole session
     stretches: StretchTotals | None = None  # null without an emotion model
+    other_clock_ms: OtherClock | None = None  # null where the camera is this machine's
 
 
 class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):

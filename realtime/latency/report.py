@@ -16,6 +16,7 @@ from realtime.clock import NS_PER_MS
 from realtime.latency.log import Figures, Int64Array, LatencyLog
 from realtime.latency.stages import FRAME_COLUMNS, STAGES, WINDOW_COLUMNS
 from realtime.messages import Frame
+from realtime.stream import OtherClock
 
 TRIED = 2000  # records that the cost of measuring is taken from
 BUDGET = 0.01  # of a frame interval
@@ -37,13 +38,6 @@ class Cost(msgspec.Struct, frozen=True):
     us_per_frame: float
     us_per_window: float
     share_of_frame_interval: float  # frames and windows together
-
-
-class OtherClock(msgspec.Struct, frozen=True):
-    """This machine's clock minus that of the camera's machine, as last estimated. Every stamp has been corrected."""
-
-    offset_ms: float
-    error_ms: float  # the truth is within
 
 
 class ScreenReport(msgspec.Struct, frozen=True):
@@ -89,7 +83,7 @@ class Report(msgspec.Struct, frozen=True):
     skipped: dict[str, int]
     stages: list[StageReport]
     measuring: Cost | None  # None where nothing was measured
-    other_clock: OtherClock | None = None  # where the camera is another machine's
+    other_clock_ms: OtherClock | None = None  # where the camera is another machine's
     screen: ScreenReport | None = None  # where it filmed one with codes
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -105,10 +99,10 @@ class Report(msgspec.Struct, frozen=True):
         yield _table("over the run, ms", [(one, one.run) for one in self.stages], meaning=wide)
         yield _table("over the last 10 s, ms", [(one, one.last_10_s) for one in self.stages if one.last_10_s],
                      meaning=wide)
-        if self.other_clock is not None:
-            clock = self.other_clock
-            yield Text(f"the camera's machine: its clock is {-clock.offset_ms:+.3f} ms from this one's, within "
-                       f"{clock.error_ms:.3f} ms; stamps are corrected, so wire and the sums are that uncertain")
+        if self.other_clock_ms is not None:
+            clock = self.other_clock_ms
+            yield Text(f"the camera's machine: its clock is {-clock.offset:+.3f} ms from this one's, within "
+                       f"{clock.error:.3f} ms; stamps are corrected, so wire and the sums are that uncertain")
         if self.screen is not None:
             yield self.screen
         if not self.overlay:
