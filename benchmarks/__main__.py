@@ -13,8 +13,9 @@ from rich.table import Table
 
 from benchmarks.harness import Result
 
-NAMES = ("runtimes", "pipeline_efficiency", "memory_flat", "landmark_fps", "overload", "several_cameras",
-         "emotion_cost", "capture_to_window", "transport_vs_imagezmq", "transport_vs_netgear", "naive_loop", "soak")
+NAMES = ("runtimes", "engine_vs_torch", "engine_vs_onnxruntime", "pipeline_efficiency", "memory_flat", "landmark_fps",
+         "overload", "several_cameras", "emotion_cost", "capture_to_window", "transport_vs_imagezmq",
+         "transport_vs_netgear", "naive_loop", "soak")
 RESULTS = Path(__file__).with_name("results.json")
 
 

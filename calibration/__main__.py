@@ -11,12 +11,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from calibration.emotion import fit_counts, fit_emotion_temperature, follow, judge_emotions
+from calibration.quantize import MOST_RANGED, check_count, describe, quantize
+from calibration.ranges import METHODS
 from calibration.reliability import plot
 from calibration.temperature import fit_temperature, judged_windows, read_scores, reliability, with_temperature
 from calibration.thresholds import ENTERS, EXIT_SHARES, SPLIT, fit_thresholds, simulated_sessions
+from calibration.windows import Windows, read_labels, simulated_windows, video_windows
 from engines.bundle import Bundle, check_target, find
 from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
@@ -60,6 +63,23 @@ def _parser() -> Parser:
     command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
     command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
     command.set_defaults(run=_emotion)
+
+    command = commands.add_parser("quantize", help="INT8 with explicit Q/DQ, for OpenVINO, ONNX Runtime and TensorRT")
+    command.add_argument("model", metavar="MODEL", help="fp32 bundle (name or folder)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
+    command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("--clips", nargs="+", type=Path, metavar="FILE|DIR", help="videos like those it will see")
+    source.add_argument("--simulated", action="store_true", help="simulated sessions, for models of the landmark view")
+    command.add_argument("--labels", type=Path, metavar="LIST", help="lines of `name.mp4 index`, for accuracy as well")
+    command.add_argument("--windows", type=int, default=640, metavar="N", help="at most, ranges and judging (640)")
+    command.add_argument("--ranges", choices=METHODS, default="percentile", help="of activations (percentile)")
+    command.add_argument("--lose", type=float, default=0.01, metavar="SHARE",
+                         help="most windows whose top action may change, and most accuracy that may be lost (0.01)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
+    command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
+    command.set_defaults(run=_quantize)
 
     command = commands.add_parser("thresholds", help="per-action enter and exit, on simulated validation sessions")
     command.add_argument("model", metavar="MODEL", help="bundle of the landmark view (name or folder)")
@@ -127,8 +147,49 @@ def _emotion(options: argparse.Namespace) -> None:
           f"dominant emotions are ranked first, {course.abstained:.1%} of moments are abstained from")
 
 
+def _quantize(options: argparse.Namespace) -> None:
+    _check(options)
+    if not 0.0 <= options.lose < 1.0:
+        raise BadInput("--lose of 0 to below 1", f"{options.lose:g}", "leave it out for 0.01")
+    bundle = Bundle.load(find(options.model))
+    if options.labels is not None and options.simulated:
+        raise BadInput("--labels with --clips", "--labels with --simulated, which knows its own", "leave out --labels")
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        stages: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = progress.add_task(stage, total=total)
+            progress.update(stages[stage], completed=done)
+
+        ranging, judging = _windows(options, bundle)
+        name = options.name or options.out.resolve().name
+        made = quantize(bundle, options.out, name, ranging, judging, options.ranges, options.lose, options.threads,
+                        report, overwrite=options.overwrite)
+    print(f"{'layer':<22} {'127 is':>9} {'weights':>8} {'alone':>7}")
+    for one in made.tried:
+        weights = "" if math.isnan(one.weight_db) else f"{one.weight_db:.0f} dB"
+        print(f"{one.layer.name:<22} {one.reach:9.3g} {weights:>8} {one.harm:7.2%}{'  left in fp32' * one.kept}")
+    print(describe(made))
+
+
+def _windows(options: argparse.Namespace, bundle: Bundle) -> tuple[Windows, Windows]:
+    """Windows to measure ranges on, and others to judge by."""
+    if options.simulated:
+        check_count(options.windows)
+        ranged = min(MOST_RANGED, options.windows // 2)
+        return (simulated_windows(bundle.card, SPLIT, ranged, options.seed),
+                simulated_windows(bundle.card, "test", options.windows - ranged, options.seed))
+    labels = None if options.labels is None else read_labels(options.labels)
+    found = video_windows(bundle.card, options.clips, options.windows, labels)
+    check_count(len(found))
+    ranged = min(MOST_RANGED, len(found) // 2)
+    return found.part(0, ranged), found.part(ranged, len(found))
+
+
 def _check(options: argparse.Namespace) -> None:
-    for name, least in (("minutes", 1), ("seed", 0), ("threads", 0), ("workers", 0)):
+    for name, least in (("minutes", 1), ("seed", 0), ("threads", 0), ("workers", 0), ("windows", 1)):
         value = getattr(options, name, least)
         if value < least:
             raise BadInput(f"--{name} of {least} or more", str(value), "leave it out for the default")

@@ -36,6 +36,30 @@ def temporal_shift(frames: Tensor, length: int, fraction: int) -> Tensor:
     return torch.cat((later, earlier, rest), dim=2).reshape(-1, channels, height, width)
 
 
+def gated_shift(frames: Tensor, gates: Tensor, length: int, fraction: int) -> Tensor:
+    """`temporal_shift` of `frames` scaled by `gates`, in the order that runtimes are fastest at.
+
+    Frames and gates are shifted each by itself. The frames stay (N·T, C, H, W), because a detour over five dimensions
+    costs runtimes a change of layout and back. They are rolled, whatever then comes in beyond the ends of a clip: there
+    the shifted gates are zero.
+
+    Args:
+        frames: (N·T, C, H, W), the T frames of a clip following each other.
+        gates: (N·T, C).
+        length: T.
+        fraction: as for `temporal_shift`.
+
+    Returns:
+        (N·T, C, H, W).
+    """
+    channels = frames.shape[1]
+    fold = channels // fraction
+    first, second, rest = torch.split(frames, [fold, fold, channels - 2 * fold], dim=1)
+    later = torch.cat((first[1:], first[:1]))
+    earlier = torch.cat((second[-1:], second[:-1]))
+    return torch.cat((later, earlier, rest), dim=1) * temporal_shift(gates[:, :, None, None], length, fraction)
+
+
 class ConvNorm(nn.Module):
     """Convolution without bias, then batch norm; (N, C, H, W) → (N, C', H', W')."""
 
@@ -59,9 +83,8 @@ class Gate(nn.Module):
         self.expand = nn.Linear(squeezed, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N·T, C, H, W) → the same, each channel scaled by 0..1."""
-        weights = torch.sigmoid(self.expand(functional.relu(self.squeeze(x.mean(dim=(2, 3))))))  # (N·T, C)
-        return x * weights[:, :, None, None]
+        """(N·T, C, H, W) → (N·T, C), what each channel is to be scaled by, 0..1."""
+        return torch.sigmoid(self.expand(functional.relu(self.squeeze(x.mean(dim=(2, 3))))))
 
 
 class ResidualBlock(nn.Module):
@@ -74,7 +97,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         outputs = base * spec.expansion
         self.length, self.fraction = spec.length, spec.shift_fraction
-        self.gate = Gate(inputs, spec.se_ratio) if spec.se_ratio else nn.Identity()
+        self.gate = Gate(inputs, spec.se_ratio) if spec.se_ratio else None
         if spec.bottleneck:
             self.conv1 = ConvNorm(inputs, base, 1)
             self.conv2 = ConvNorm(base, base, 3, stride)
@@ -88,7 +111,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N·T, C, H, W) → (N·T, C', H/stride, W/stride)."""
-        branch = temporal_shift(self.gate(x), self.length, self.fraction)
+        if self.gate is None:
+            branch = temporal_shift(x, self.length, self.fraction)
+        else:
+            branch = gated_shift(x, self.gate(x), self.length, self.fraction)
         branch = self.conv2(functional.relu(self.conv1(branch)))
         if self.conv3 is not None:
             branch = self.conv3(functional.relu(branch))

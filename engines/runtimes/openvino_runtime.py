@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from engines.runtimes.base import Inputs, Outputs, Runtime
+from engines.runtimes.openvino_unsigned import use_unsigned
 
 
 class OpenVinoRuntime(Runtime):
@@ -21,6 +22,8 @@ class OpenVinoRuntime(Runtime):
     install = "pip install openvino"
 
     _request: Any = None
+    _inputs: dict[str, Any]  # uint8 (1, ...) by name
+    _outputs: dict[str, Any]  # float32 (1, ...) by name
 
     def _activate(self) -> None:
         import openvino
@@ -31,23 +34,33 @@ class OpenVinoRuntime(Runtime):
         model.reshape({name: [1, *shape] for name, shape in self.bundle.card.network.inputs.items()})
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            # Left alone, it computes in bfloat16 on CPUs that have it. Precision is the bundle's to decide.
-            "INFERENCE_PRECISION_HINT": "f32",
             # A pinned thread waits for its core even while the capture process is using it.
             "ENABLE_CPU_PINNING": False,
         }
+        if self.bundle.card.precision == "int8":
+            use_unsigned(model)  # what is not int8 may be bfloat16 where the CPU has it: INT8 has rounded more
+        else:
+            # Left alone, it computes in bfloat16 on CPUs that have it. Precision is the bundle's to decide.
+            settings["INFERENCE_PRECISION_HINT"] = "f32"
         if self.threads:
             settings["INFERENCE_NUM_THREADS"] = self.threads
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        # Views of the request's own memory, so that nothing is allocated for a window.
+        network = self.bundle.card.network
+        self._inputs = {name: self._request.get_tensor(name).data for name in network.inputs}
+        self._outputs = {name: self._request.get_tensor(name).data for name in network.outputs}
 
     def _run(self, inputs: Inputs) -> Outputs:
-        rows: dict[str, list[Any]] = {name: [] for name in self.bundle.card.network.outputs}
-        for index in range(len(next(iter(inputs.values())))):
-            self._request.infer({name: array[index : index + 1] for name, array in inputs.items()})
-            for name, row in rows.items():
-                # The request's memory is overwritten by the next clip.
-                row.append(np.array(self._request.get_tensor(name).data, dtype=np.float32))
-        return {name: np.concatenate(row) for name, row in rows.items()}
+        count = len(next(iter(inputs.values())))
+        outputs = {name: np.empty((count, *view.shape[1:]), np.float32) for name, view in self._outputs.items()}
+        for index in range(count):
+            for name, view in self._inputs.items():
+                view[0] = inputs[name][index]
+            self._request.infer()
+            for name, rows in outputs.items():
+                rows[index] = self._outputs[name][0]
+        return outputs
 
     def _close(self) -> None:
+        self._inputs, self._outputs = {}, {}
         self._request = None

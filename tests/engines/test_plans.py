@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from calibration.qdq import Graph
+from calibration.ranges import measure_ranges
 from engines.__main__ import main
 from engines.bundle import Bundle, digest_file, find, model_folders
-from engines.half import fold_batch_norm, half_bundle
+from engines.half import half_bundle
 from engines.runtimes import RuntimeFailed
 from engines.runtimes.nvidia import command
 from engines.runtimes.nvidia.builder import build, precision_of
@@ -32,27 +31,11 @@ PRECISIONS = ("fp32", "fp16", "int8")
 Make = Callable[[str, str], Bundle]
 
 
-class Clips(CalibrationDataReader):
-    def __init__(self, clips: np.ndarray) -> None:
-        self._inputs: Iterator[dict[str, np.ndarray]] = iter([{"clips": clip[None]} for clip in clips])
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._inputs, None)
-
-
 def quantised(bundle: Bundle, path: Path) -> Bundle:
-    """INT8 with explicit symmetric Q/DQ around every convolution, weights per channel, biases as they are."""
-    model = onnx.load(str(bundle.onnx_path))
-    fold_batch_norm(model.graph)
-    file = path.with_suffix(".onnx")
-    logging.disable(logging.WARNING)
-    try:
-        quantize_static(model, str(file), Clips(bundle.reference()[0]), quant_format=QuantFormat.QDQ, per_channel=True,
-                        activation_type=QuantType.QInt8, weight_type=QuantType.QInt8, op_types_to_quantize=["Conv"],
-                        extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False})
-    finally:
-        logging.disable(logging.NOTSET)
-    return bundle.derive(path, onnx=file, name="int8", precision="int8")
+    """INT8 throughout, ranged on the bundle's own reference clips."""
+    graph = Graph(bundle.onnx_path.read_bytes())
+    ranges = measure_ranges(graph.observed(), graph.activations, bundle.reference()[0], "minmax")
+    return bundle.derive(path, onnx=graph.quantised(ranges), name="int8", precision="int8")
 
 
 @pytest.fixture(scope="module")

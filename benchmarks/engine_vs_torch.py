@@ -1,0 +1,9 @@
+"""Our best CPU engine against torch eager in fp32, MANet-R50."""
+
+from benchmarks.best_engine import against
+from benchmarks.harness import Result
+
+
+def run() -> Result:
+    """One window, medians of one run."""
+    return against("torch")
