@@ -121,7 +121,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "view": {"crop": arguments.crop},
         "window": {"hop_s": arguments.hop},
         "engine": {"runtime": arguments.engine, "threads": arguments.threads},
-        "aggregator": {"latency_s": arguments.latency},
+        "aggregator": {"latency_s": arguments.latency, "baseline_s": arguments.baseline},
         "emotion": {"on": False if arguments.no_emotion else None},
         "overlay": {"picture": False if arguments.no_picture else None},
         "output": {"publish": arguments.publish, "keys": arguments.keys},
@@ -233,6 +233,8 @@ def _common() -> Parser:
     common.add_argument("--crop", metavar="CROP", help="center (official), full or person")
     common.add_argument("--hop", type=float, metavar="S", help="seconds between windows")
     common.add_argument("--latency", type=float, metavar="S", help="fast (the hop) to steady (the model's span)")
+    common.add_argument("--baseline", type=float, metavar="S",
+                        help="the person sits still for the first S seconds, and that raises no events later")
     common.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; the command line wins over it")
     common.add_argument("--print-config", action="store_true", help="show the effective settings and stop")
     common.add_argument("--record", type=Path, metavar="DIR", help="write the event log of the session there")

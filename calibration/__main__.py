@@ -13,11 +13,19 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from calibration.baseline import measure_worth
 from calibration.emotion import fit_counts, fit_emotion_temperature, follow, judge_emotions
 from calibration.quantize import MOST_RANGED, check_count, describe, quantize
 from calibration.ranges import METHODS
 from calibration.reliability import plot
-from calibration.temperature import fit_temperature, judged_windows, read_scores, reliability, with_temperature
+from calibration.temperature import (
+    LIKELY,
+    fit_temperature,
+    judged_windows,
+    read_scores,
+    reliability,
+    with_temperature,
+)
 from calibration.thresholds import ENTERS, EXIT_SHARES, SPLIT, fit_thresholds, simulated_sessions
 from calibration.windows import Windows, read_labels, simulated_windows, video_windows
 from engines.bundle import Bundle, check_target, find
@@ -86,13 +94,24 @@ def _parser() -> Parser:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
     command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
     command.add_argument("--minutes", type=int, default=120, help="of balanced, and of idle, sessions (120)")
-    command.add_argument("--false-per-hour", type=float, default=3.0, metavar="N",
-                         help="most false events in an hour of sitting still, all actions together (3)")
+    goal = command.add_mutually_exclusive_group()
+    goal.add_argument("--false-per-hour", type=float, default=3.0, metavar="N",
+                      help="most false events in an hour of sitting still, all actions together (3)")
+    goal.add_argument("--precision", type=float, metavar="SHARE", help="of an action's events that are to be right")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
     command.add_argument("--workers", type=int, default=2, help="processes that try thresholds (2)")
     command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
     command.set_defaults(run=_thresholds)
+
+    command = commands.add_parser("baseline", help="what `run_live.py --baseline` is worth with a model, on simulated "
+                                                   "people who rest unusually")
+    command.add_argument("model", metavar="MODEL", help="bundle of the landmark view (name or folder)")
+    command.add_argument("--rest", type=float, default=8.0, metavar="S", help="how long they sit still first (8)")
+    command.add_argument("--minutes", type=int, default=30, help="of sitting still, and of interviews (30)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
+    command.set_defaults(run=_baseline)
     return parser
 
 
@@ -113,7 +132,9 @@ def _temperature(options: argparse.Namespace) -> None:
         )  # fmt: skip
         source = f"{options.minutes} min of simulated validation sessions, seed {options.seed}"
     temperature = fit_temperature(bundle, *fit_on)
-    before, after = reliability(bundle, *hold_out), reliability(with_temperature(bundle, temperature), *hold_out)
+    both = (bundle, with_temperature(bundle, temperature))
+    before, after = (reliability(one, *hold_out) for one in both)
+    likely = [reliability(one, *hold_out, least=LIKELY) for one in both]
     calibration = msgspec.structs.replace(bundle.card.calibration, temperature=round(temperature, 4), enter=None,
                                           exit=None, basis=f"temperature: {source}; no thresholds")  # fmt: skip
     if options.plot is not None:
@@ -121,7 +142,8 @@ def _temperature(options: argparse.Namespace) -> None:
     name = options.name or options.out.resolve().name
     made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
     print(f"{made.path}: temperature {temperature:.3f}; on held-out windows NLL {before.nll:.4f} to {after.nll:.4f}, "
-          f"ECE {before.ece:.4f} to {after.ece:.4f}, Brier {before.brier:.4f} to {after.brier:.4f}")
+          f"ECE {before.ece:.4f} to {after.ece:.4f}, of statements from {LIKELY:.0%} on {likely[0].ece:.4f} to "
+          f"{likely[1].ece:.4f}, Brier {before.brier:.4f} to {after.brier:.4f}")
 
 
 def _emotion(options: argparse.Namespace) -> None:
@@ -193,13 +215,31 @@ def _check(options: argparse.Namespace) -> None:
         value = getattr(options, name, least)
         if value < least:
             raise BadInput(f"--{name} of {least} or more", str(value), "leave it out for the default")
-    check_target(options.out, options.overwrite)
+    if hasattr(options, "out"):
+        check_target(options.out, options.overwrite)
+
+
+def _baseline(options: argparse.Namespace) -> None:
+    _check(options)
+    bundle = Bundle.load(find(options.model))
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        playing = progress.add_task("sessions", total=options.minutes)
+        worth = measure_worth(bundle, options.rest, options.minutes, options.seed, options.threads,
+                              lambda done: progress.update(playing, completed=done))
+    removed = "" if math.isnan(worth.removed) else f" ({worth.removed:.0%} fewer)"
+    print(f"{bundle.card.name} with {options.rest:g} s of rest: {worth.false_before} to {worth.false_after} false "
+          f"events{removed} in {worth.hours:.2f} h of sitting still in unusual postures; event F1 "
+          f"{worth.f1_before:.3f} to {worth.f1_after:.3f} macro over actions in as many hours of interviews; simulated "
+          "people")
 
 
 def _thresholds(options: argparse.Namespace) -> None:
     _check(options)
     if not 0.0 <= options.false_per_hour < math.inf:
         raise BadInput("--false-per-hour of 0 or more", f"{options.false_per_hour:g}", "leave it out for the default")
+    if options.precision is not None and not 0.0 < options.precision < 1.0:
+        raise BadInput("--precision above 0 and below 1", f"{options.precision:g}", "give 0.8, for instance")
     bundle = Bundle.load(find(options.model))
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
@@ -208,16 +248,20 @@ def _thresholds(options: argparse.Namespace) -> None:
                                         lambda *_: progress.advance(playing))
         pairs = progress.add_task("thresholds", total=len(ENTERS) * len(EXIT_SHARES))
         fit = fit_thresholds(bundle, busy, idle, options.false_per_hour, lambda _: progress.advance(pairs),
-                             options.workers)
+                             options.workers, options.precision)
+    goal = (f"at most {options.false_per_hour:g} false/h idle" if options.precision is None
+            else f"for a precision of {options.precision:g}")
     basis = (f"thresholds: {fit.busy.hours:.1f} h busy, {fit.idle.hours:.1f} h idle simulated validation sessions, "
-             f"seed {options.seed}, at most {options.false_per_hour:g} false/h idle")
+             f"seed {options.seed}, {goal}")
     if bundle.card.calibration.temperature != 1.0:
         basis = bundle.card.calibration.basis.partition(";")[0] + "; " + basis
     calibration = msgspec.structs.replace(bundle.card.calibration, enter=fit.enter, exit=fit.exit, basis=basis)
     name = options.name or options.out.resolve().name
     made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
-    print(f"{made.path}: event F1 {fit.busy.f1_macro:.3f} macro over actions, {fit.idle.false_per_hour:.1f} false "
-          "events an hour idle, both on the sessions that the thresholds were chosen on")
+    right, wrong = fit.busy.true_positives.sum(), fit.busy.false_positives.sum()
+    print(f"{made.path}: event F1 {fit.busy.f1_macro:.3f} macro over actions, {right / max(1, right + wrong):.1%} of "
+          f"the events right, {fit.idle.false_per_hour:.1f} false events an hour idle, all on the sessions that the "
+          "thresholds were chosen on")
 
 
 if __name__ == "__main__":

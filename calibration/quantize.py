@@ -93,7 +93,7 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
     if bundle.card.precision != "fp32":
         raise BadInput("an fp32 bundle to quantise", bundle.card.precision, "give the fp32 bundle")
     # Exported anew: bundles made by earlier versions have the shift in an order that is slow in INT8.
-    graph = Graph(to_onnx(network_from_onnx(bundle.card.network, bundle.onnx_path)))
+    graph = Graph(to_onnx(network_from_onnx(bundle.card.manet, bundle.onnx_path)))
     tensors = graph.activations
     done = 0
 

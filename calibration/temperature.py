@@ -20,6 +20,7 @@ STEPS = 60  # of golden-section search: the bracket shrinks by 10⁻¹²
 LEAST_WINDOWS = 100
 FILLED = 0.5  # an action is there where it fills half of what a window is asked about
 FOCUS = 0.5  # as in training
+LIKELY = 0.05  # probability from which a statement may matter to anyone
 
 
 def statements(bundle: Bundle, logits: FloatArray, labels: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -119,6 +120,11 @@ def read_scores(path: Path) -> tuple[FloatArray, FloatArray]:
     return logits, np.eye(len(ACTIONS))[true.astype(np.int64)]
 
 
-def reliability(bundle: Bundle, logits: FloatArray, labels: FloatArray) -> Reliability:
-    """How honest the bundle's probabilities are on labelled windows."""
-    return measure(*statements(bundle, logits, labels))
+def reliability(bundle: Bundle, logits: FloatArray, labels: FloatArray, least: float = 0.0) -> Reliability:
+    """How honest the bundle's probabilities are on labelled windows.
+
+    `least` leaves out statements below it: nearly all of a sigmoid model's are of actions that nobody would expect.
+    """
+    said, happened = statements(bundle, logits, labels)
+    kept = said >= least
+    return measure(said[kept], happened[kept])

@@ -93,7 +93,7 @@ def video_windows(card: ModelCard, paths: Sequence[Path], most: int, labels: Map
                 clips.append(clip)
                 found.append(labels[file.name] if labels is not None else 0)
                 report(1)
-    stacked = np.stack(clips) if clips else np.zeros((0, *card.network.clip_shape), np.uint8)
+    stacked = np.stack(clips) if clips else np.zeros((0, *card.manet.clip_shape), np.uint8)
     one_hot = np.eye(len(ACTIONS), dtype=np.float32)[found] if labels is not None else None
     return Windows(stacked, one_hot)
 

@@ -16,6 +16,8 @@ Where nothing was seen (windows that neither overlap nor touch, or the end of th
 with the last window before: the gap is never bridged, whatever the merge gap, and whatever goes on behind it is a new
 event. That end is reported when the next window comes, or by `finish`.
 
+A session may begin with a baseline (`events.baseline`): until it is measured there are no events.
+
 Time is media time alone. For recordings the events are a function of the predictions; only live sources, whose media
 clock is the machine's monotonic clock, are dated by the wall.
 """
@@ -29,6 +31,7 @@ import numpy as np
 
 from engines.errors import BadInput
 from engines.taxonomy import ACTIONS
+from events.baseline import Baseline
 from events.posterior import Cell, FloatArray, PosteriorGrid
 from events.settings import AggregatorSettings
 from events.types import ActionEvent, Delay, EventState, Float32Array, Prediction
@@ -103,12 +106,14 @@ class Aggregator:
 
         Raises:
             ValueError: wrong shapes, an exit above its enter, or times that are not positive.
+            BadInput: a baseline that is too short for the windows.
         """
         if enter.shape != (len(ACTIONS),) or exit_.shape != enter.shape or not np.all(exit_ <= enter):
             raise ValueError(f"expected enter and exit ({len(ACTIONS)},) with exit <= enter, got {enter.shape}, "
                              f"{exit_.shape}")
         self._camera_id = camera_id
         self._grid = PosteriorGrid(span_ns, hop_ns, _ns(settings.latency_s), centre_shift_ns)
+        self.baseline = Baseline(_ns(settings.baseline_s), span_ns, exit_) if settings.baseline_s else None
         self._enter, self._exit = enter.astype(np.float32), exit_.astype(np.float32)  # as precise as a posterior
         self._minimum_ns = _ns(settings.min_duration_s)
         self._merge_ns = _ns(settings.merge_gap_s)
@@ -150,8 +155,12 @@ class Aggregator:
         self._last = prediction
         if not self._grid.continues(prediction.start_ns):
             self._close()
-        for cell in self._grid.add(prediction.start_ns, prediction.end_ns, prediction.probs):
-            self._take(cell)
+        probs: Float32Array | None = prediction.probs
+        if self.baseline is not None:
+            probs = self.baseline.take(prediction.start_ns, prediction.end_ns, prediction.probs)
+        if probs is not None:
+            for cell in self._grid.add(prediction.start_ns, prediction.end_ns, probs):
+                self._take(cell)
         return self._drain()
 
     def finish(self) -> list[ActionEvent]:

@@ -79,6 +79,7 @@ class Channel:
         self._truth, self._moods = _truth(self.source)
         self._given_up = ""  # why, once the capture process could not be kept alive
         self._told = (CaptureState.OPENING, "")
+        self._baseline_told = ""
 
     def _door(self, model: Bundle, folder: Path) -> tuple[Receiver, CaptureProcess | RemoteCapture]:
         """Where its frames come in, and whoever looks after what sends them.
@@ -169,6 +170,16 @@ class Channel:
             lines.append(f"{status.state.value}: {status.detail}" if status.detail else status.state.value)
         return lines
 
+    @property
+    def baseline(self) -> str:
+        """How the person's rest is being measured or what it changed; empty without a baseline."""
+        return str(self.analysis.aggregator.baseline or "")
+
+    def look_at_baseline(self) -> str:
+        """What there is to tell of the baseline since the last look; empty without news."""
+        told, self._baseline_told = self._baseline_told, self.baseline
+        return self._baseline_told if self._baseline_told != told else ""
+
     def ask_to_stop(self) -> None:
         """Tell the capture process to leave; do not wait."""
         self.capture.ask_to_stop()
@@ -247,6 +258,7 @@ class Channel:
             restarts=stats.restarts,
             messages=messages,
             emotion=self._shown_emotion(),
+            baseline=self.baseline,
         )
 
     def _shown_emotion(self) -> EmotionShown | None:

@@ -153,6 +153,7 @@ class Session:
                 raise self._broken(error) from None
             for line in lines:
                 self._say("capture", line, channel)
+        self._tell_baselines()
         self._tell_what_is_lost()
         if self.engine.error is not None:
             raise self._broken(self.engine.error)
@@ -174,6 +175,7 @@ class Session:
             raise self._broken(self.engine.error)
         for line in self.stats():
             self._stream.write(line)
+        self._tell_baselines()
         self._tell_what_is_lost()
         failed = [channel for channel in self.channels if channel.status.state is CaptureState.FAILED]
         if failed:
@@ -182,6 +184,11 @@ class Session:
             mendable = [channel for channel in failed if channel.status.bad_input]
             raise BadInput.from_line(mendable[0].status.detail) if mendable else failure
         self._say("stopped" if interrupted else "ended")
+
+    def _tell_baselines(self) -> None:
+        for channel in self.channels:
+            if news := channel.look_at_baseline():
+                self._say("baseline", news, channel)
 
     def _tell_what_is_lost(self) -> None:
         for line in self._stream.lost[self._lost_told :]:

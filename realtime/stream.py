@@ -90,7 +90,7 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
 class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     """The session, or the source of one of its cameras, began, changed or ended."""
 
-    state: str  # started, capture, record, refused, ended, stopped, failed
+    state: str  # started, capture, baseline, record, refused, ended, stopped, failed
     model: str
     trained_on: str
     engine: str

@@ -112,6 +112,8 @@ def header(state: OverlayState, width: int) -> list[Text]:
     if state.capture not in (CaptureState.STREAMING, CaptureState.FAILED):  # a failure has a red line of its own
         detail = f": {clean(state.capture_detail)}" if state.capture_detail else ""
         model.append(f"  capture {state.capture.value}{detail}", WARNING)
+    if state.baseline:
+        model.append(f"  {clean(state.baseline)}", WARNING)
     model.append("  engine ", LABEL).append(clean(state.engine))
     if state.trained_on and not state.untrained:
         model.append("  trained on ", LABEL).append(clean(state.trained_on))

@@ -84,3 +84,4 @@ class OverlayState:
     restarts: int = 0  # of the capture process
     messages: tuple[str, ...] = ()  # newest last
     emotion: EmotionShown | None = None  # None: not estimated
+    baseline: str = ""  # how the person's rest is being measured, or what it changed

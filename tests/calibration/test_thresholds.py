@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from calibration.__main__ import main
-from calibration.thresholds import fit_thresholds
+from calibration.thresholds import Fit, _score, fit_thresholds
 from engines.bundle import Bundle
 from engines.card import Calibration, ModelCard, Provenance
 from engines.errors import BadInput
@@ -68,6 +68,31 @@ def test_a_smaller_budget_costs_recall_and_is_kept(bundle: Bundle) -> None:
     assert np.all(np.array(strict.enter) >= np.array(loose.enter) - 0.3)
 
 
+def test_a_budget_holds_on_sessions_that_nothing_was_chosen_on(bundle: Bundle) -> None:
+    """Counted where they are chosen, thresholds keep a budget that they break elsewhere."""
+    busy = [oracle(seed, "balanced", 2.0, 1.5) for seed in range(5)]
+    idle, unseen = ([oracle(seed, "idle", 2.0, 1.5) for seed in seeds] for seeds in (range(10, 16), range(30, 36)))
+    budget = 120.0
+    fit = fit_thresholds(bundle, busy, idle, budget, lambda _: None)
+    assert fit.idle.false_per_hour <= budget
+    later = _score(bundle, unseen, np.array(fit.enter), np.array(fit.exit))
+    assert later.false_per_hour <= 2.0 * budget
+
+
+def test_a_chosen_precision_is_had_where_it_can_be(bundle: Bundle) -> None:
+    busy = [oracle(seed, "balanced", 3.0, 1.5) for seed in range(5)]
+    idle = [oracle(50, "idle", 3.0, 1.5)]
+    loose, strict = (fit_thresholds(bundle, busy, idle, 0.0, lambda _: None, precision=share) for share in (0.3, 0.95))
+
+    def right(fit: Fit) -> float:
+        hits = fit.busy.true_positives.sum()
+        return float(hits / (hits + fit.busy.false_positives.sum()))
+
+    assert right(loose) > 0.3
+    assert right(strict) > max(right(loose), 0.85)
+    assert strict.busy.true_positives.sum() < loose.busy.true_positives.sum()
+
+
 def test_the_command_writes_a_bundle_that_says_what_it_rests_on(bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "fitted"
     arguments = ["thresholds", str(bundle.path), "--out", str(out), "--minutes", "1", "--false-per-hour", "1e6"]
@@ -87,6 +112,8 @@ def test_bad_input_is_one_line_and_exit_code_2(bundle: Bundle, tmp_path: Path,
     cases = {
         "expected --minutes of 1 or more": [model, *out, "--minutes", "0"],
         "expected --false-per-hour of 0 or more": [model, *out, "--false-per-hour=-1"],
+        "expected --precision above 0 and below 1": [model, *out, "--precision", "1"],
+        "not allowed with argument": [model, *out, "--precision", "0.8", "--false-per-hour", "2"],
         "expected a new folder": [model, "--out", model],
         "of the rgb view": ["untrained-small", *out, "--minutes", "1"],
         "known models": ["nonesuch", *out],

@@ -13,8 +13,14 @@ import numpy as np
 import psutil
 import pytest
 
+from calibration.qdq import Graph
+from calibration.quantize import INT8_TOLERANCE, judge
+from calibration.ranges import measure_ranges
+from calibration.windows import simulated_windows
 from engines.__main__ import main
-from engines.bundle import Bundle
+from engines.bundle import Bundle, find
+from engines.card import Parity
+from engines.export import network_from_onnx, to_onnx
 from engines.half import HALF_TOLERANCE, half_bundle
 from engines.patterns import moving_patterns
 from engines.runtimes import RUNTIMES, Runtime, open_runtime
@@ -133,6 +139,60 @@ def percentiles_on(device: devices.Device, bundle: Bundle, name: str, clips: np.
     found = percentiles(call)
     assert np.isfinite(logits).all()
     return found
+
+
+@pytest.mark.parametrize("count", [1, 4, 16])
+def test_faster_than_torch_with_cuda_graphs(bundle: Bundle, official_bundle: Bundle, name: str, count: int,
+                                            record_property: Callable[[str, object], None]) -> None:
+    """torch in the bundle's precision, channels last, one graph, pixels from page-locked memory as ours."""
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this torch was built without CUDA: pip install torch from PyTorch's own index")
+    from engines.networks.manet import InferenceGraph
+
+    clips = moving_patterns(65, count, 8, 224)
+    dtype = torch.float16 if bundle.card.precision == "fp16" else torch.float32
+    graph = InferenceGraph(network_from_onnx(official_bundle.card.manet, official_bundle.onnx_path)).eval()
+    graph = graph.to("cuda", dtype).to(memory_format=torch.channels_last)
+    pixels = torch.from_numpy(clips).pin_memory()
+    staged, replay = pixels.cuda(), torch.cuda.CUDAGraph()
+    with torch.inference_mode():
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                graph(staged)
+        torch.cuda.current_stream().wait_stream(side)
+        with torch.cuda.graph(replay):
+            logits = graph(staged)[0]
+
+    def call() -> object:
+        staged.copy_(pixels, non_blocking=True)
+        replay.replay()
+        return logits.cpu()
+
+    theirs = percentiles(call)
+    with opened(bundle, name, count) as runtime:
+        ours = percentiles(lambda: runtime.infer(clips))
+    record_property("ms", {"ours": ours, "torch": theirs})
+    print(f"{find_gpu()}, {name} {bundle.card.precision}, {count} windows: p50 {ours[0]:.3f} ms, p99 {ours[1]:.3f} ms; "
+          f"torch with CUDA graphs p50 {theirs[0]:.3f} ms, p99 {theirs[1]:.3f} ms")
+    assert ours[0] < theirs[0]
+
+
+def test_int8_says_what_fp32_says(name: str, tmp_path: Path) -> None:
+    """The default model, quantised on simulated windows: on others the same top action wherever something happens."""
+    full = Bundle.load(find("landmarks-small"))
+    ranging, judging = (simulated_windows(full.card, split, count, 0) for split, count in
+                        (("validation", 64), ("test", 400)))
+    graph = Graph(to_onnx(network_from_onnx(full.card.manet, full.onnx_path)))
+    ranges = measure_ranges(graph.observed(), graph.activations, ranging.clips, "percentile")
+    made = full.derive(tmp_path / "int8", onnx=graph.quantised(ranges), precision="int8",
+                       parity=Parity(relative_tolerance=INT8_TOLERANCE))
+    with open_runtime(full, "onnxruntime") as before, opened(made, name, 16) as after:
+        found = judge(full, before.infer(judging.clips).logits, after.infer(judging.clips).logits, judging.labels)
+    print(f"{find_gpu()}, {name} int8: {found}")
+    assert found.decided_agreement >= 0.99
 
 
 def gpu_memory_mb() -> int:

@@ -1,0 +1,110 @@
+"""What a baseline (`events.baseline`) is worth with a model: people who rest unusually, with and without one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engines.bundle import Bundle
+from engines.runtimes import open_runtime
+from events.aggregator import thresholds
+from events.baseline import Baseline
+from events.offline import detect
+from events.scores import Event, score_events
+from events.settings import AggregatorSettings
+from simulation.body import pose_body
+from simulation.interview import BALANCED, IDLE, write_interview
+from simulation.session import SPLITS, Session, Settings, project_body, simulate
+from simulation.tracker_noise import NoiseSettings, observe
+from simulation.windows import JudgedSession, judge, window_grid
+
+SPLIT = "test"
+SESSION_S = 60.0
+# Resting postures that the simulated people seldom or never have, as what is added to theirs; rad, slouch 0..1.5.
+POSTURES: dict[str, dict[str, float]] = {
+    "head tilted": {"head_roll": 0.3},
+    "head bowed": {"head_pitch": 0.35},
+    "head raised": {"head_pitch": -0.25},
+    "head turned": {"head_yaw": 0.5},
+    "leaning aside": {"side": 0.2, "head_roll": 0.1},
+    "hunched": {"slouch": 0.7, "lean": 0.25, "head_pitch": 0.1},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """Counts over all sessions."""
+
+    hours: float  # of sitting still, unusually
+    false_before: int  # events of people who sat still all the time
+    false_after: int
+    f1_before: float  # of people who rest as usual, macro over actions
+    f1_after: float
+
+    @property
+    def removed(self) -> float:
+        """Share of the false events; NaN where there were none."""
+        return 1.0 - self.false_after / self.false_before if self.false_before else math.nan
+
+
+def measure_worth(bundle: Bundle, rest_s: float, sessions: int, seed: int, threads: int,
+                  report: Callable[[int], None]) -> Worth:
+    """Play `sessions` minutes of sitting still in each posture in turn, and as many of interviews as usual.
+
+    Each session begins with `rest_s` of rest, which counts for nothing but the baseline.
+
+    Raises:
+        BadInput: the model does not see landmarks, or `rest_s` is too short for its windows.
+        RuntimeFailed: no runtime can run it.
+    """
+    card = bundle.card
+    Baseline(round(rest_s * 1e9), window_grid(card).span_ns, np.zeros(len(card.labels)))  # long enough?
+    names = list(POSTURES)
+    still: list[tuple[JudgedSession, JudgedSession]] = []
+    busy: list[tuple[JudgedSession, JudgedSession]] = []
+    with open_runtime(bundle, threads=threads) as engine:
+        for number in range(sessions):
+            posture = POSTURES[names[number % len(names)]]
+            unusual = [resting_session(seed + number, seconds, posture) for seconds in (rest_s + 0.1, SESSION_S)]
+            usual = [simulate(seed + number, seconds, settings=Settings(mode, SPLIT))
+                     for seconds, mode in ((rest_s + 0.1, IDLE), (SESSION_S, BALANCED))]
+            for found, (rest, session) in ((still, unusual), (busy, usual)):
+                found.append((judge(engine, card, rest), judge(engine, card, session)))
+            report(number + 1)
+    before, after = AggregatorSettings(), AggregatorSettings(baseline_s=rest_s)
+    false = [sum(len(_events(bundle, pair, settings)) for pair in still) for settings in (before, after)]
+    f1 = [score_events([(pair[1].events, _events(bundle, pair, settings)) for pair in busy],
+                       SESSION_S * len(busy)).f1_macro for settings in (before, after)]
+    return Worth(SESSION_S * sessions / 3600.0, false[0], false[1], f1[0], f1[1])
+
+
+def resting_session(seed: int, seconds: float, posture: dict[str, float]) -> Session:
+    """The idle session of `simulation.session.simulate`, its person sitting all the time as `posture` says."""
+    usual = simulate(seed, seconds, settings=Settings(IDLE, SPLIT))
+    streams = np.random.SeedSequence([seed, SPLITS.index(SPLIT)]).spawn(4)
+    events, tracker = (np.random.default_rng(streams[index]) for index in (2, 3))
+    controls, _ = write_interview(events, usual.subject, seconds, usual.fps, IDLE)
+    for channel, amount in posture.items():
+        controls.channel(channel)[:] += amount
+    posed = pose_body(usual.subject, controls)
+    seen = observe(tracker, posed, project_body(posed, usual.camera), usual.camera, usual.subject, usual.fps,
+                   NoiseSettings())
+    return replace(usual, pose=seen.pose, hands=seen.hands, face=seen.face)
+
+
+def _events(bundle: Bundle, pair: Sequence[JudgedSession], settings: AggregatorSettings) -> list[Event]:
+    """What is detected in the second session, dated by its own clock; the first comes before it, where it is asked for.
+    """
+    rest, session = pair
+    calibration = bundle.card.calibration
+    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
+    rest_ns = round(settings.baseline_s * 1e9)
+    ends, logits = session.ends_ns + rest_ns, session.logits
+    if rest_ns:
+        kept = rest.ends_ns <= rest_ns
+        ends, logits = np.concatenate((rest.ends_ns[kept], ends)), np.concatenate((rest.logits[kept], logits))
+    found = detect(ends, bundle.probabilities(logits), window_grid(bundle.card), settings, enter, exit_)
+    return [(index, onset - rest_ns * 1e-9, offset - rest_ns * 1e-9) for index, onset, offset in found]
