@@ -39,6 +39,7 @@ EXIT_SHARES = (0.75, 0.5, 0.3, 0.15)  # of enter
 LAMBDAS = (0.0, *(10.0**power for power in np.arange(-4.0, 3.01, 0.05)))
 NEIGHBOURS = (0.25, 0.5, 0.25)  # F1 is smoothed along `ENTERS`: a few dozen events an action are noisy
 SPLIT = "validation"
+INHERITED = 0.5  # of the false events of the next more lenient enter, feared of a pair that had fewer
 FOLDS = 5  # parts of the idle sessions, each held out once
 
 
@@ -97,7 +98,7 @@ def fit_thresholds(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence
         best = np.where(share >= precision, f1, share - 2.0).argmax(axis=0)
     else:
         hours = np.array([sum(one.seconds for one in fold) / 3600.0 for fold in folds])
-        best = _within_budget(f1, counts[3:].reshape(len(folds), -1, len(ACTIONS)), hours, false_per_hour)
+        best = _within_budget(f1, counts[3:], hours, false_per_hour)
     enter = np.array(ENTERS)[best // len(EXIT_SHARES)]
     exit_ = np.round(enter * np.array(EXIT_SHARES)[best % len(EXIT_SHARES)], 4)
     return Fit(tuple(enter.tolist()), tuple(exit_.tolist()), _score(bundle, busy, enter, exit_),
@@ -105,22 +106,33 @@ def fit_thresholds(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence
 
 
 def _within_budget(f1: FloatArray, false: FloatArray, hours: FloatArray, budget: float) -> npt.NDArray[np.int64]:
-    """(52,) which pair each action gets: f1 (P, 52), false events (folds, P, 52) in `hours` (folds,)."""
+    """(52,) which pair each action gets: f1 (E · X, 52), false events (folds, E, X, 52) in `hours` (folds,)."""
     def choose(weight: float, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        return np.asarray((f1 - weight * false[kept].sum(axis=0) / hours[kept].sum()).argmax(axis=0))
+        risk = _risk(false[kept].sum(axis=0)).reshape(f1.shape)
+        return np.asarray((f1 - weight * risk / hours[kept].sum()).argmax(axis=0))
+
+    false_of = false.reshape(len(hours), *f1.shape)
 
     everything = np.ones(len(hours), np.bool_)
     for weight in LAMBDAS:
         held_out = 0.0
         for fold in range(len(hours)):
             others = everything if len(hours) == 1 else np.arange(len(hours)) != fold
-            held_out += float(np.take_along_axis(false[fold], choose(weight, others)[None], axis=0).sum())
+            held_out += float(np.take_along_axis(false_of[fold], choose(weight, others)[None], axis=0).sum())
         best = choose(weight, everything)
-        seen = float(np.take_along_axis(false.sum(axis=0), best[None], axis=0).sum())
+        seen = float(np.take_along_axis(false_of.sum(axis=0), best[None], axis=0).sum())
         if max(held_out, seen) / hours.sum() <= budget:
             return best
     raise BadInput(f"a model that can keep to {budget:g} false events an hour", "none of the thresholds do",
                    "allow more with --false-per-hour")
+
+
+def _risk(false: FloatArray) -> FloatArray:
+    """False events (E, X, 52) that are to be feared: a pair that had none, beside one that had some, was lucky."""
+    risk = false.copy()
+    for at in range(len(ENTERS) - 2, -1, -1):
+        risk[at] = np.maximum(false[at], INHERITED * risk[at + 1])
+    return risk
 
 
 def _smooth(values: FloatArray) -> FloatArray:
