@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.bundle import Bundle
+from engines.bundle import Bundle, Float32Array
 from engines.runtimes import open_runtime
 from events.aggregator import thresholds
 from events.baseline import Baseline
-from events.offline import detect
+from events.offline import Int64Array, detect
 from events.scores import Event, score_events
 from events.settings import AggregatorSettings
 from simulation.body import pose_body
@@ -54,7 +54,8 @@ def measure_worth(bundle: Bundle, rest_s: float, sessions: int, seed: int, threa
                   report: Callable[[int], None]) -> Worth:
     """Play `sessions` minutes of sitting still in each posture in turn, and as many of interviews as usual.
 
-    Each session begins with `rest_s` of rest, which counts for nothing but the baseline.
+    Each session begins with `rest_s` of rest, which counts for nothing but the baseline. Before an interview it is the
+    rest of the same person in the same posture.
 
     Raises:
         BadInput: the model does not see landmarks, or `rest_s` is too short for its windows.
@@ -63,20 +64,20 @@ def measure_worth(bundle: Bundle, rest_s: float, sessions: int, seed: int, threa
     card = bundle.card
     Baseline(round(rest_s * 1e9), window_grid(card).span_ns, np.zeros(len(card.labels)))  # long enough?
     names = list(POSTURES)
-    still: list[tuple[JudgedSession, JudgedSession]] = []
+    still: list[JudgedSession] = []
     busy: list[tuple[JudgedSession, JudgedSession]] = []
     with open_runtime(bundle, threads=threads) as engine:
         for number in range(sessions):
             posture = POSTURES[names[number % len(names)]]
-            unusual = [resting_session(seed + number, seconds, posture) for seconds in (rest_s + 0.1, SESSION_S)]
-            usual = [simulate(seed + number, seconds, settings=Settings(mode, SPLIT))
-                     for seconds, mode in ((rest_s + 0.1, IDLE), (SESSION_S, BALANCED))]
-            for found, (rest, session) in ((still, unusual), (busy, usual)):
-                found.append((judge(engine, card, rest), judge(engine, card, session)))
+            still.append(judge(engine, card, resting_session(seed + number, rest_s + SESSION_S, posture)))
+            rest, session = (judge(engine, card, simulate(seed + number, seconds, settings=Settings(mode, SPLIT)))
+                             for seconds, mode in ((rest_s + 0.1, IDLE), (SESSION_S, BALANCED)))
+            busy.append((rest, session))
             report(number + 1)
     before, after = AggregatorSettings(), AggregatorSettings(baseline_s=rest_s)
-    false = [sum(len(_events(bundle, pair, settings)) for pair in still) for settings in (before, after)]
-    f1 = [score_events([(pair[1].events, _events(bundle, pair, settings)) for pair in busy],
+    false = [sum(onset >= rest_s for one in still for _, onset, _ in _detect(bundle, one.ends_ns, one.logits, settings))
+             for settings in (before, after)]
+    f1 = [score_events([(pair[1].events, _behind(bundle, pair, settings)) for pair in busy],
                        SESSION_S * len(busy)).f1_macro for settings in (before, after)]
     return Worth(SESSION_S * sessions / 3600.0, false[0], false[1], f1[0], f1[1])
 
@@ -95,16 +96,19 @@ def resting_session(seed: int, seconds: float, posture: dict[str, float]) -> Ses
     return replace(usual, pose=seen.pose, hands=seen.hands, face=seen.face)
 
 
-def _events(bundle: Bundle, pair: Sequence[JudgedSession], settings: AggregatorSettings) -> list[Event]:
-    """What is detected in the second session, dated by its own clock; the first comes before it, where it is asked for.
-    """
+def _behind(bundle: Bundle, pair: tuple[JudgedSession, JudgedSession], settings: AggregatorSettings) -> list[Event]:
+    """What is detected in the second session, by its own clock; the first comes before it where there is a baseline."""
     rest, session = pair
-    calibration = bundle.card.calibration
-    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
     rest_ns = round(settings.baseline_s * 1e9)
     ends, logits = session.ends_ns + rest_ns, session.logits
     if rest_ns:
         kept = rest.ends_ns <= rest_ns
         ends, logits = np.concatenate((rest.ends_ns[kept], ends)), np.concatenate((rest.logits[kept], logits))
-    found = detect(ends, bundle.probabilities(logits), window_grid(bundle.card), settings, enter, exit_)
+    found = _detect(bundle, ends, logits, settings)
     return [(index, onset - rest_ns * 1e-9, offset - rest_ns * 1e-9) for index, onset, offset in found]
+
+
+def _detect(bundle: Bundle, ends_ns: Int64Array, logits: Float32Array, settings: AggregatorSettings) -> list[Event]:
+    calibration = bundle.card.calibration
+    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
+    return detect(ends_ns, bundle.probabilities(logits), window_grid(bundle.card), settings, enter, exit_)

@@ -18,7 +18,7 @@ from events.types import Float32Array
 FloatArray = npt.NDArray[np.float64]
 
 LEAST_WINDOWS = 4  # to measure on
-MARGIN = 1.0  # log-odds that a resting action is kept below the posterior at which its event ends
+MARGIN = 2.5  # log-odds that a resting action is kept below the posterior at which its event ends
 EDGE = 1e-6  # probabilities are kept this far from 0 and 1
 
 

