@@ -26,7 +26,7 @@ FloatArray = npt.NDArray[np.float64]
 
 BATCH = 16  # stretches at once
 COVERED = 0.95  # share of true shares that the intervals should cover
-COUNTS = tuple(float(one) for one in np.geomspace(0.05, 20.0, 49))
+COUNTS = tuple(float(one) for one in np.geomspace(0.05, 20.0, 25))
 SETTLED_S = 10.0  # of a session, before its estimates are asked
 
 
@@ -165,12 +165,15 @@ def follow(sessions: Sequence[JudgedStretches], temperature: float, counts_per_s
 
 
 def fit_counts(sessions: Sequence[JudgedStretches], temperature: float, settings: EmotionSettings) -> float:
-    """The most that a second may count without the intervals covering too little: the more, the narrower they are."""
-    low, high = 0, len(COUNTS) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if follow(sessions, temperature, COUNTS[middle], settings).coverage >= COVERED:
-            low = middle
-        else:
-            high = middle - 1
-    return COUNTS[low]
+    """The most that a second may count without the intervals covering too little: the more, the narrower they are.
+
+    Where no count covers enough, the one that covers most: next to none leaves nothing but the prior.
+    """
+    best, most = COUNTS[-1], 0.0
+    for counts in reversed(COUNTS):
+        covered = follow(sessions, temperature, counts, settings).coverage
+        if covered >= COVERED:
+            return counts
+        if covered > most:
+            best, most = counts, covered
+    return best
