@@ -88,10 +88,9 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
     spec, card = bundle.card.maenet, model.card
     if bundle.card.view == card.view and spec.size in (0, card.size):
         return bundle
-    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.size} pixels of {bundle.card.view}"
-    if request.emotion is None:
-        tell(f"no emotions: {bundle.card.name} sees {given}, {card.name} {wanted}")
+    if request.emotion is None:  # it is the default of its view alone
         return None
+    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.size} pixels of {bundle.card.view}"
     raise BadInput(f"an emotion model that sees {wanted}, as {card.name} does", f"{bundle.card.name}: {given}",
                    "choose another --emotion, or --no-emotion")
 
