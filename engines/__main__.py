@@ -61,7 +61,7 @@ def _parser() -> Parser:
                          help="micro-actions alone, or emotions from face and micro-actions (manet)")
     command.add_argument("--depth", type=int, default=default.depth, choices=(18, 34, 50))
     command.add_argument("--width", type=int, default=default.width, help="channels of the stem, a multiple of 8 (64)")
-    command.add_argument("--length", type=int, choices=(4, 8, 16), help="frames per clip (8; of a maenet 16)")
+    command.add_argument("--length", type=int, choices=(4, 8, 16), help="frames per clip (8; of a maenet 16, always)")
     command.add_argument("--size", type=int, default=default.size, help="pixels (224)")
     command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
     command.add_argument("--view", choices=("rgb", "landmarks"), default="rgb", help="what it would be shown (rgb)")

@@ -12,6 +12,8 @@ from engines.taxonomy import ACTIONS, EMOTIONS, LOWER_LIMB_PARTS
 
 NUM_CLASSES = len(ACTIONS)
 NUM_EMOTIONS = len(EMOTIONS)
+# T of a MAENet (MANet paper, section VI-B). OpenVINO 2026.4 crashes while it compiles the encoder for 4 or 8 frames.
+STRETCH_LENGTH = 16
 EMBEDDING_SIZE = 300  # GloVe vectors of the labels (MANet paper, section IV-C)
 
 # ResNet (He et al. 2016, Table 1): residual blocks per stage.
@@ -89,8 +91,9 @@ class EmotionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
         branches = self.branches
         if not branches:
             raise ValueError("expected a body branch, a face branch or both, got neither")
-        if len({branch.length for branch in branches}) != 1:
-            raise ValueError(f"expected branches of one length, got {[branch.length for branch in branches]}")
+        lengths = {branch.length for branch in branches}
+        if lengths != {STRETCH_LENGTH}:
+            raise ValueError(f"expected branches of {STRETCH_LENGTH} frames, got {sorted(lengths)}")
         if any(branch.embedding for branch in branches):
             raise ValueError("expected branches without the label-embedding head")
         if any(branch.mirrored for branch in branches):
@@ -107,7 +110,7 @@ class EmotionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
 
     @property
     def length(self) -> int:
-        """T, frames per stretch (16 in the paper)."""
+        """T, frames per stretch."""
         return self.branches[0].length
 
     @property

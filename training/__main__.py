@@ -70,6 +70,19 @@ def _parser() -> Parser:
     command.add_argument("--threads", type=int, help="CPU threads (the runtime's choice)")
     command.set_defaults(run=_evaluate_simulated)
 
+    command = commands.add_parser("emotion", help="train an emotion model on labelled videos")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
+    command.add_argument("--list", type=Path, required=True, metavar="FILE.csv",
+                         help="video,emotion,actions,subject a line")
+    command.add_argument("--held-list", type=Path, metavar="FILE.csv", help="to score; other subjects than --list's")
+    command.add_argument("--held-out", type=float, default=0.2,
+                         help="share of the videos, of subjects of their own, to score where no --held-list is (0.2)")
+    command.add_argument("--data-name", default="emotion videos", help="what they are, for the model card")
+    command.add_argument("--view", choices=("rgb", "landmarks"), default="landmarks", help="(landmarks)")
+    command.add_argument("--prepared", type=Path, metavar="DIR", help="folder for prepared videos (OUT/prepared)")
+    _add_emotion(command)
+    command.set_defaults(run=_emotion)
+
     command = commands.add_parser("simulate-emotion", help="train an emotion model on simulated interviews")
     command.add_argument("--sessions", type=int, default=3000, help="simulated sessions (3000)")
     command.add_argument("--stretches", type=int, default=3, help="stretches of each (3)")
@@ -80,6 +93,9 @@ def _parser() -> Parser:
 
     command = commands.add_parser("evaluate-emotion", help="score an emotion model on interviews never trained on")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
+    command.add_argument("--list", type=Path, metavar="FILE.csv", help="labelled videos (simulated interviews)")
+    command.add_argument("--data", type=Path, metavar="DIR", help="folder of those videos")
+    command.add_argument("--prepared", type=Path, metavar="DIR", help="folder for prepared videos (OUT/prepared)")
     command.add_argument("--sessions", type=int, default=400, help="simulated sessions (400)")
     command.add_argument("--stretches", type=int, default=3, help="stretches of each (3)")
     command.add_argument("--seed", type=int, default=0)
@@ -144,13 +160,21 @@ def _add_emotion(command: argparse.ArgumentParser) -> None:
     command.add_argument("--depth", type=int, default=18, choices=(18, 34, 50), help="of both branches (18)")
     command.add_argument("--width", type=int, default=16, help="channels of the body's stem, a multiple of 8 (16)")
     command.add_argument("--face-width", type=int, default=8, help="channels of the face's stem (8)")
-    command.add_argument("--length", type=int, default=16, choices=(4, 8, 16), help="T, frames per stretch (16)")
     command.add_argument("--size", type=int, default=112, help="pixels of the body (112)")
     command.add_argument("--face-size", type=int, default=64, help="pixels of the face (64)")
     command.add_argument("--span", type=float, default=3.8, help="seconds of a stretch, 0.5 to 30 (3.8)")
     command.add_argument("--no-se", action="store_true", help="without squeeze-and-excitation")
     command.add_argument("--threads", type=int, help="CPU threads (all)")
     command.add_argument("--resume", action="store_true", help="continue the run in --out, if there is one")
+
+
+def _emotion(options: argparse.Namespace) -> None:
+    from training.emotion.commands import train_on_videos
+
+    _check_emotion(options)
+    if not 0.0 < options.held_out < 1.0:
+        raise BadInput("--held-out between 0 and 1", f"{options.held_out:g}", "leave it out for the default")
+    train_on_videos(options, _recipe(options))
 
 
 def _simulate_emotion(options: argparse.Namespace) -> None:

@@ -177,7 +177,7 @@ def test_without_lower_limb_labels_d_and_g_are_gone() -> None:
 
 @pytest.mark.parametrize(("fields", "match"), [
     ({"body": None, "face": None}, "got neither"),
-    ({"body": {"length": 8, "embedding": False}, "face": {"length": 16, "embedding": False}}, "one length"),
+    ({"body": {"length": 8, "embedding": False}, "face": {"length": 16, "embedding": False}}, "of 16 frames"),
     ({"body": {"length": 16}, "face": None}, "without the label-embedding head"),
     ({"body": {"length": 16, "embedding": False}, "face": None, "heads": 7}, "heads that divide"),
     ({"body": None, "face": {"length": 16, "embedding": False}, "emotions": ["joy"]}, "expected joy, sadness"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,14 +20,17 @@ from engines.errors import BadInput
 from engines.export import write_bundle
 from engines.networks.maenet import MAENet
 from engines.networks.manet import MANet
-from engines.spec import EmotionSpec, NetworkSpec
+from engines.spec import STRETCH_LENGTH, EmotionSpec, NetworkSpec
 from training.emotion.evaluate import judge, report
+from training.emotion.lists import LabelledVideo, read_emotion_list, split_subjects
 from training.emotion.simulated import Plan, Stretches
 from training.emotion.train import EmotionRun, train_emotion
+from training.emotion.videos import Videos, prepare, prepared_path
 from training.models import open_network
 from training.recipes import Recipe
 from training.train import progress_bar
 
+PER_VIDEO = 5  # stretches, evenly spread, whose answers are averaged
 HELD_OUT_SHARE = 40  # one session of another split, to validate, for this many to train on
 USE = ("Research on expressions and micro-actions of one seated person who has agreed to it. It judges expressions, "
        "not feelings. Not for workplaces, education or job interviews: prohibited in the EU (AI Act, Art. 5).")
@@ -46,8 +50,6 @@ def simulate_emotion(options: argparse.Namespace, recipe: Recipe) -> None:
     source = Stretches(plan, cache / "train", vary=True, seed=options.seed)
     held = Stretches(held_plan, cache / "validation", vary=False)
     _fill([source, held], options.draw_workers)
-    if options.freeze_body:
-        source.keep = ("body",)
     told = f"simulated interviews: {plan.sessions} sessions, {len(source)} stretches, {recipe.epochs} epochs{about}"
     run = EmotionRun(recipe, spec, options.seed, options.out, f"{plan.identity()} {plan.sessions} {about}",
                      options.beta, not options.no_class_weights, options.freeze_body, options.resume)  # fmt: skip
@@ -55,10 +57,62 @@ def simulate_emotion(options: argparse.Namespace, recipe: Recipe) -> None:
     write_emotions(network, options, told, "landmarks")
 
 
+def train_on_videos(options: argparse.Namespace, recipe: Recipe) -> None:
+    """`python -m training emotion`. Raises BadInput: see `train_emotion`, `read_emotion_list` and `prepare`."""
+    spec = emotion_network(options)
+    entries = read_emotion_list(options.list, options.data)
+    if options.held_list is not None:
+        train, held = entries, read_emotion_list(options.held_list, options.data)
+        both = {one.subject for one in train} & {one.subject for one in held}
+        if both:
+            raise BadInput("lists without a subject in both", f"{min(both)!r} in both", "move that subject's videos")
+    else:
+        train, held = split_subjects(entries, options.held_out, options.seed)
+    body, about = _start(options)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    folder = options.prepared or options.out / "prepared"
+    prepare((*train, *held), options.data, folder, options.view, spec)
+    sources = [Videos(part, _files(part, options, folder, spec), spec, options.span, view=options.view, vary=varied,
+                      seed=options.seed) for part, varied in ((train, True), (held, False))]  # fmt: skip
+    told = (f"{options.data_name}: {len(train)} videos of {len({one.subject for one in train})} subjects, "
+            f"{recipe.epochs} epochs{about}")
+    run = EmotionRun(recipe, spec, options.seed, options.out, f"{listed_digest(options.list)} {about} {options.span}",
+                     options.beta, not options.no_class_weights, options.freeze_body, options.resume)  # fmt: skip
+    network = train_emotion(run, sources[0], sources[1], body, print)
+    bundle = write_emotions(network, options, told, options.view)
+    _judge_videos(bundle, held, options, folder)
+
+
+def _judge_videos(bundle: Bundle, entries: Sequence[LabelledVideo], options: argparse.Namespace, folder: Path) -> None:
+    spec = bundle.card.maenet
+    source = Videos(entries, _files(entries, options, folder, spec, bundle.card.view), spec, bundle.card.span_s,
+                    view=bundle.card.view, per_video=PER_VIDEO)  # fmt: skip
+    found = judge(bundle, source, options.threads or 0).per_video(PER_VIDEO)
+    report(f"{bundle.card.name}, videos", found, bundle, Console(), options.out / "scores")
+
+
+def _files(entries: Sequence[LabelledVideo], options: argparse.Namespace, folder: Path, spec: EmotionSpec,
+           view: str | None = None) -> list[Path]:
+    return [prepared_path(folder, one, options.data, view or options.view, spec) for one in entries]
+
+
 def evaluate_emotion(options: argparse.Namespace) -> None:
-    """`python -m training evaluate-emotion`. Raises BadInput: not an emotion model of the landmark view."""
+    """`python -m training evaluate-emotion`, on videos where `--list` is given, else on simulated interviews.
+
+    Raises:
+        BadInput: not an emotion model, of the wrong view, or videos that cannot be used.
+    """
     bundle = Bundle.load(find(options.model))
     spec = bundle.card.maenet
+    if options.list is not None:
+        if options.data is None:
+            raise BadInput("--data with --list", "none", "give the folder of the videos")
+        entries = read_emotion_list(options.list, options.data)
+        folder = options.prepared or options.out / "prepared"
+        prepare(entries, options.data, folder, bundle.card.view, spec)
+        _judge_videos(bundle, entries, options, folder)
+        return
     if bundle.card.view != "landmarks":
         raise BadInput("a model of the landmark view, for simulated interviews", f"{bundle.card.name}, of the "
                        f"{bundle.card.view} view", "give --data and --list")
@@ -74,7 +128,7 @@ def emotion_network(options: argparse.Namespace, branches: str | None = None) ->
     Raises:
         BadInput: none can be built.
     """
-    body = {"architecture": "manet", "depth": options.depth, "width": options.width, "length": options.length,
+    body = {"architecture": "manet", "depth": options.depth, "width": options.width, "length": STRETCH_LENGTH,
             "size": options.size, "embedding": False, "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio}
     face = body | {"width": options.face_width, "size": options.face_size}
     branches = branches or options.branches

@@ -102,11 +102,11 @@ class Stored(msgspec.Struct, frozen=True):
                     found.faces[at].tobytes(), found.felt[at].tolist(), np.flatnonzero(found.actions[at]).tolist())
                 for at in range(len(found.felt))]  # fmt: skip
 
-    def open(self, face_size: int, rng: np.random.Generator | None) -> Example:
-        """The stretch; with `rng` the face is that of somebody else, with the same expressions."""
+    def open(self, face_size: int, rng: np.random.Generator | None, bodies: bool) -> Example:
+        """The stretch, maybe without its bodies; with `rng` the face is somebody else's, with the same expressions."""
         done = np.zeros(len(ACTIONS), np.float32)
         done[self.actions] = 1.0
-        inputs = {name: unpack(*packed) for name, packed in self.inputs.items()}
+        inputs = {name: unpack(*packed) for name, packed in self.inputs.items() if bodies or name != "body"}
         if face_size:
             faces = np.frombuffer(self.faces, np.float32).reshape(-1, FACE_POINTS, 2)
             if rng is not None:
@@ -125,7 +125,7 @@ class Stretches:
             BadInput: it cannot be written, or holds stretches of other sessions.
         """
         self.plan, self.folder, self._vary, self._seed = plan, folder, vary, seed
-        self.keep: tuple[str, ...] = ()  # inputs whose pictures are not mirrored
+        self._bodies = True
         self._stored: list[Stored] = []
         identity, manifest = plan.identity(), folder / MANIFEST
         try:
@@ -176,9 +176,9 @@ class Stretches:
         """See `Source.item`."""
         face_size = self.plan.spec.face_size
         if not self._vary:
-            return self._stored[index].open(face_size, None)
+            return self._stored[index].open(face_size, None, self._bodies)
         rng = np.random.default_rng([self._seed, epoch, index])
-        return vary(self._stored[index].open(face_size, rng), rng, drawn=True, keep=self.keep)
+        return vary(self._stored[index].open(face_size, rng, self._bodies), rng, drawn=True)
 
     def labels(self) -> tuple[Float32Array, Float32Array]:
         """See `Source.labels`."""
@@ -192,6 +192,13 @@ class Stretches:
         """See `Source.plain`."""
         other = copy(self)
         other._vary = False
+        return other
+
+    @property
+    def without_body(self) -> Stretches:
+        """See `Source.without_body`."""
+        other = copy(self)
+        other._bodies = False
         return other
 
 

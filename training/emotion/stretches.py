@@ -52,11 +52,16 @@ class Source(Protocol):
         """The same stretches unvaried."""
         ...
 
+    @property
+    def without_body(self) -> Source:
+        """The same stretches without the pictures of the body: they cost most, and a frozen branch has seen them."""
+        ...
+
 
 class Batch(NamedTuple):
     """B stretches."""
 
-    inputs: tuple[Tensor, ...]  # uint8, in the order of `spec.inputs`
+    inputs: dict[str, Tensor]  # uint8, in the order of `spec.inputs`
     emotion: Tensor  # float32 (B, 5) what E is trained towards
     actions: Tensor  # float32 (B, A), of `spec.actions`
     indices: list[int]  # of the source
@@ -78,26 +83,25 @@ def emotion_target(felt: Float32Array) -> Float32Array:
     return np.asarray(felt[..., :count] + felt[..., count:] / count, np.float32)
 
 
-def vary(example: Example, rng: np.random.Generator, *, drawn: bool, keep: Sequence[str] = ()) -> Example:
+def vary(example: Example, rng: np.random.Generator, *, drawn: bool) -> Example:
     """A training stretch, varied: mirrored or not, a branch hidden now and then.
 
     Args:
         example: what was cut.
         rng: drawn from a fixed number of times.
         drawn: it is of the landmark view, whose mirror image exchanges red and blue.
-        keep: inputs whose pictures stay as they are.
     """
     inputs = dict(example.inputs)
     mirrored = bool(rng.random() < 0.5)
     for name, turn in (("body", mirror), ("face", mirror_face)):
-        if mirrored and name in inputs and name not in keep:
+        if mirrored and name in inputs:
             inputs[name] = turn(inputs[name]) if drawn else np.ascontiguousarray(inputs[name][:, :, ::-1])
     hidden = rng.random()
     for name, whole in (("body_seen", hidden < HIDDEN), ("face_seen", hidden > 1.0 - HIDDEN)):
         run, start, length = rng.random(), rng.random(), rng.random()
         if name in inputs:
             seen = inputs[name].copy()
-            if whole and len(inputs) > 2:
+            if whole and {"body_seen", "face_seen"} <= inputs.keys():
                 seen[:] = 0
             elif run < HIDDEN_RUN:
                 first = int(start * len(seen))
@@ -112,6 +116,7 @@ def batches(source: Source, order: Sequence[int], epoch: int, batch_size: int, s
     for start in range(0, len(order), batch_size):
         indices = list(order[start : start + batch_size])
         examples = [source.item(index, epoch) for index in indices]
-        inputs = tuple(torch.from_numpy(np.stack([one.inputs[name] for one in examples])) for name in spec.inputs)
+        inputs = {name: torch.from_numpy(np.stack([one.inputs[name] for one in examples])) for name in spec.inputs
+                  if name in examples[0].inputs}  # fmt: skip
         felt, actions = (np.stack([getattr(one, name) for one in examples]) for name in ("felt", "actions"))
         yield Batch(inputs, torch.from_numpy(emotion_target(felt)), torch.from_numpy(actions[:, wanted]), indices)

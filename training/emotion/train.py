@@ -67,6 +67,11 @@ class Predictions:
     felt: FloatArray  # (N, 6)
     done: FloatArray  # (N, A)
 
+    def per_video(self, stretches: int) -> Predictions:
+        """Logits averaged over each video's stretches, which follow each other."""
+        return Predictions(*(array.reshape(-1, stretches, array.shape[1]).mean(axis=1)
+                             for array in (self.emotion, self.actions, self.felt, self.done)))  # fmt: skip
+
     def scores(self) -> EmotionScores:
         """Stretches of one emotion count for the emotions, all of them for the actions."""
         likeliest = self.felt.argmax(axis=1)
@@ -146,7 +151,7 @@ def predict(graph: EmotionGraph, source: Source, batch_size: int) -> Predictions
     spec = graph.network.spec
     with torch.inference_mode():
         for batch in batches(source, range(len(source)), 0, batch_size, spec):
-            answer: Answer = graph(*batch.inputs)
+            answer: Answer = graph(*batch.inputs.values())
             emotion.append(answer.emotion.double().numpy())
             actions.append(answer.actions.double().numpy())
     graph.train(training)
@@ -168,6 +173,7 @@ class _Trainer:
                 raise BadInput("a network with a micro-action branch to freeze", "the face alone", "leave it trainable")
             self._body = _features(self.graph, source, run.recipe.batch_size)
             network.body.requires_grad_(False)
+            self._source = source.without_body
         self.optimiser = make_optimiser(run.recipe, network)
         self.steps = -(-len(source) // run.recipe.batch_size)
         self._weights = _weights(source) if run.weighted else None
@@ -194,10 +200,12 @@ class _Trainer:
         recipe = self._run.recipe
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.mixed_precision):
             if self._body is None:
-                answer = self.graph(*batch.inputs)
+                answer = self.graph(*batch.inputs.values())
             else:
-                _, seen, face, face_seen = self.graph.prepared(*batch.inputs)
-                answer = self._network.answer(self._body[batch.indices].float(), seen, face, face_seen)
+                seen = {name: tensor.float() for name, tensor in batch.inputs.items() if name.endswith("_seen")}
+                face = self.graph.normalise(batch.inputs["face"]) if "face" in batch.inputs else None
+                answer = self._network.answer(self._body[batch.indices].float(), seen["body_seen"], face,
+                                              seen.get("face_seen"))  # fmt: skip
         losses = emotion_losses(answer, batch.emotion, batch.actions, self._run.beta, self._weights)
         values = losses.total.item(), losses.actions.item(), losses.emotion.item()
         if not np.isfinite(values[0]):
@@ -217,9 +225,8 @@ def _features(graph: EmotionGraph, source: Source, batch_size: int) -> Tensor:
     graph.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for batch in batches(plain, range(len(plain)), 0, batch_size, network.spec):
-            body, seen, _, _ = graph.prepared(*batch.inputs)
-            if body is not None and seen is not None:
-                kept.append(network.body_features(body, seen).half())
+            body, seen = graph.normalise(batch.inputs["body"]), batch.inputs["body_seen"].float()
+            kept.append(network.body_features(body, seen).half())
     return torch.cat(kept).clone()  # made outside inference mode, so that it may be trained on
 
 

@@ -1,0 +1,173 @@
+"""Real videos as stretches.
+
+`python -m realtime.prepare` turns each video into what an engine would see of it in a live session, a few times a
+second, as one .npz; packages exchange files, never imports. Stretches are cut from those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.errors import BadInput, Failed
+from engines.spec import EmotionSpec
+from engines.taxonomy import ACTIONS, EMOTIONS
+from training.emotion.lists import LabelledVideo
+from training.emotion.stretches import Example, Float32Array, UInt8Array, vary
+
+SHORTEST_S = 1.0
+RATE_HZ = 12.0  # pictures kept of each second, at most
+
+
+class PrepareFailed(Failed):
+    """A video could not be turned into what an engine sees."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What an engine would see of a video, n pictures of it."""
+
+    times_ns: npt.NDArray[np.int64]  # (n,) media times
+    inputs: dict[str, UInt8Array]  # by the names of `EmotionSpec.inputs`, (n, ...) each
+
+    @property
+    def seconds(self) -> float:
+        """From the first picture to the last."""
+        return float(self.times_ns[-1] - self.times_ns[0]) * 1e-9
+
+
+def prepare(entries: Sequence[LabelledVideo], data: Path, folder: Path, view: str, spec: EmotionSpec) -> None:
+    """Prepare what is not there yet, and check all of it.
+
+    Raises:
+        BadInput: a video cannot be read, is shorter than `SHORTEST_S` or than T pictures, or never shows a face (or a
+            body) to a network with that branch.
+        PrepareFailed: preparing broke.
+    """
+    missing = [entry for entry in entries if not prepared_path(folder, entry, data, view, spec).exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in missing:
+        target = prepared_path(folder, entry, data, view, spec)
+        command = [sys.executable, "-m", "realtime.prepare", str(data / entry.video), "--out", str(target), "--view",
+                   view, "--size", str(spec.size or 112), "--face-size", str(spec.face_size or 64), "--rate",
+                   f"{RATE_HZ:g}"]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            line = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("manet-live: ")
+            if done.returncode == 2:
+                raise BadInput("videos that can be prepared", f"{entry.video}: {line}", "take it out of the list")
+            raise PrepareFailed(f"preparing {entry.video} failed: {line}")
+    for entry in entries:
+        check(read_prepared(prepared_path(folder, entry, data, view, spec), spec), entry.video, spec)
+
+
+def prepared_path(folder: Path, entry: LabelledVideo, data: Path, view: str, spec: EmotionSpec) -> Path:
+    """Where a video's .npz is: its name changes with the video's bytes and with what is asked of it."""
+    digest = hashlib.sha256(f"{view} {spec.size} {spec.face_size} {RATE_HZ}".encode())
+    with (data / entry.video).open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return folder / f"{Path(entry.video).stem}-{digest.hexdigest()[:16]}.npz"
+
+
+def read_prepared(path: Path, spec: EmotionSpec) -> Prepared:
+    """Read a prepared video.
+
+    Raises:
+        BadInput: not one, or of other sizes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            times = arrays["times_ns"]
+            inputs = {name: arrays[name] for name in spec.inputs}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise BadInput("a prepared video", f"{path} ({type(error).__name__})", "delete it, to make it again") from None
+    for name, shape in spec.inputs.items():
+        if inputs[name].dtype != np.uint8 or inputs[name].shape != (len(times), *shape[1:]):
+            raise BadInput(f"{name} of {shape[1:]} in {path.name}", str(inputs[name].shape[1:]), "delete that file")
+    return Prepared(times.astype(np.int64), inputs)
+
+
+def check(prepared: Prepared, name: str, spec: EmotionSpec) -> None:
+    """Refuse what no stretch can be cut from. Raises BadInput."""
+    count = len(prepared.times_ns)
+    if count < spec.length:
+        raise BadInput(f"videos of at least T = {spec.length} pictures", f"{name}, of which {count} can be used",
+                       "take it out of the list")
+    if prepared.seconds < SHORTEST_S:
+        raise BadInput(f"videos of {SHORTEST_S:g} s or more", f"{name} of {prepared.seconds:.2f} s",
+                       "take it out of the list")
+    for branch in ("body", "face"):
+        if branch in spec.inputs and not prepared.inputs[f"{branch}_seen"].any():
+            what = "a person" if branch == "body" else "a face"
+            raise BadInput(f"videos that show {what}", f"{name}, in which none was found", "take it out of the list")
+
+
+class Videos:
+    """Stretches of prepared videos. A `Source`: stretch k of video v has the number v · per_video + k."""
+
+    def __init__(self, entries: Sequence[LabelledVideo], files: Sequence[Path], spec: EmotionSpec, span_s: float, *,
+                 view: str, per_video: int = 1, vary: bool = False, seed: int = 0) -> None:
+        self.entries, self.spec, self.span_s, self.per_video = tuple(entries), spec, span_s, per_video
+        self._files, self._view, self._vary, self._seed = tuple(files), view, vary, seed
+        self._bodies = True
+
+    def __len__(self) -> int:
+        return len(self.entries) * self.per_video
+
+    def item(self, index: int, epoch: int) -> Example:
+        """See `Source.item`: training takes a random stretch, and a random picture of each T-th of it."""
+        video, place = divmod(index, self.per_video)
+        prepared = read_prepared(self._files[video], self.spec)
+        rng = np.random.default_rng([self._seed, epoch, index]) if self._vary else None
+        chosen = self._choose(prepared.times_ns, place, rng)
+        felt, actions = np.zeros(len(EMOTIONS) + 1, np.float32), np.zeros(len(ACTIONS), np.float32)
+        felt[self.entries[video].emotion] = 1.0
+        actions[list(self.entries[video].actions)] = 1.0
+        inputs = {name: array[chosen] for name, array in prepared.inputs.items() if self._bodies or name != "body"}
+        example = Example(inputs, felt, actions)
+        return example if rng is None else vary(example, rng, drawn=self._view == "landmarks")
+
+    def _choose(self, times_ns: npt.NDArray[np.int64], place: int,
+                rng: np.random.Generator | None) -> npt.NDArray[np.int64]:
+        """(T,) pictures of a stretch; of a shorter video, all of it."""
+        first, last = int(times_ns[0]), int(times_ns[-1])
+        span = min(round(self.span_s * 1e9), last - first)
+        share = (place + 0.5) / self.per_video if rng is None else float(rng.random())
+        start = first + share * (last - first - span)
+        within = np.full(self.spec.length, 1.0) if rng is None else rng.random(self.spec.length)
+        moments = start + (np.arange(self.spec.length) + within) * span / self.spec.length
+        return np.clip(np.searchsorted(times_ns, moments, side="right") - 1, 0, len(times_ns) - 1)
+
+    def labels(self) -> tuple[Float32Array, Float32Array]:
+        """See `Source.labels`."""
+        felt = np.zeros((len(self), len(EMOTIONS) + 1), np.float32)
+        actions = np.zeros((len(self), len(ACTIONS)), np.float32)
+        for row in range(len(self)):
+            entry = self.entries[row // self.per_video]
+            felt[row, entry.emotion] = 1.0
+            actions[row, list(entry.actions)] = 1.0
+        return felt, actions
+
+    @property
+    def plain(self) -> Videos:
+        """See `Source.plain`."""
+        other = copy(self)
+        other._vary = False
+        return other
+
+    @property
+    def without_body(self) -> Videos:
+        """See `Source.without_body`."""
+        other = copy(self)
+        other._bodies = False
+        return other
