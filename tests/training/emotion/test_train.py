@@ -77,6 +77,8 @@ def test_a_broken_off_run_goes_on_to_the_same_weights(tmp_path: Path, cache: Pat
     simulate(tmp_path / "broken", cache, "--resume", "--beta", "0.5", code=2)
     assert "the same settings and data as before" in capsys.readouterr().err
     simulate(tmp_path / "broken", cache, code=2)
+    assert "which holds a bundle" in capsys.readouterr().err
+    simulate(tmp_path / "broken", cache, "--bundle", str(tmp_path / "other"), code=2)
     assert "which holds a training run" in capsys.readouterr().err
 
 
