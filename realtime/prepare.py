@@ -19,8 +19,9 @@ import numpy as np
 
 from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
+from events.settings import EmotionSettings
 from realtime.clock import NS_PER_S
-from realtime.config import EmotionSettings, ViewSettings
+from realtime.config import ViewSettings
 from realtime.messages import HEARTBEAT_S
 from realtime.sources import EndOfSource, FileSpec, open_source
 from realtime.views import make_view, prepare_view
