@@ -55,6 +55,6 @@ def plain_r50(path: Path) -> Bundle:
 def int8(bundle: Bundle, path: Path) -> Bundle:
     """All of it in INT8; its agreement means nothing."""
     graph = Graph(bundle.onnx_path.read_bytes())
-    ranges = measure_ranges(graph.observed(), graph.activations, bundle.reference()[0], "minmax")
+    ranges = measure_ranges(graph.observed(), graph.activations, bundle.reference_arrays().inputs, "minmax")
     parity = Parity(relative_tolerance=INT8_TOLERANCE)
     return bundle.derive(path, onnx=graph.quantised(ranges), name="int8", precision="int8", parity=parity)

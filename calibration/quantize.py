@@ -102,7 +102,7 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
         done += 1
         report("ranges", done, passes(method) * len(ranging))
 
-    ranges = measure_ranges(graph.observed(), tensors, ranging.clips, method, ranged)
+    ranges = measure_ranges(graph.observed(), tensors, {"clips": ranging.clips}, method, ranged)
     tried = _try_layers(graph, ranges, ranging.clips[:PROBES], report)
     kept = _sensitive(bundle, graph, ranges, tried, ranging, most_lost)
     tried = [replace(one, kept=one.layer.name in kept) for one in tried]

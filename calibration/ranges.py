@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,29 +24,31 @@ FloatArray = npt.NDArray[np.float64]
 Report = Callable[[], None]
 
 
-def measure_ranges(graph: bytes, tensors: Sequence[str], clips: UInt8Array, method: Method,
+def measure_ranges(graph: bytes, tensors: Sequence[str], inputs: Mapping[str, UInt8Array], method: Method,
                    report: Report = lambda: None) -> dict[str, float]:
     """By tensor of an fp32 graph, the magnitude to quantise up to.
 
     Args:
         graph: ONNX file.
         tensors: names of float tensors in it.
-        clips: uint8 (N, T, S, S, 3), windows like those that it will see.
+        inputs: by name, uint8 (N, ...), N windows like those that it will see.
         method: minmax takes the largest; percentile clips the outermost 0.01 %; entropy loses least information, by
             Kullback-Leibler divergence (Migacz, "8-bit inference with TensorRT", 2017, as ONNX Runtime has it).
         report: told after each window.
     """
     session = _observing(graph, tensors)
     largest = np.zeros(len(tensors))
-    for clip in clips:
-        values = session.run(list(tensors), {"clips": clip[None]})
+    windows = [{name: values[at : at + 1] for name, values in inputs.items()}
+               for at in range(len(next(iter(inputs.values()))))]  # fmt: skip
+    for window in windows:
+        values = session.run(list(tensors), window)
         largest = np.maximum(largest, [float(np.abs(value).max()) for value in values])
         report()
     if method == "minmax":
         return dict(zip(tensors, largest.tolist(), strict=True))
     counts = np.zeros((len(tensors), BINS))
-    for clip in clips:
-        for index, value in enumerate(session.run(list(tensors), {"clips": clip[None]})):
+    for window in windows:
+        for index, value in enumerate(session.run(list(tensors), window)):
             some = np.abs(value.ravel()[:: max(1, value.size // SAMPLES)])
             counts[index] += np.histogram(some, BINS, (0.0, max(largest[index], 1e-12)))[0]
         report()

@@ -93,8 +93,8 @@ def test_the_file_is_symmetric_per_channel_and_leaves_biases_alone(graph: Graph)
 def test_ranges_cover_what_was_seen(bundle: Bundle, graph: Graph, method: str) -> None:
     clips = moving_patterns(9, 3, 8, bundle.card.size)
     some = [layer.activation for layer in graph.layers[:6]]
-    largest = measure_ranges(graph.observed(), some, clips, "minmax")
-    found = measure_ranges(graph.observed(), some, clips, method)  # type: ignore[arg-type]
+    largest = measure_ranges(graph.observed(), some, {"clips": clips}, "minmax")
+    found = measure_ranges(graph.observed(), some, {"clips": clips}, method)  # type: ignore[arg-type]
     assert all(0.05 * largest[name] < found[name] <= largest[name] * 1.001 for name in some)
     if method == "minmax":
         session = onnx.load_from_string(graph.observed())
@@ -185,7 +185,7 @@ def test_more_than_the_bound_lost_is_refused(
 
 def test_an_int8_bundle_is_not_quantised_again(bundle: Bundle, graph: Graph, video: Path, tmp_path: Path,
                                                capsys: pytest.CaptureFixture[str]) -> None:
-    ranges = measure_ranges(graph.observed(), graph.activations, bundle.reference()[0], "minmax")
+    ranges = measure_ranges(graph.observed(), graph.activations, bundle.reference_arrays().inputs, "minmax")
     made = bundle.derive(tmp_path / "int8", onnx=graph.quantised(ranges), precision="int8")
     command: list[str | Path] = ["quantize", made.path, "--clips", video, "--out", tmp_path / "twice"]
     assert "an fp32 bundle to quantise" in bad(command, capsys)
