@@ -20,7 +20,7 @@ from engines.bundle import Bundle, Float32Array, UInt8Array, check_target
 from engines.card import Parity
 from engines.errors import BadInput
 from engines.export import network_from_onnx, to_onnx
-from engines.runtimes import Runtime, median_ms, open_runtime
+from engines.runtimes import Runtime, RuntimeFailed, median_ms, open_runtime
 
 INT8_TOLERANCE = 0.15  # of a runtime's logits against the fp32 reference, relative to the largest
 LEAST = 32  # windows, to range on and to judge by together
@@ -110,7 +110,7 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
     with tempfile.TemporaryDirectory() as folder:
         parity = Parity(relative_tolerance=INT8_TOLERANCE)
         made = bundle.derive(Path(folder) / "int8", onnx=data, name=name, precision="int8", parity=parity)
-        with open_runtime(bundle, threads=threads) as full, open_runtime(made, threads=threads) as small:
+        with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
             judgement = judge(bundle, _logits(full, judging, report, "fp32"), _logits(small, judging, report, "int8"),
                               judging.labels)
             before, after = ((one.name, median_ms(one, TIMED_RUNS)) for one in (full, small))
@@ -120,6 +120,14 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
                            "try other --ranges, or more windows; nothing was written")
         written = made.derive(out, overwrite=overwrite)
     return Quantised(written, tried, judgement, before, after)
+
+
+def _opened(made: Bundle, threads: int) -> Runtime:
+    try:
+        return open_runtime(made, threads=threads)
+    except RuntimeFailed as error:  # none comes near the reference
+        raise BadInput("INT8 that some runtime computes near fp32", str(error),
+                       "try other --ranges, or more windows; nothing was written") from None
 
 
 def check_count(windows: int) -> None:

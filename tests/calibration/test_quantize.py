@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
@@ -17,6 +18,8 @@ from calibration.windows import cut_windows, read_labels, simulated_windows, vid
 from engines.bundle import Bundle, find
 from engines.card import Calibration, ModelCard, Provenance
 from engines.errors import BadInput
+from engines.export import load_weights, write_bundle
+from engines.networks.manet import MANet
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime
 from engines.spec import NetworkSpec
@@ -29,7 +32,11 @@ SPEC = NetworkSpec(depth=18, width=8, size=64, embedding=False)  # what windows 
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The default model's weights as if it saw RGB: untrained ones magnify whatever INT8 rounds."""
     path = tmp_path_factory.mktemp("models") / "small"
-    return Bundle.load(find("landmarks-small")).derive(path, name="small", view="rgb")
+    source = Bundle.load(find("landmarks-small"))
+    network = MANet(msgspec.structs.replace(source.card.manet, mirrored=msgspec.UNSET))
+    load_weights(network, source.onnx_path)
+    card = msgspec.structs.replace(source.card, network=network.spec, name="small", view="rgb")
+    return write_bundle(network, card, path)
 
 
 @pytest.fixture(scope="module")
