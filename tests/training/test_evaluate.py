@@ -29,7 +29,7 @@ def test_evaluate_writes_scores_pictures_and_a_submission(model: str, trained: P
     names = {path.name for path in (tmp_path / "out").iterdir()}
     pictures = {"confusion_fine.png", "confusion_coarse.png", "tsne_fine.png", "tsne_coarse.png",
                 "clip_01_0019_01.png", "clip_02_0020_01.png"}  # fmt: skip
-    assert names == pictures | {"scores.csv", "submission.zip"}
+    assert names == pictures | {"scores.csv", "scores.npz", "submission.zip"}
     for name in pictures:
         assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
     rows = {row["score"]: row for row in csv.DictReader((tmp_path / "out" / "scores.csv").open())}
