@@ -19,7 +19,7 @@ from engines.initialise import initialise_emotion
 from engines.networks.maenet import Answer, EmotionGraph, MAENet, mean_of_seen
 from engines.networks.manet import MANet
 from engines.patterns import example_inputs
-from engines.runtimes import RUNTIMES, RuntimeFailed, check_parity, open_runtime
+from engines.runtimes import RUNTIMES, check_parity, open_runtime
 from engines.spec import EmotionSpec, NetworkSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 
@@ -262,8 +262,5 @@ def test_a_plan_is_built_ahead_of_time(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(command, "find_gpu", no_gpu)
     path = tmp_path / "full"
     assert main(["init", *COMMON, "--out", str(path)]) == 0
-    try:
-        assert main(["build", str(path), "--runtime", "tensorrt-rtx", "--batch", "2"]) == 0
-    except RuntimeFailed as error:  # pragma: no cover - said in full where it fails
-        pytest.fail(str(error))
+    assert main(["build", str(path), "--runtime", "tensorrt-rtx", "--batch", "2"]) == 0
     assert (path / "engines" / "tensorrt-rtx.plan").stat().st_size > 100_000
