@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.bundle import Bundle, check_target, find, known
-from engines.card import NAME_PATTERN, OFFICIAL_SPAN_S, OFFICIAL_TEMPERATURE, Calibration, ModelCard, Provenance
+from engines.card import (
+    NAME_PATTERN,
+    OFFICIAL_SPAN_S,
+    OFFICIAL_TEMPERATURE,
+    RESEARCH_USE,
+    Calibration,
+    ModelCard,
+    Provenance,
+)
 from engines.command_line import Parser, run_guarded
 from engines.compare import compare_bundles
 from engines.errors import BadInput
@@ -25,8 +33,6 @@ if TYPE_CHECKING:
     from engines.networks.maenet import MAENet
     from engines.networks.manet import MANet
 
-RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
-                "job interviews.")
 UNTRAINED_USE = "Exercising the program without a trained model. Its scores mean nothing."
 UNTRAINED = "nothing: untrained"
 OFFICIAL_BASIS = "makes the official checkpoint's mean confidence equal its MA-52 test accuracy; not calibrated here"

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from rich.progress import Progress, TaskID
 
-from engines.card import Calibration, ModelCard, Provenance
+from engines.card import RESEARCH_USE, Calibration, ModelCard, Provenance
 from engines.errors import BadInput
 from engines.export import write_bundle
 from engines.networks.manet import MANet
@@ -28,9 +28,6 @@ from training.models import open_network
 from training.recipes import Recipe
 from training.simulated import Cache, Plan, SimulatedWindows, course_of, preference_of
 from training.train import FloatArray, Run, progress_bar, train
-
-RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
-                "job interviews.")
 
 HELD_OUT_SHARE = 20  # one session of another split, to validate, for this many to train on
 MOST_HELD_OUT = 2000  # windows
