@@ -29,7 +29,7 @@ from calibration.temperature import (
 from calibration.thresholds import ENTERS, EXIT_SHARES, SPLIT, fit_thresholds, simulated_sessions
 from calibration.windows import Windows, read_labels, simulated_windows, video_windows
 from engines.bundle import Bundle, check_target, find
-from engines.command_line import Parser, run_guarded
+from engines.command_line import Parser, run_command
 from engines.errors import BadInput
 from events.settings import EmotionSettings
 from simulation.interview import BALANCED
@@ -38,11 +38,7 @@ from simulation.windows import judge_sessions
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
-    def command() -> None:
-        options = _parser().parse_args(arguments)
-        options.run(options)
-
-    return run_guarded(command)
+    return run_command(_parser(), arguments)
 
 
 def _parser() -> Parser:

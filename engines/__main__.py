@@ -22,7 +22,7 @@ from engines.card import (
     ModelCard,
     Provenance,
 )
-from engines.command_line import Parser, run_guarded
+from engines.command_line import Parser, run_command
 from engines.compare import compare_bundles
 from engines.errors import BadInput
 from engines.runtimes import RUNTIMES, available
@@ -40,11 +40,7 @@ OFFICIAL_BASIS = "makes the official checkpoint's mean confidence equal its MA-5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
-    def command() -> None:
-        options = _parser().parse_args(arguments)
-        options.run(options)
-
-    return run_guarded(command)
+    return run_command(_parser(), arguments)
 
 
 def _parser() -> Parser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from engines.errors import BadInput, Failed
@@ -33,6 +33,16 @@ def run_guarded(command: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def run_command(parser: Parser, arguments: Sequence[str] | None, check: Callable[[], None] = lambda: None) -> int:
+    """Parse, `check`, then call what the chosen command has set as `run`; exit codes as of `run_guarded`."""
+    def command() -> None:
+        options = parser.parse_args(arguments)
+        check()
+        options.run(options)
+
+    return run_guarded(command)
 
 
 def _fail(code: int, kind: str, error: Exception) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.bundle import check_target
-from engines.command_line import Parser, run_guarded
+from engines.command_line import Parser, run_command
 from engines.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,12 +24,7 @@ RECIPE_NAMES = ("paper", "code", "small")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
-    def command() -> None:
-        options = _parser().parse_args(arguments)
-        _need_extras()
-        options.run(options)
-
-    return run_guarded(command)
+    return run_command(_parser(), arguments, _need_extras)
 
 
 def _parser() -> Parser:
