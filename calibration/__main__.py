@@ -46,32 +46,20 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("temperature", help="one temperature, so that 0.8 is right four times in five")
-    command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
-    command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
+    _add_common(command, "bundle")
     command.add_argument("--scores", type=Path, metavar="FILE.npz",
                          help="labelled scores of an evaluation, half to fit on (without: simulated sessions)")
     command.add_argument("--minutes", type=int, default=30, help="of simulated sessions to fit on (30)")
     command.add_argument("--plot", type=Path, metavar="FILE.png", help="reliability diagram, before and after")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
-    command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
     command.set_defaults(run=_temperature)
 
     command = commands.add_parser("emotion", help="temperature and interval width of the rolling emotion estimate")
-    command.add_argument("model", metavar="MODEL", help="emotion bundle of the landmark view (name or folder)")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
-    command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
+    _add_common(command, "emotion bundle of the landmark view")
     command.add_argument("--minutes", type=int, default=60, help="of simulated emotional interviews to fit on (60)")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
-    command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
     command.set_defaults(run=_emotion)
 
     command = commands.add_parser("quantize", help="INT8 with explicit Q/DQ, for OpenVINO, ONNX Runtime and TensorRT")
-    command.add_argument("model", metavar="MODEL", help="fp32 bundle (name or folder)")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
-    command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
+    _add_common(command, "fp32 bundle")
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--clips", nargs="+", type=Path, metavar="FILE|DIR", help="videos like those it will see")
     source.add_argument("--simulated", action="store_true", help="simulated sessions, for models of the landmark view")
@@ -80,35 +68,36 @@ def _parser() -> Parser:
     command.add_argument("--ranges", choices=METHODS, default="percentile", help="of activations (percentile)")
     command.add_argument("--lose", type=float, default=0.01, metavar="SHARE",
                          help="most windows whose top action may change, and most accuracy that may be lost (0.01)")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
-    command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
     command.set_defaults(run=_quantize)
 
     command = commands.add_parser("thresholds", help="per-action enter and exit, on simulated validation sessions")
-    command.add_argument("model", metavar="MODEL", help="bundle of the landmark view (name or folder)")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
-    command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
+    _add_common(command, "bundle of the landmark view")
     command.add_argument("--minutes", type=int, default=120, help="of balanced, and of idle, sessions (120)")
     goal = command.add_mutually_exclusive_group()
     goal.add_argument("--false-per-hour", type=float, default=3.0, metavar="N",
                       help="most false events in an hour of sitting still, all actions together (3)")
     goal.add_argument("--precision", type=float, metavar="SHARE", help="of an action's events that are to be right")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
     command.add_argument("--workers", type=int, default=2, help="processes that try thresholds (2)")
-    command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
     command.set_defaults(run=_thresholds)
 
     command = commands.add_parser("baseline", help="what `run_live.py --baseline` is worth with a model, on simulated "
                                                    "people who rest unusually")
-    command.add_argument("model", metavar="MODEL", help="bundle of the landmark view (name or folder)")
+    _add_common(command, "bundle of the landmark view", makes=False)
     command.add_argument("--rest", type=float, default=8.0, metavar="S", help="how long they sit still first (8)")
     command.add_argument("--minutes", type=int, default=30, help="of sitting still, and of interviews (30)")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
     command.set_defaults(run=_baseline)
     return parser
+
+
+def _add_common(command: argparse.ArgumentParser, model: str, *, makes: bool = True) -> None:
+    """What every command has, and what those have that make a bundle of `model`."""
+    command.add_argument("model", metavar="MODEL", help=f"{model} (name or folder)")
+    if makes:
+        command.add_argument("--out", type=Path, required=True, metavar="DIR", help="bundle to write")
+        command.add_argument("--name", metavar="NAME", help="of the new bundle (the folder's)")
+        command.add_argument("--overwrite", action="store_true", help="replace the bundle in --out")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--threads", type=int, default=0, help="CPU threads (the runtime's choice)")
 
 
 def _temperature(options: argparse.Namespace) -> None:
