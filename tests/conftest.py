@@ -15,6 +15,9 @@ import cv2
 import numpy as np
 import pytest
 
+from engines.errors import BadInput
+from realtime.model_files import FACE, HAND, POSE, ModelFile, model_path
+
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT.parent / "shared" / "data" / "clips"
 BITS, BLOCK, GRID = 16, 16, 4  # a frame's index is drawn as 4x4 black and white blocks
@@ -81,6 +84,26 @@ def clips() -> Path:
     if not CLIPS.is_dir():
         pytest.skip("the real clips are not on this machine")
     return CLIPS
+
+
+def model_file(model: ModelFile) -> Path:
+    """Where a tracker's model is; without it the test is skipped."""
+    pytest.importorskip("mediapipe")
+    try:
+        return model_path(model)
+    except BadInput as error:
+        pytest.skip(f"no tracker model: {error}")
+
+
+@pytest.fixture(scope="session")
+def trackers() -> list[Path]:
+    """The models of pose, hands and face."""
+    return [model_file(model) for model in (POSE, HAND, FACE)]
+
+
+@pytest.fixture(scope="session")
+def face_model() -> Path:
+    return model_file(FACE)
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,11 @@ import pytest
 
 from calibration.emotion import JudgedStretches, follow, judge_emotion, judge_emotions, shares_at
 from engines.bundle import Bundle, find
-from engines.errors import BadInput
 from engines.runtimes import open_runtime
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion
 from events.settings import EmotionSettings
 from realtime.app import DEFAULT_EMOTION
-from realtime.model_files import FACE, HAND, POSE, model_path
 from realtime.sources.simulated import simulate_session
 from simulation.emotion import MoodSettings
 from simulation.session import Session, Settings, simulate
@@ -35,15 +33,6 @@ CONFIDENT = 0.5  # a lower end of an interval above this calls an emotion
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     return Bundle.load(find(DEFAULT_EMOTION))
-
-
-@pytest.fixture(scope="module")
-def trackers() -> None:
-    try:
-        for model in (POSE, HAND, FACE):
-            model_path(model)
-    except BadInput as error:
-        pytest.skip(f"no landmark models: {error}")
 
 
 def counts(bundle: Bundle) -> float:

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle, find
-from engines.errors import BadInput
 from engines.runtimes import open_runtime
 from engines.taxonomy import ACTIONS
-from realtime.model_files import FACE, HAND, POSE, model_path
 from run_live import DEFAULT_MODEL
 from simulation.session import Settings, simulate
 from tests.conftest import manet_live
@@ -26,15 +24,6 @@ LEAST_MICRO, LEAST_PARTS, MOST_IDLE = 0.6, 0.58, 3  # these sessions gave 0.709,
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     return Bundle.load(find(DEFAULT_MODEL))
-
-
-@pytest.fixture(scope="module")
-def trackers() -> None:
-    try:
-        for model in (POSE, HAND, FACE):
-            model_path(model)
-    except BadInput as error:
-        pytest.skip(f"no landmark models: {error}")
 
 
 def test_it_is_small_and_says_what_it_is(bundle: Bundle) -> None:
@@ -81,9 +70,9 @@ def write_still(path: Path, picture: np.ndarray, seconds: float, fps: int) -> Pa
     return path
 
 
+@pytest.mark.usefixtures("trackers")
 @pytest.mark.parametrize("name", ["seated_A1_shaking_body.mp4", "seated_B2_shaking_head.mp4"])
-def test_half_a_minute_of_a_still_picture_gives_no_event(name: str, clips: Path, trackers: None,
-                                                         tmp_path: Path) -> None:
+def test_half_a_minute_of_a_still_picture_gives_no_event(name: str, clips: Path, tmp_path: Path) -> None:
     with av.open(str(clips / name)) as container:
         picture = next(container.decode(video=0)).reformat(width=540, height=648, format="rgb24").to_ndarray()
     done = manet_live("replay", write_still(tmp_path / "still.mp4", picture, 30.0, 15), "--headless", "--speed", "max")
@@ -92,8 +81,9 @@ def test_half_a_minute_of_a_still_picture_gives_no_event(name: str, clips: Path,
     assert not done.of("action")
 
 
+@pytest.mark.usefixtures("trackers")
 @pytest.mark.parametrize("sign", ["again", "book", "milk", "no", "walk", "yes"])
-def test_people_without_legs_in_view_have_no_leg_events(sign: str, clips: Path, trackers: None) -> None:
+def test_people_without_legs_in_view_have_no_leg_events(sign: str, clips: Path) -> None:
     done = manet_live("replay", clips / f"upper_body_asl_{sign}.mkv", "--headless", "--speed", "max")
     assert done.code == 0, done.err
     ended = [one for one in done.of("action") if one["state"] == "ended"]

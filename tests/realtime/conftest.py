@@ -5,6 +5,24 @@ from pathlib import Path
 import pytest
 
 from engines.__main__ import main as engines_command
+from realtime.sources import EndOfSource, FileSpec, Image, open_source
+from tests.conftest import CLIPS
+
+
+def read(name: str) -> list[Image]:
+    """The pictures of a real clip; without it the test is skipped."""
+    path = CLIPS / name
+    if not path.exists():
+        pytest.skip("the shared clips are not here")
+    images = []
+    with open_source(FileSpec(str(path))) as source:
+        while True:
+            try:
+                got = source.read(5.0)
+            except EndOfSource:
+                return images
+            assert got is not None
+            images.append(got)
 
 
 @pytest.fixture(scope="session")

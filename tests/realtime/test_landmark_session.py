@@ -7,22 +7,15 @@ from pathlib import Path
 import pytest
 
 from engines.__main__ import main as engines_command
-from engines.errors import BadInput
-from realtime.model_files import FACE, HAND, POSE, model_path
 from tests.conftest import manet_live
 
 EVENTFUL = ("--headless", "--engine", "onnxruntime", "--config", Path(__file__).with_name("eventful.toml"))
 
 
 @pytest.fixture(scope="module")
-def landmark_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for module in ("torch", "onnx", "onnxscript", "mediapipe"):
+def landmark_model(trackers: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for module in ("torch", "onnx", "onnxscript"):
         pytest.importorskip(module)
-    try:
-        for model in (POSE, HAND, FACE):
-            model_path(model)
-    except BadInput as error:
-        pytest.skip(f"no landmark models: {error}")
     path = tmp_path_factory.mktemp("models") / "landmarks"
     options = ["--depth", "18", "--width", "8", "--size", "96", "--view", "landmarks", "--no-embedding"]
     assert engines_command(["init", "--out", str(path), "--seed", "0", *options]) == 0

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from engines.drawing import LandmarkDrawing
-from engines.errors import BadInput
 from engines.landmarks import FACE_MESH_INDICES, Landmarks
 from realtime import landmark_tracker
 from realtime.config import ViewSettings
@@ -19,55 +18,30 @@ from realtime.coverage import Coverage
 from realtime.display import framing_warnings
 from realtime.landmark_tracker import LandmarkTracker
 from realtime.messages import Framing
-from realtime.model_files import FACE, HAND, POSE, model_path
 from realtime.people import Square
-from realtime.sources import EndOfSource, FileSpec, Image, open_source
+from realtime.sources import Image
 from realtime.views import LandmarkView, make_view
+from tests.realtime.conftest import read
 
-CLIPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "clips"
 SEATED = "seated_B2_shaking_head.mp4"
 UPPER_BODY = "upper_body_asl_milk.mkv"
 FRAME_NS = 33_333_333
 SHAPE = (1000, 1000)
 
 
-def read(name: str) -> list[Image]:
-    path = CLIPS / name
-    if not path.exists():
-        pytest.skip("the shared clips are not here")
-    images = []
-    with open_source(FileSpec(str(path))) as source:
-        while True:
-            try:
-                got = source.read(5.0)
-            except EndOfSource:
-                return images
-            assert got is not None
-            images.append(got)
-
-
-@pytest.fixture(scope="module")
-def models() -> tuple[Path, Path, Path]:
-    pytest.importorskip("mediapipe")
-    try:
-        return model_path(POSE), model_path(HAND), model_path(FACE)
-    except BadInput as error:
-        pytest.skip(f"no landmark models: {error}")
-
-
-def track(models: tuple[Path, Path, Path], images: list[Image]) -> list[Landmarks]:
-    with closing(LandmarkTracker(*models)) as tracker:
+def track(trackers: list[Path], images: list[Image]) -> list[Landmarks]:
+    with closing(LandmarkTracker(*trackers)) as tracker:
         return [tracker.track(image.pixels, image.media_ns) for image in images]
 
 
 @pytest.fixture(scope="module")
-def seated(models: tuple[Path, Path, Path]) -> list[Landmarks]:
-    return track(models, read(SEATED))
+def seated(trackers: list[Path]) -> list[Landmarks]:
+    return track(trackers, read(SEATED))
 
 
 @pytest.fixture(scope="module")
-def upper_body(models: tuple[Path, Path, Path]) -> list[Landmarks]:
-    return track(models, read(UPPER_BODY))
+def upper_body(trackers: list[Path]) -> list[Landmarks]:
+    return track(trackers, read(UPPER_BODY))
 
 
 def found(values: list[Landmarks], name: str) -> np.ndarray:
@@ -102,26 +76,26 @@ def test_the_face_is_where_the_pose_says(upper_body: list[Landmarks]) -> None:
     assert np.nanmax(at(10)[:, 1] - at(152)[:, 1]) < 0  # forehead above chin
 
 
-def test_the_same_clip_gives_the_same_landmarks(models: tuple[Path, Path, Path], upper_body: list[Landmarks]) -> None:
-    again = track(models, read(UPPER_BODY)[:20])
+def test_the_same_clip_gives_the_same_landmarks(trackers: list[Path], upper_body: list[Landmarks]) -> None:
+    again = track(trackers, read(UPPER_BODY)[:20])
     for name in ("pose", "hands", "face"):
         assert np.array_equal(found(again, name), found(upper_body[:20], name), equal_nan=True)
 
 
-def test_a_still_picture_gives_a_still_drawing(models: tuple[Path, Path, Path]) -> None:
+def test_a_still_picture_gives_a_still_drawing(trackers: list[Path]) -> None:
     picture = read(UPPER_BODY)[25]
     stills = [dataclasses.replace(picture, media_ns=index * FRAME_NS) for index in range(40)]
     drawing = LandmarkDrawing(112)
-    drawn = np.stack([drawing.draw(landmarks) for landmarks in track(models, stills)]).astype(int)
+    drawn = np.stack([drawing.draw(landmarks) for landmarks in track(trackers, stills)]).astype(int)
     assert drawn[-1].any()
     assert np.abs(np.diff(drawn[25:], axis=0)).mean() < 0.3
 
 
-def test_leaving_and_coming_back(models: tuple[Path, Path, Path]) -> None:
+def test_leaving_and_coming_back(trackers: list[Path]) -> None:
     there = [image.pixels for image in read(UPPER_BODY)[:12]]
     gone = [np.full_like(there[0], 127)] * 20
     images = [Image(pixels, 0, 0, index * 3 * FRAME_NS) for index, pixels in enumerate(there + gone + there)]
-    with closing(LandmarkView(112, LandmarkTracker(*models))) as view:
+    with closing(LandmarkView(112, LandmarkTracker(*trackers))) as view:
         drawn, framings = zip(*(view.apply(image) for image in images), strict=True)
     assert framings[5].person_found
     assert not framings[31].person_found
@@ -130,7 +104,7 @@ def test_leaving_and_coming_back(models: tuple[Path, Path, Path]) -> None:
     assert drawn[-1].any()
 
 
-def test_the_larger_of_two_people(models: tuple[Path, Path, Path]) -> None:
+def test_the_larger_of_two_people(trackers: list[Path]) -> None:
     near, far = read(SEATED)[:15], read("seated_A1_shaking_body.mp4")[:15]
     images = []
     for big, small in zip(near, far, strict=True):
@@ -138,12 +112,12 @@ def test_the_larger_of_two_people(models: tuple[Path, Path, Path]) -> None:
         canvas[:, 1080:] = big.pixels
         canvas[500:1148, 200:740] = small.pixels[::2, ::2]
         images.append(dataclasses.replace(big, pixels=canvas))
-    landmarks = track(models, images)
+    landmarks = track(trackers, images)
     assert all(each.person for each in landmarks)
     assert found(landmarks, "pose")[:, 11, 0].min() > 1080
 
 
-def test_the_view_warns_of_legs_out_of_view(models: tuple[Path, Path, Path]) -> None:
+def test_the_view_warns_of_legs_out_of_view(trackers: list[Path]) -> None:
     with closing(make_view(ViewSettings(), 112, "landmarks")) as view:
         assert isinstance(view, LandmarkView)
         framing = [view.apply(image)[1] for image in read(UPPER_BODY)[:40]][-1]

@@ -7,16 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.errors import BadInput
-from realtime.model_files import FACE, model_path
 from realtime.prepare import main
 
 
+@pytest.mark.usefixtures("face_model")
 def test_pictures_faces_and_times_are_kept(recording: Path, tmp_path: Path) -> None:
-    try:
-        model_path(FACE)
-    except BadInput as error:
-        pytest.skip(f"no face model: {error}")
     out = tmp_path / "deep" / "seen.npz"
     assert main([str(recording), "--out", str(out), "--view", "rgb", "--size", "48", "--face-size", "32", "--rate",
                  "5"]) == 0  # fmt: skip

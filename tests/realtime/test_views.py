@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.errors import BadInput
 from engines.preprocess import center_crop, letterbox
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
 from realtime.messages import Framing
-from realtime.model_files import POSE, model_path
+from realtime.model_files import POSE
 from realtime.people import Box
-from realtime.sources import EndOfSource, FileSpec, Image, open_source
+from realtime.sources import Image
 from realtime.views import PersonView, View, make_view, prepare_view, preview
+from tests.conftest import model_file
+from tests.realtime.conftest import read
 
-CLIPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "clips"
 SEATED = ["seated_A1_shaking_body.mp4", "seated_B2_shaking_head.mp4"]
 UPPER_BODY = ["upper_body_asl_book.mkv", "upper_body_asl_yes.mkv"]
 
@@ -26,18 +26,6 @@ def image(pixels: np.ndarray, media_ns: int = 0) -> Image:
 
 def noise(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def read(path: Path) -> list[Image]:
-    images = []
-    with open_source(FileSpec(str(path))) as source:
-        while True:
-            try:
-                got = source.read(5.0)
-            except EndOfSource:
-                return images
-            assert got is not None
-            images.append(got)
 
 
 def test_center_is_the_official_crop() -> None:
@@ -119,25 +107,14 @@ def test_preparing_needs_nothing_for_the_plain_views(monkeypatch: pytest.MonkeyP
     assert not (tmp_path / "none").exists()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pose_model() -> Path:
-    pytest.importorskip("mediapipe")
-    try:
-        return model_path(POSE)
-    except BadInput as error:
-        pytest.skip(f"no pose model: {error}")
+    return model_file(POSE)
 
 
 @pytest.fixture
 def person_view(pose_model: Path) -> View:
     return make_view(ViewSettings(crop="person"), 224)
-
-
-def clip(name: str) -> Path:
-    path = CLIPS / name
-    if not path.exists():
-        pytest.skip("the shared clips are not here")
-    return path
 
 
 def follow(view: PersonView, images: list[Image]) -> tuple[np.ndarray, list[Framing]]:
@@ -155,7 +132,7 @@ def follow(view: PersonView, images: list[Image]) -> tuple[np.ndarray, list[Fram
 
 @pytest.mark.parametrize("name", SEATED + UPPER_BODY)
 def test_a_real_person_is_found_and_the_crop_holds_still(person_view: PersonView, name: str) -> None:
-    images = read(clip(name))
+    images = read(name)
     squares, framings = follow(person_view, images)
     assert np.mean([framing.person_found for framing in framings]) > 0.95
     steps = np.abs(np.diff(squares, axis=0)).max(axis=1)
@@ -165,7 +142,7 @@ def test_a_real_person_is_found_and_the_crop_holds_still(person_view: PersonView
 
 
 def test_the_larger_of_two_real_people_is_followed(person_view: PersonView) -> None:
-    near, far = read(clip(SEATED[1])), read(clip(SEATED[0]))
+    near, far = read(SEATED[1]), read(SEATED[0])
     images = []
     for big, small in zip(near, far, strict=False):
         canvas = np.full((1296, 2160, 3), 200, np.uint8)

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-CLIPS = Path(__file__).resolve().parents[4] / "shared" / "data" / "clips"
-
 
 class VideoLab:
     """Makes videos whose top row holds the picture's number in black and white squares."""
@@ -42,13 +40,6 @@ class VideoLab:
 @pytest.fixture(scope="session")
 def lab() -> VideoLab:
     return VideoLab()
-
-
-@pytest.fixture(scope="session")
-def clips() -> Path:
-    if not CLIPS.is_dir():
-        pytest.skip("the shared clips are not here")
-    return CLIPS
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ import pytest
 from engines.bundle import Bundle
 from engines.errors import BadInput
 from engines.spec import EmotionSpec, NetworkSpec
-from realtime.model_files import FACE, model_path
 from training.__main__ import main
 from training.emotion.lists import HEADER, LabelledVideo
 from training.emotion.videos import Prepared, Videos, check, read_prepared
@@ -37,12 +36,8 @@ def write_video(path: Path, picture: np.ndarray, frames: int = 30, rate: int = 1
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(face_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three videos of one photograph, and one of nobody."""
-    try:
-        model_path(FACE)
-    except BadInput as error:
-        pytest.skip(f"no face model: {error}")
     folder = tmp_path_factory.mktemp("videos")
     portrait = cv2.imread(str(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"))[..., ::-1]
     portrait = cv2.resize(portrait, (256, 300))
