@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.bundles import emotion_model
-from benchmarks.harness import Result, loop_recording, machine, median_ms
-from benchmarks.landmark_fps import REAL
-from benchmarks.recording import write_recording
+from benchmarks.harness import Result, machine, median_ms
+from benchmarks.recording import write_person
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.bundle import Bundle, find
 from engines.runtimes import open_runtime
@@ -18,20 +17,15 @@ from realtime.config import Config
 from realtime.emotion import EmotionModel
 
 ROUNDS = 5
-TIMES = 8  # the real clip is 1.5 s long
-SECONDS = 12.0
+SECONDS = 12.0  # of recording
 MODEL = "landmarks-small"
 
 
 def run() -> Result:
     """Windows/s of the micro-action model with emotions on over without, in turn."""
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder, ExitStack() as stack:
-        recording, person = Path(folder) / "person.mp4", "a real person"
-        if REAL.exists():
-            loop_recording(REAL, recording, TIMES)
-        else:
-            person = "a drawn person"
-            write_recording(recording, SECONDS, seed=0, scale=2)
+        recording = Path(folder) / "person.mp4"
+        person = write_person(recording, SECONDS)
         model, bundle = Bundle.load(find(MODEL)), emotion_model(Path(folder))
         runtime = stack.enter_context(open_runtime(model))
         emotion = EmotionModel(bundle, stack.enter_context(open_runtime(bundle)))

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from benchmarks.harness import Result, loop_recording, machine, median_ms
-from benchmarks.recording import write_recording
+from benchmarks.harness import Result, machine, median_ms
+from benchmarks.recording import write_person
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.bundle import Bundle, find
 from engines.drawing import LandmarkDrawing
@@ -30,11 +30,8 @@ from realtime.model_files import FACE, HAND, POSE, model_path
 from realtime.overlay import Overlay, OverlayState
 from realtime.session import Session
 
-# A seated person, 1080x1296; where it is not there, a drawn one, whom the trackers find less often.
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips" / "seated_B2_shaking_head.mp4"
 MODEL = "landmarks-small"
-TIMES = 12  # the real clip is 1.5 s long
-SECONDS = 18.0
+SECONDS = 18.0  # of recording
 FPS = 30.0
 ROUNDS = 3
 PARTS_S = 3.0  # of recording, to time the parts on
@@ -46,12 +43,8 @@ UInt8Array = npt.NDArray[np.uint8]
 def run() -> Result:
     """A whole session at full speed against MediaPipe's three landmarkers one after another on the whole picture."""
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
-        recording, person = Path(folder) / "person.mp4", "a real person"
-        if REAL.exists():
-            loop_recording(REAL, recording, TIMES)
-        else:
-            person = "a drawn person"
-            write_recording(recording, SECONDS, seed=0, scale=2)
+        recording = Path(folder) / "person.mp4"
+        person = write_person(recording, SECONDS)
         model = Bundle.load(find(MODEL))
         states: list[OverlayState] = []
 
