@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 
+from benchmarks.harness import Result, machine
 from engines.preprocess import center_crop
 from realtime import wire
 from realtime.keys import ClientKeys, ServerKeys, Token, link_for, new_link
@@ -37,6 +38,7 @@ QUEUE = 60  # messages
 SLOTS = 8  # pictures in shared memory
 
 UInt8Array = npt.NDArray[np.uint8]
+Rates = Mapping[str, float]  # frames/s of each link
 
 
 class End(msgspec.Struct, frozen=True):
@@ -221,6 +223,32 @@ def frames_per_s(names: list[str], count: int, full: bool, crop: bool = False,
         for name in names:
             measured[name].append(_measure(name, (counts or {}).get(name, count), full, crop))
     return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def against(other: str, full: Rates, crops: Rates, task: Rates, how: str, besides: tuple[str, str]) -> Result:
+    """Our wire against another on full frames; crops, and full pictures that become crops (`task`), in the details.
+
+    Args:
+        how: what was done alike, and what was not.
+        besides: a further link to set full frames against, in words and by its name.
+    """
+    words, link = besides
+    return Result(
+        ours=full["ours"],
+        other=full[other],
+        ratio=full["ours"] / full[other],
+        unit="frames/s",
+        compared=f"frames of 1080p size (6.2 MB) from process to process: {how}; medians of rounds in turn",
+        machine=machine(),
+        details={
+            **{f"full {name}": value for name, value in full.items()},
+            **{f"crop {name}": value for name, value in crops.items()},
+            **{f"1080p picture to crop {name}": value for name, value in task.items()},
+            f"full ratio {words}": full["ours"] / full[link],
+            "crop ratio": crops["ours"] / crops[other],
+            "1080p picture to crop ratio": task["ours"] / task[other],
+        },
+    )
 
 
 def _measure(name: str, count: int, full: bool, crop: bool) -> float:
