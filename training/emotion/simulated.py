@@ -11,7 +11,6 @@ import os
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from copy import copy
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,7 +30,7 @@ from simulation.interview import BALANCED, NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.stretches import Stretches as Cut
 from simulation.stretches import cut, draw_faces
-from training.emotion.stretches import Example, Float32Array, pack, unpack, vary
+from training.emotion.stretches import Example, Float32Array, Varied, pack, unpack, vary
 
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
 NATURAL_SHARE = 0.5  # of sessions; in the others every action is about equally frequent
@@ -115,7 +114,7 @@ class Stored(msgspec.Struct, frozen=True):
         return Example(inputs, np.array(self.felt, np.float32), done)
 
 
-class Stretches:
+class Stretches(Varied):
     """A plan's stretches: made once, kept in `folder`, read into memory compressed. A `Source`."""
 
     def __init__(self, plan: Plan, folder: Path, *, vary: bool, seed: int = 0) -> None:
@@ -125,7 +124,6 @@ class Stretches:
             BadInput: it cannot be written, or holds stretches of other sessions.
         """
         self.plan, self.folder, self._vary, self._seed = plan, folder, vary, seed
-        self._bodies = True
         self._stored: list[Stored] = []
         identity, manifest = plan.identity(), folder / MANIFEST
         try:
@@ -186,20 +184,6 @@ class Stretches:
         for row, one in enumerate(self._stored):
             actions[row, one.actions] = 1.0
         return np.array([one.felt for one in self._stored], np.float32), actions
-
-    @property
-    def plain(self) -> Stretches:
-        """See `Source.plain`."""
-        other = copy(self)
-        other._vary = False
-        return other
-
-    @property
-    def without_body(self) -> Stretches:
-        """See `Source.without_body`."""
-        other = copy(self)
-        other._bodies = False
-        return other
 
 
 def _read(path: Path) -> list[Stored]:

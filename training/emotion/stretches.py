@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from copy import copy
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from engines.drawing_mirror import mirror
 from engines.face_drawing import mirror_face
 from engines.spec import EmotionSpec
 from engines.taxonomy import EMOTIONS
+
+if TYPE_CHECKING:
+    from typing import Self  # from Python 3.11 on
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -56,6 +60,27 @@ class Source(Protocol):
     def without_body(self) -> Source:
         """The same stretches without the pictures of the body: they cost most, and a frozen branch has seen them."""
         ...
+
+
+class Varied:
+    """Base of sources that vary their stretches where `_vary`, and show bodies where `_bodies`."""
+
+    _vary: bool
+    _bodies = True
+
+    @property
+    def plain(self) -> Self:
+        """See `Source.plain`."""
+        other = copy(self)
+        other._vary = False
+        return other
+
+    @property
+    def without_body(self) -> Self:
+        """See `Source.without_body`."""
+        other = copy(self)
+        other._bodies = False
+        return other
 
 
 class Batch(NamedTuple):

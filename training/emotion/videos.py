@@ -11,7 +11,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from engines.errors import BadInput, Failed
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 from training.emotion.lists import LabelledVideo
-from training.emotion.stretches import Example, Float32Array, UInt8Array, vary
+from training.emotion.stretches import Example, Float32Array, UInt8Array, Varied, vary
 
 SHORTEST_S = 1.0
 RATE_HZ = 12.0  # pictures kept of each second, at most
@@ -112,14 +111,13 @@ def check(prepared: Prepared, name: str, spec: EmotionSpec) -> None:
             raise BadInput(f"videos that show {what}", f"{name}, in which none was found", "take it out of the list")
 
 
-class Videos:
+class Videos(Varied):
     """Stretches of prepared videos. A `Source`: stretch k of video v has the number v · per_video + k."""
 
     def __init__(self, entries: Sequence[LabelledVideo], files: Sequence[Path], spec: EmotionSpec, span_s: float, *,
                  view: str, per_video: int = 1, vary: bool = False, seed: int = 0) -> None:
         self.entries, self.spec, self.span_s, self.per_video = tuple(entries), spec, span_s, per_video
         self._files, self._view, self._vary, self._seed = tuple(files), view, vary, seed
-        self._bodies = True
 
     def __len__(self) -> int:
         return len(self.entries) * self.per_video
@@ -157,17 +155,3 @@ class Videos:
             felt[row, entry.emotion] = 1.0
             actions[row, list(entry.actions)] = 1.0
         return felt, actions
-
-    @property
-    def plain(self) -> Videos:
-        """See `Source.plain`."""
-        other = copy(self)
-        other._vary = False
-        return other
-
-    @property
-    def without_body(self) -> Videos:
-        """See `Source.without_body`."""
-        other = copy(self)
-        other._bodies = False
-        return other
