@@ -9,36 +9,29 @@ decide a session, so that the drawings of another machine, or of another process
 from __future__ import annotations
 
 import concurrent.futures
-import hashlib
 import itertools
 import multiprocessing
-import os
-import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-import engines
-import simulation
 from engines.card import OFFICIAL_SPAN_S
 from engines.drawing_mirror import mirror
-from engines.errors import BadInput
 from events.scores import Event, FloatArray
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.windows import draw, events_of, targets
 from training.data import Float32Array
+from training.drawings_folder import claim, digest_of, write_whole
 from training.sampling import Preference, prefer_rare
 from training.video import UInt8Array
 
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
 MODES = (BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, NATURAL, NATURAL, IDLE)
-MANIFEST = "manifest.json"
 PACKING = 1  # level of zlib: the fastest
 JUDGED = 1000  # sessions whose windows are counted
 MIRRORED = 0.5  # of training windows: none of the 52 actions is of the left or of the right
@@ -83,12 +76,7 @@ class Plan:
     def identity(self) -> str:
         """All that decides the drawings, the program included, as a digest."""
         settings = (self.split, self.seconds, self.seed, self.size, self.length, self.span_s)
-        digest = hashlib.sha256(repr(settings).encode())
-        simulating, drawing = (Path(str(package.__file__)).parent for package in (simulation, engines))
-        program = [*simulating.rglob("*.py"), *drawing.glob("drawing*.py"), *drawing.glob("landmark*.py")]
-        for path in sorted(program):
-            digest.update(path.name.encode() + path.read_bytes())
-        return digest.hexdigest()
+        return digest_of(repr(settings), "drawing", "landmark")
 
 
 class Cache:
@@ -101,21 +89,7 @@ class Cache:
             BadInput: the folder cannot be written, or holds drawings of other sessions.
         """
         self.folder, self.plan = folder, plan
-        identity = plan.identity()
-        manifest = folder / MANIFEST
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not manifest.exists():
-                if any(folder.iterdir()):
-                    raise BadInput("an empty folder, or a cache of drawings", f"{folder} with other files",
-                                   "choose another --cache")
-                _write(manifest, lambda path: path.write_bytes(msgspec.json.encode({"identity": identity})))
-            found = msgspec.json.decode(manifest.read_bytes(), type=dict[str, str])
-        except (OSError, msgspec.MsgspecError) as error:
-            raise BadInput("a folder for drawings", f"{folder} ({error})", "choose another --cache") from None
-        if found.get("identity") != identity:
-            raise BadInput("drawings of the same sessions by the same program", f"others in {folder}",
-                           "delete that folder, or choose another --cache")
+        claim(folder, plan.identity())
 
     def fill(self, workers: int, report: Callable[[int], None]) -> None:
         """Draw all sessions that are not there yet, in `workers` processes; `report` is told how many are."""
@@ -168,8 +142,8 @@ class Cache:
         drawings = draw(session, indices, plan.size)
         rows = np.array([(first_s, 0.0, 0.0), *events_of(session)], np.float64)
         frames, truth = self._files(number)
-        _write(frames, partial(_pack, drawings=drawings))
-        _write(truth, partial(np.save, arr=rows))  # last: its presence says that both are there
+        write_whole(frames, partial(_pack, drawings=drawings))
+        write_whole(truth, partial(np.save, arr=rows))  # last: its presence says that both are there
 
 
 @dataclass(frozen=True)
@@ -230,15 +204,3 @@ def _unpack(path: Path, start: int, stop: int, plan: Plan) -> UInt8Array:
     ends = places - places[0]
     raw = b"".join(zlib.decompress(packed[first:last]) for first, last in itertools.pairwise(ends.tolist()))
     return np.frombuffer(raw, np.uint8).reshape(stop - start, plan.size, plan.size, 3).copy()
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file in one step."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    part = Path(name)
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

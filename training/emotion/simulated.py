@@ -6,9 +6,6 @@ dozen looks. Number, split and seed decide a session.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,9 +15,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-import engines
-import simulation
-from engines.errors import BadInput
 from engines.landmarks import FACE_POINTS
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS
@@ -30,13 +24,13 @@ from simulation.interview import BALANCED, NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.stretches import Stretches as Cut
 from simulation.stretches import cut, draw_faces
+from training.drawings_folder import claim, digest_of, write_whole
 from training.emotion.stretches import Example, Float32Array, Varied, pack, unpack, vary
 
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
 NATURAL_SHARE = 0.5  # of sessions; in the others every action is about equally frequent
 MARGIN_S = 1.5  # a session begins this much before its first stretch may: the drawing settles
 EVERY = 50  # sessions in a file
-MANIFEST = "manifest.json"
 OTHER_FACE = 0.7  # how much a training face differs from the one simulated, relative to how much people differ
 
 
@@ -77,13 +71,8 @@ class Plan:
     def identity(self) -> str:
         """All that decides the drawings, the program included, as a digest."""
         spec = msgspec.json.encode({name: list(shape) for name, shape in self.spec.inputs.items()}).decode()
-        digest = hashlib.sha256(f"{self.split} {self.seed} {self.span_s} {self.stretches} {spec}".encode())
-        simulating, drawing = (Path(str(package.__file__)).parent for package in (simulation, engines))
-        program = [*simulating.rglob("*.py"), *(path for kind in ("drawing", "landmark", "face")
-                                                for path in drawing.glob(f"{kind}*.py"))]  # fmt: skip
-        for path in sorted(program):
-            digest.update(path.name.encode() + path.read_bytes())
-        return digest.hexdigest()
+        settings = f"{self.split} {self.seed} {self.span_s} {self.stretches} {spec}"
+        return digest_of(settings, "drawing", "landmark", "face")
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -125,20 +114,7 @@ class Stretches(Varied):
         """
         self.plan, self.folder, self._vary, self._seed = plan, folder, vary, seed
         self._stored: list[Stored] = []
-        identity, manifest = plan.identity(), folder / MANIFEST
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not manifest.exists():
-                if any(folder.iterdir()):
-                    raise BadInput("an empty folder, or one of drawn stretches", f"{folder} with other files",
-                                   "choose another --cache")
-                manifest.write_bytes(msgspec.json.encode({"identity": identity}))
-            found = msgspec.json.decode(manifest.read_bytes(), type=dict[str, str])
-        except (OSError, msgspec.MsgspecError) as error:
-            raise BadInput("a folder for drawings", f"{folder} ({error})", "choose another --cache") from None
-        if found.get("identity") != identity:
-            raise BadInput("drawings of the same sessions by the same program", f"others in {folder}",
-                           "delete that folder, or choose another --cache")
+        claim(folder, plan.identity())
 
     def fill(self, workers: int, report: Callable[[int], None]) -> None:
         """Make what is not there yet, in `workers` processes, and read all of it; `report` is told of sessions."""
@@ -159,10 +135,7 @@ class Stretches(Varied):
         """Write the file that begins with this session."""
         numbers = range(first, min(first + EVERY, self.plan.sessions))
         stored = [one for number in numbers for one in Stored.all_of(self.plan.cut(number))]
-        handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(msgspec.msgpack.encode(stored))
-        Path(name).replace(self._file(first))
+        write_whole(self._file(first), lambda path: path.write_bytes(msgspec.msgpack.encode(stored)))
 
     def _file(self, first: int) -> Path:
         return self.folder / f"{first:06d}.stretches"
