@@ -6,17 +6,17 @@ import argparse
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
-from rich.progress import Progress, TaskID
 
-from engines.card import RESEARCH_USE, Calibration, ModelCard, Provenance
+from engines.bundle import Bundle
+from engines.card import OFFICIAL_SPAN_S, RESEARCH_USE, Calibration, ModelCard, Provenance
 from engines.errors import BadInput
 from engines.export import write_bundle
+from engines.networks.maenet import MAENet
 from engines.networks.manet import MANet
 from engines.spec import NetworkSpec
 from training.data import ClipSource
@@ -27,7 +27,7 @@ from training.metrics import mean_average_precision, score_clips
 from training.models import open_network
 from training.recipes import Recipe
 from training.simulated import Cache, Plan, SimulatedWindows, course_of, preference_of
-from training.train import FloatArray, Run, progress_bar, train
+from training.train import FloatArray, Run, shown, train
 
 HELD_OUT_SHARE = 20  # one session of another split, to validate, for this many to train on
 MOST_HELD_OUT = 2000  # windows
@@ -75,9 +75,8 @@ def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
     held_plan = replace(plan, split="validation", sessions=max(1, options.sessions // HELD_OUT_SHARE))
     train_cache, held_cache = Cache(cache / "train", plan), Cache(cache / "validation", held_plan)
     for drawn in (train_cache, held_cache):
-        with progress_bar() as progress:
-            task = progress.add_task(f"drawing {drawn.plan.split}", total=drawn.plan.sessions, loss="")
-            drawn.fill(options.draw_workers, partial(_show, progress, task))
+        with shown(f"drawing {drawn.plan.split}", drawn.plan.sessions) as tell:
+            drawn.fill(options.draw_workers, tell)
     epochs = min(recipe.epochs, options.stop_after or recipe.epochs)
     about = f"simulated interviews: {plan.sessions} sessions of {plan.seconds:g} s, {epochs * options.windows} windows"
     data = f"{plan.identity()} {plan.sessions} {plan.focus} {options.windows}"
@@ -95,10 +94,6 @@ def _run(options: argparse.Namespace, recipe: Recipe, spec: NetworkSpec, data: s
         about += f"; begun with {Path(options.init).name}, trained on {open_network(options.init)[1]}"
     return Run(recipe, spec, options.seed, options.out, data, about, options.workers, options.save_every,
                options.resume, options.device, options.init, options.stop_after)  # fmt: skip
-
-
-def _show(progress: Progress, task: TaskID, done: int) -> None:
-    progress.update(task, completed=done)
 
 
 def window_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:
@@ -131,8 +126,8 @@ def network_spec(options: argparse.Namespace, embedding: bool) -> NetworkSpec:
         raise BadInput("a network that can be built", str(error), "see --help") from None
 
 
-def write_trained(network: MANet, options: argparse.Namespace, trained_on: str, calibration: Calibration, *,
-                  view: str) -> None:
+def write_trained(network: MANet | MAENet, options: argparse.Namespace, trained_on: str, calibration: Calibration,
+                  use: str = RESEARCH_USE, *, view: str, span_s: float = OFFICIAL_SPAN_S) -> Bundle:
     """Export a trained network into the bundle that the options name.
 
     Raises:
@@ -141,12 +136,13 @@ def write_trained(network: MANet, options: argparse.Namespace, trained_on: str, 
     """
     made_with = f"python -m training, recipe {options.recipe}, seed {options.seed} (torch {torch.__version__})"
     card = msgspec.convert({
-        "name": options.bundle.resolve().name, "network": network.spec, "intended_use": RESEARCH_USE, "view": view,
+        "name": options.bundle.resolve().name, "network": network.spec, "intended_use": use, "view": view,
         "provenance": Provenance(trained=True, trained_on=trained_on, seed=options.seed, made_with=made_with),
-        "calibration": calibration,
+        "calibration": calibration, "span_s": span_s,
     }, ModelCard)  # fmt: skip
     bundle = write_bundle(network, card, options.bundle, overwrite=options.resume)
     print(f"{bundle.path}: {bundle.card.name}, trained on {trained_on}")
+    return bundle
 
 
 def _labelled(path: Path, folder: Path) -> Sequence[Entry]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -164,6 +165,14 @@ def progress_bar() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                     TextColumn("loss {task.fields[loss]}"), console=console,
                     disable=not console.is_terminal)
+
+
+@contextmanager
+def shown(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar for what has no loss, as what is told how much of it is done."""
+    with progress_bar() as progress:
+        task = progress.add_task(what, total=total, loss="")
+        yield lambda done: progress.update(task, completed=done)
 
 
 class _Loop:

@@ -6,21 +6,18 @@ import argparse
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import msgspec
 import torch
 from rich.console import Console
-from rich.progress import Progress, TaskID
 
 from engines.bundle import Bundle, find
-from engines.card import Calibration, ModelCard, Provenance
+from engines.card import Calibration
 from engines.errors import BadInput
-from engines.export import write_bundle
-from engines.networks.maenet import MAENet
 from engines.networks.manet import MANet
 from engines.spec import STRETCH_LENGTH, EmotionSpec, NetworkSpec
+from training.commands import write_trained
 from training.emotion.evaluate import judge, report
 from training.emotion.lists import LabelledVideo, read_emotion_list, split_subjects
 from training.emotion.simulated import Plan, Stretches
@@ -28,7 +25,7 @@ from training.emotion.train import EmotionRun, train_emotion
 from training.emotion.videos import Videos, prepare, prepared_path
 from training.models import open_network
 from training.recipes import Recipe
-from training.train import progress_bar
+from training.train import shown
 
 PER_VIDEO = 5  # stretches, evenly spread, whose answers are averaged
 HELD_OUT_SHARE = 40  # one session of another split, to validate, for this many to train on
@@ -54,7 +51,7 @@ def simulate_emotion(options: argparse.Namespace, recipe: Recipe) -> None:
     run = EmotionRun(recipe, spec, options.seed, options.out, f"{plan.identity()} {plan.sessions} {about}",
                      options.beta, not options.no_class_weights, options.freeze_body, options.resume)  # fmt: skip
     network = train_emotion(run, source, held, body, print)
-    write_emotions(network, options, told, "landmarks")
+    write_trained(network, options, told, CALIBRATION, USE, view="landmarks", span_s=options.span)
 
 
 def train_on_videos(options: argparse.Namespace, recipe: Recipe) -> None:
@@ -80,7 +77,7 @@ def train_on_videos(options: argparse.Namespace, recipe: Recipe) -> None:
     run = EmotionRun(recipe, spec, options.seed, options.out, f"{listed_digest(options.list)} {about} {options.span}",
                      options.beta, not options.no_class_weights, options.freeze_body, options.resume)  # fmt: skip
     network = train_emotion(run, sources[0], sources[1], body, print)
-    bundle = write_emotions(network, options, told, options.view)
+    bundle = write_trained(network, options, told, CALIBRATION, USE, view=options.view, span_s=options.span)
     _judge_videos(bundle, held, options, folder)
 
 
@@ -140,24 +137,6 @@ def emotion_network(options: argparse.Namespace, branches: str | None = None) ->
         raise BadInput("a network that can be built", str(error), "see --help") from None
 
 
-def write_emotions(network: MAENet, options: argparse.Namespace, trained_on: str, view: str) -> Bundle:
-    """Export a trained network into the bundle that the options name.
-
-    Raises:
-        BadInput: the folder is taken.
-        ExportFailed: the exported graph does not answer as the network does.
-    """
-    made_with = f"python -m training, recipe {options.recipe}, seed {options.seed} (torch {torch.__version__})"
-    card = msgspec.convert({
-        "name": options.bundle.resolve().name, "network": network.spec, "intended_use": USE, "view": view,
-        "provenance": Provenance(trained=True, trained_on=trained_on, seed=options.seed, made_with=made_with),
-        "calibration": CALIBRATION, "span_s": options.span,
-    }, ModelCard)  # fmt: skip
-    bundle = write_bundle(network, card, options.bundle, overwrite=options.resume)
-    print(f"{bundle.path}: {bundle.card.name}, trained on {trained_on}")
-    return bundle
-
-
 def listed_digest(path: Path) -> str:
     """What decides a list's videos, for a run's identity."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -174,10 +153,5 @@ def _start(options: argparse.Namespace) -> tuple[MANet | None, str]:
 
 def _fill(sources: list[Stretches], workers: int) -> None:
     for source in sources:
-        with progress_bar() as progress:
-            task = progress.add_task(f"drawing {source.plan.split}", total=source.plan.sessions, loss="")
-            source.fill(workers, partial(_show, progress, task))
-
-
-def _show(progress: Progress, task: TaskID, done: int) -> None:
-    progress.update(task, completed=done)
+        with shown(f"drawing {source.plan.split}", source.plan.sessions) as tell:
+            source.fill(workers, tell)
