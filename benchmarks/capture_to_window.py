@@ -35,7 +35,7 @@ def run() -> Result:
         with open_runtime(model, "onnxruntime", threads=1) as runtime:
             timed = TimedRuntime(runtime)
             cpu_s, wall_s = time.process_time(), time.perf_counter()
-            stats = run_session(recording, model, timed, Config(), speed=1.0, after=after)
+            (stats,) = run_session([recording], model, timed, Config(), speed=1.0, after=after)
             busy = (time.process_time() - cpu_s) / (time.perf_counter() - wall_s)
             name = runtime.name
     rows = kept[0]

@@ -34,7 +34,7 @@ def run() -> Result:
         for _ in range(ROUNDS):
             for name, given in (("on", emotion), ("off", None)):
                 timed = TimedRuntime(runtime)
-                stats = run_session(recording, model, timed, Config(), emotion=given)
+                (stats,) = run_session([recording], model, timed, Config(), emotion=given)
                 rates[name].append(timed.windows_per_s)
                 judged = stats.stretches.judged if stats.stretches else judged
         clips = bundle.reference_arrays().inputs

@@ -57,7 +57,7 @@ def run() -> Result:
         with open_runtime(model) as runtime:
             for _ in range(ROUNDS):
                 timed = TimedRuntime(runtime)
-                run_session(recording, model, timed, watch=watch)
+                run_session([recording], model, timed, watch=watch)
                 whole.append(timed.windows_per_s * Config().window.hop_s * FPS)
             engine = median_ms({"engine_ms": lambda: runtime.infer(timed.windows[-1])}, rounds=20)
             name = runtime.name

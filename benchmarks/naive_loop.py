@@ -54,7 +54,7 @@ def run() -> Result:
             for _ in range(ROUNDS):
                 naive.append(_loop(recording, model, torch, hop))
                 timed = TimedRuntime(runtime)
-                stats = run_session(recording, model, timed)
+                (stats,) = run_session([recording], model, timed)
                 ours.append(timed.windows_per_s * Config().window.hop_s * FPS)
             every_frame = _loop(recording, model, torch, 1, EVERY_FRAME)
             live, stages = _live(longer, model, runtime)
@@ -128,4 +128,5 @@ def _live(recording: Path, model: Bundle, runtime: Runtime) -> tuple[StatsLine, 
         for one in stage_reports(session.channels[0].latency):
             stages[one.stage] = {"p50": one.run.p50, "max": one.run.max}
 
-    return run_session(recording, model, TimedRuntime(runtime), speed=1.0, after=after), stages
+    (stats,) = run_session([recording], model, TimedRuntime(runtime), speed=1.0, after=after)
+    return stats, stages

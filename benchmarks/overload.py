@@ -60,7 +60,7 @@ def run() -> Result:
         model = Bundle.load(bundles.find(MODEL))
         with open_runtime(model, "onnxruntime", threads=1) as runtime:
             slow = TimedRuntime(runtime, SLOWER)
-            stats = run_session(recording, model, slow, config, watch, SPEED, after)
+            (stats,) = run_session([recording], model, slow, config, watch, SPEED, after)
     early = statistics.median(mb for share, mb in samples if 0.1 <= share < 0.2)
     late = statistics.median(mb for share, mb in samples if share >= 0.9)
     budget_ms = config.engine.staleness_s * 1000 + slow.longest_s * 1000

@@ -27,7 +27,7 @@ def run() -> Result:
         with open_runtime(model) as runtime:
             for _ in range(ROUNDS):
                 timed = TimedRuntime(runtime)
-                run_session(recording, model, timed)
+                run_session([recording], model, timed)
                 whole.append(timed.windows_per_s)
                 count = len(timed.answered_s) - 1
                 start = time.perf_counter()

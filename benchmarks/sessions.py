@@ -46,7 +46,7 @@ class TimedRuntime:
         return (len(self.answered_s) - 1) / (self.answered_s[-1] - self.answered_s[0])
 
 
-def run_together(
+def run_session(
     recordings: Sequence[Path],
     model: Bundle,
     runtime: TimedRuntime,
@@ -77,17 +77,3 @@ def run_together(
                 watcher.join()
         after(session)
         return session.stats()
-
-
-def run_session(
-    recording: Path,
-    model: Bundle,
-    runtime: TimedRuntime,
-    config: Config | None = None,
-    watch: Callable[[Session], None] | None = None,
-    speed: float | None = None,
-    after: Callable[[Session], None] = lambda _: None,
-    emotion: EmotionModel | None = None,
-) -> StatsLine:
-    """The same with one recording."""
-    return run_together([recording], model, runtime, config, watch, speed, after, emotion)[0]

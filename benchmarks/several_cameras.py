@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.bundles import manet_r50
 from benchmarks.harness import Result, machine, median_ms
 from benchmarks.recording import write_recording
-from benchmarks.sessions import TimedRuntime, run_together
+from benchmarks.sessions import TimedRuntime, run_session
 from engines.bundle import Bundle, find
 from engines.runtimes import open_runtime
 
@@ -62,5 +62,5 @@ def run() -> Result:
 
 def _windows_per_s(sessions: list[list[Path]], model: Bundle, runtime: TimedRuntime) -> float:
     start = time.perf_counter()
-    windows = sum(line.windows for recordings in sessions for line in run_together(recordings, model, runtime))
+    windows = sum(line.windows for recordings in sessions for line in run_session(recordings, model, runtime))
     return windows / (time.perf_counter() - start)

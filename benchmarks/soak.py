@@ -63,7 +63,7 @@ def soak(frames: int, sample_s: float = 0.25) -> Soak:
         model = Bundle.load(bundles.find(MODEL))
         with open_runtime(model) as runtime:
             started = time.perf_counter()
-            stats = run_session(recording, model, TimedRuntime(runtime), watch=watch)
+            (stats,) = run_session([recording], model, TimedRuntime(runtime), watch=watch)
             took, name = time.perf_counter() - started, runtime.name
     early = [sample for share, sample in samples if 0.1 <= share < 0.2]
     late = [sample for share, sample in samples if share >= 0.9]
