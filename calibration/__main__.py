@@ -77,7 +77,8 @@ def _parser() -> Parser:
     goal.add_argument("--false-per-hour", type=float, default=3.0, metavar="N",
                       help="most false events in an hour of sitting still, all actions together (3)")
     goal.add_argument("--precision", type=float, metavar="SHARE", help="of an action's events that are to be right")
-    command.add_argument("--workers", type=int, default=2, help="processes that try thresholds (2)")
+    command.add_argument("--workers", type=int, default=2,
+                         help="processes that play sessions, then try thresholds (2)")
     command.set_defaults(run=_thresholds)
 
     command = commands.add_parser("baseline", help="what `run_live.py --baseline` is worth with a model, on simulated "
@@ -230,7 +231,7 @@ def _thresholds(options: argparse.Namespace) -> None:
     with Progress(console=console, disable=not console.is_terminal) as progress:
         playing = progress.add_task("sessions", total=options.minutes * 2 + max(1, options.minutes // 2))
         busy, idle = simulated_sessions(bundle, options.minutes, options.seed, options.threads,
-                                        lambda *_: progress.advance(playing))
+                                        options.workers, lambda *_: progress.advance(playing))
         pairs = progress.add_task("thresholds", total=len(ENTERS) * len(EXIT_SHARES))
         fit = fit_thresholds(bundle, busy, idle, options.false_per_hour, lambda _: progress.advance(pairs),
                              options.workers, options.precision)

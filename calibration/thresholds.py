@@ -53,12 +53,12 @@ class Fit:
     idle: EventScores
 
 
-def simulated_sessions(bundle: Bundle, minutes: int, seed: int, threads: int,
+def simulated_sessions(bundle: Bundle, minutes: int, seed: int, threads: int, workers: int,
                        report: Callable[[str, int], None]) -> tuple[list[JudgedSession], list[JudgedSession]]:
     """Sessions of one minute to fit on: (balanced and half as many natural ones, idle ones)."""
     def run(mode: str, count: int) -> list[JudgedSession]:
         found = []
-        for number, one in enumerate(judge_sessions(bundle, SPLIT, mode, count, 60.0, seed, threads)):
+        for number, one in enumerate(judge_sessions(bundle, SPLIT, mode, count, 60.0, seed, threads, workers)):
             found.append(one)
             report(mode, number + 1)
         return found

@@ -6,8 +6,12 @@ A window has `length` drawings, `span / length` apart; the i-th is of the newest
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import concurrent.futures
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -114,8 +118,39 @@ def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP
 
 
 def judge_sessions(bundle: Bundle, split: str, mode: str, sessions: int, seconds: float, seed: int,
-                   threads: int = 0) -> Iterator[JudgedSession]:
-    """`judge` simulated sessions, of seeds `seed`, `seed + 1`, ..., with the fastest runtime that agrees."""
+                   threads: int = 0, workers: int = 1) -> Iterator[JudgedSession]:
+    """`judge` simulated sessions, of seeds `seed`, `seed + 1`, ..., with the fastest runtime that agrees.
+
+    Several `workers` are processes, each with a runtime of its own, of one thread unless `threads` says otherwise.
+    """
+    play = partial(simulate, seconds=seconds, settings=Settings(mode, split))
+    numbers = range(seed, seed + sessions)
+    if workers <= 1:
+        with open_runtime(bundle, "auto", threads=threads) as engine:
+            for number in numbers:
+                yield judge(engine, bundle.card, play(number))
+        return
+    threads = threads or 1
     with open_runtime(bundle, "auto", threads=threads) as engine:
-        for number in range(sessions):
-            yield judge(engine, bundle.card, simulate(seed + number, seconds, settings=Settings(mode, split)))
+        chosen = engine.name  # the same in every process, or the scores would depend on which was free
+    opening = (bundle.path, chosen, threads, play)
+    context = multiprocessing.get_context("spawn")  # runtimes have threads, which a fork would lose
+    with concurrent.futures.ProcessPoolExecutor(workers, context, _Worker.open, opening) as pool:
+        yield from pool.map(_Worker.judge, numbers)
+
+
+class _Worker:
+    """What a process of `judge_sessions` holds."""
+
+    engine: Runtime
+    card: ModelCard
+    play: Callable[[int], Session]
+
+    @classmethod
+    def open(cls, path: Path, runtime: str, threads: int, play: Callable[[int], Session]) -> None:
+        bundle = Bundle.load(path)
+        cls.engine, cls.card, cls.play = open_runtime(bundle, runtime, threads=threads), bundle.card, staticmethod(play)
+
+    @classmethod
+    def judge(cls, seed: int) -> JudgedSession:
+        return judge(cls.engine, cls.card, cls.play(seed))

@@ -62,7 +62,8 @@ def _parser() -> Parser:
     command.add_argument("--focus", type=float, default=0.5, help="as in training (0.5)")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--out", type=Path, metavar="FILE.csv", help="scores of each action")
-    command.add_argument("--threads", type=int, help="CPU threads (the runtime's choice)")
+    command.add_argument("--threads", type=int, help="CPU threads (of each process 1)")
+    command.add_argument("--workers", type=int, default=2, help="processes that play the sessions (2)")
     command.set_defaults(run=_evaluate_simulated)
 
     command = commands.add_parser("emotion", help="train an emotion model on labelled videos")
@@ -226,7 +227,8 @@ def _evaluate_simulated(options: argparse.Namespace) -> None:
     _check_sessions(options)
     modes = MODES if options.mode is None else (options.mode,)
     evaluate_simulated(Bundle.load(find(options.model)), modes, options.sessions, options.seconds,
-                       options.seed, Console(), focus=options.focus, threads=options.threads or 0, out=options.out)
+                       options.seed, Console(), focus=options.focus, threads=options.threads or 0,
+                       workers=options.workers, out=options.out)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

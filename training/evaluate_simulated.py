@@ -20,6 +20,8 @@ from events.settings import AggregatorSettings
 from simulation.windows import JudgedSession, judge_sessions, targets, window_grid
 from training.metrics import average_precision, mean_average_precision
 
+SPLIT = "test"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulatedScores:
@@ -43,13 +45,13 @@ class SimulatedScores:
 
 
 def score_mode(bundle: Bundle, mode: str, sessions: int, seconds: float, seed: int, focus: float = 0.5,
-               threads: int = 0, split: str = "test") -> SimulatedScores:
+               threads: int = 0, workers: int = 1) -> SimulatedScores:
     """Judge sessions of a mode, through the aggregator with the thresholds of the model's card.
 
     Raises:
         BadInput: not a bundle of the landmark view.
     """
-    judged = list(judge_sessions(bundle, split, mode, sessions, seconds, seed, threads))
+    judged = list(judge_sessions(bundle, SPLIT, mode, sessions, seconds, seed, threads, workers))
     pairs = [(one.events, detected(bundle, one)) for one in judged]
     total_s = sum(one.seconds for one in judged)
     card = bundle.card
@@ -69,7 +71,7 @@ def detected(bundle: Bundle, session: JudgedSession) -> list[Event]:
 
 
 def evaluate_simulated(bundle: Bundle, modes: Sequence[str], sessions: int, seconds: float, seed: int, console: Console,
-                       *, focus: float = 0.5, threads: int = 0, out: Path | None = None) -> None:
+                       *, focus: float = 0.5, threads: int = 0, workers: int = 1, out: Path | None = None) -> None:
     """`python -m training evaluate-simulated`: print the tables, write the classes' scores.
 
     Raises:
@@ -78,7 +80,7 @@ def evaluate_simulated(bundle: Bundle, modes: Sequence[str], sessions: int, seco
     table = Table(title=f"{bundle.card.name}: simulated test sessions, events at half overlap")
     for name in ("sessions", "hours", "events", "F1 actions", "F1 parts", "F1 micro", "false/h", "mAP"):
         table.add_column(name, justify="left" if name == "sessions" else "right")
-    found = {mode: score_mode(bundle, mode, sessions, seconds, seed, focus, threads) for mode in modes}
+    found = {mode: score_mode(bundle, mode, sessions, seconds, seed, focus, threads, workers) for mode in modes}
     for mode, scores in found.items():
         actions, parts = scores.actions, scores.parts
         shares = [actions.f1_macro, parts.f1_macro, actions.f1_micro] if scores.events else [np.nan] * 3

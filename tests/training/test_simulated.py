@@ -184,6 +184,16 @@ def test_offline_events_are_those_of_the_live_path(simulated_model: Path, tmp_pa
     assert len(expected) > 5
 
 
+def test_sessions_played_in_processes_are_the_same(simulated_model: Path) -> None:
+    bundle = Bundle.load(simulated_model)
+    alone, together = (list(judge_sessions(bundle, "test", "balanced", 2, 6.0, seed=5, workers=workers))
+                       for workers in (1, 2))  # fmt: skip
+    for one, other in zip(alone, together, strict=True):
+        assert one.events == other.events
+        np.testing.assert_array_equal(one.ends_ns, other.ends_ns)
+        np.testing.assert_allclose(one.logits, other.logits, rtol=1e-3, atol=1e-4)  # runtimes may differ
+
+
 @pytest.mark.parametrize("extra", [("--focus", "0"), ("--seconds", "1"), ("--sessions", "0"), ("--width", "4")])
 def test_impossible_simulations(extra: tuple[str, str], tmp_path: Path, refused: Callable[..., str]) -> None:
     refused("simulate", "--out", tmp_path / "out", *TINY, *extra)
