@@ -67,7 +67,7 @@ def _parser() -> Parser:
     command.add_argument("--windows", type=int, default=640, metavar="N", help="at most, ranges and judging (640)")
     command.add_argument("--ranges", choices=METHODS, default="percentile", help="of activations (percentile)")
     command.add_argument("--lose", type=float, default=0.01, metavar="SHARE",
-                         help="most windows whose top action may change, and most accuracy that may be lost (0.01)")
+                         help="most windows whose top action or emotion may change, and most accuracy lost (0.01)")
     command.set_defaults(run=_quantize)
 
     command = commands.add_parser("thresholds", help="per-action enter and exit, on simulated validation sessions")

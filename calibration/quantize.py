@@ -16,18 +16,20 @@ from onnx import numpy_helper
 from calibration.qdq import Graph, Layer, weight_error
 from calibration.ranges import Method, measure_ranges, passes
 from calibration.windows import Windows
-from engines.bundle import Bundle, Float32Array, UInt8Array, check_target
+from engines.bundle import Bundle, Float32Array, check_target
 from engines.card import Parity
 from engines.errors import BadInput
-from engines.export import network_from_onnx, to_onnx
+from engines.export import export_anew
 from engines.runtimes import Runtime, RuntimeFailed, median_ms, open_runtime
+from engines.runtimes.base import Outputs
+from engines.spec import EmotionSpec
 
 INT8_TOLERANCE = 0.15  # of a runtime's logits against the fp32 reference, relative to the largest
 LEAST = 32  # windows, to range on and to judge by together
 MOST_RANGED = 64  # windows that ranges are measured on
 PROBES = 8  # windows that each layer is tried on by itself
-DECIDED = 0.5  # probability from which a sigmoid model says that something happens
-FILLED = 0.5  # share from which an action counts as present in a window
+DECIDED = 0.5  # probability from which a sigmoid model says that something happens, or an emotion dominates
+FILLED = 0.5  # share from which an action or emotion counts as present in a window
 TIMED_RUNS = 9
 
 Report = Callable[[str, int, int], None]  # stage, done, of how many
@@ -40,7 +42,7 @@ class Tried:
     layer: Layer
     reach: float  # magnitude that 127 stands for
     weight_db: float  # signal to noise of its weights in int8; NaN where it has none
-    harm: float  # rms change of the logits where it alone is INT8, relative to their rms
+    harm: float  # rms change of the outputs where it alone is INT8, relative to their rms; of the output it harms most
     kept: bool  # it stays fp32
 
 
@@ -49,15 +51,16 @@ class Judgement:
     """Two models on the same windows."""
 
     windows: int
-    agreement: float  # share of windows with the same top action
-    decided: int  # windows in which the fp32 model says that something happens; all of a softmax model's
+    agreement: float  # share of windows with the same top action or emotion
+    decided: int  # windows in which the fp32 model says something: see `judge`
     decided_agreement: float  # the same share among those
     change: float  # mean change of a probability
-    accuracy: tuple[float, float] | None  # before and after, of windows in which an action is present
+    accuracy: tuple[float, float] | None  # before and after, of windows in which an action or emotion is present
+    others: dict[str, float]  # by output behind the first: its rms change, relative to its rms
 
     @property
     def lost(self) -> float:
-        """Share of decided windows whose top action changed, or of accuracy that was lost, whichever is more."""
+        """Share of decided windows whose top one changed, or of accuracy that was lost, whichever is more."""
         worse = 0.0 if self.accuracy is None else self.accuracy[0] - self.accuracy[1]
         return max(1.0 - self.decided_agreement, worse)
 
@@ -93,7 +96,7 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
     if bundle.card.precision != "fp32":
         raise BadInput("an fp32 bundle to quantise", bundle.card.precision, "give the fp32 bundle")
     # Exported anew: bundles made by earlier versions have the shift in an order that is slow in INT8.
-    graph = Graph(to_onnx(network_from_onnx(bundle.card.manet, bundle.onnx_path)))
+    graph = Graph(export_anew(bundle.card.network, bundle.onnx_path))
     tensors = graph.activations
     done = 0
 
@@ -102,8 +105,8 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
         done += 1
         report("ranges", done, passes(method) * len(ranging))
 
-    ranges = measure_ranges(graph.observed(), tensors, {"clips": ranging.clips}, method, ranged)
-    tried = _try_layers(graph, ranges, ranging.clips[:PROBES], report)
+    ranges = measure_ranges(graph.observed(), tensors, ranging.inputs, method, ranged)
+    tried = _try_layers(bundle, graph, ranges, ranging.part(0, PROBES), report)
     kept = _sensitive(bundle, graph, ranges, tried, ranging, most_lost)
     tried = [replace(one, kept=one.layer.name in kept) for one in tried]
     data = graph.quantised(ranges, kept)
@@ -111,7 +114,7 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
         parity = Parity(relative_tolerance=INT8_TOLERANCE)
         made = bundle.derive(Path(folder) / "int8", onnx=data, name=name, precision="int8", parity=parity)
         with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
-            judgement = judge(bundle, _logits(full, judging, report, "fp32"), _logits(small, judging, report, "int8"),
+            judgement = judge(bundle, _answers(full, judging, report, "fp32"), _answers(small, judging, report, "int8"),
                               judging.labels)
             before, after = ((one.name, median_ms(one, TIMED_RUNS)) for one in (full, small))
         if not judgement.lost <= most_lost:
@@ -136,36 +139,58 @@ def check_count(windows: int) -> None:
         raise BadInput(f"{LEAST} calibration windows or more", str(windows), "give more or longer clips")
 
 
-def judge(bundle: Bundle, before: Float32Array, after: Float32Array, labels: Float32Array | None) -> Judgement:
-    """How two models' logits (N, 52) compare; labels (N, 52) are shares of each action, or unknown."""
-    same = before.argmax(axis=1) == after.argmax(axis=1)
-    probs = bundle.probabilities(before)
+def judge(bundle: Bundle, before: Outputs, after: Outputs, labels: Float32Array | None) -> Judgement:
+    """How what two models say of N windows compares.
+
+    In a window count as decided: of a sigmoid model, that something happens; of an emotion model, that an emotion
+    dominates, as it does not where little is felt; of a softmax model of actions, every window.
+
+    Args:
+        bundle: the model before.
+        before: by name, (N, ...) each, the spec's first output among them.
+        after: the same outputs.
+        labels: (N, C) shares of what the first output names, or unknown.
+    """
+    first = next(iter(bundle.card.network.outputs))
+    tops = [one[first].argmax(axis=1) for one in (before, after)]
+    same = tops[0] == tops[1]
+    probs = bundle.probabilities(before[first])
     decided = np.ones(len(same), np.bool_)
-    if bundle.card.calibration.activation == "sigmoid":
+    if bundle.card.calibration.activation == "sigmoid" or isinstance(bundle.card.network, EmotionSpec):
         decided = probs.max(axis=1) >= DECIDED
     accuracy = None
     if labels is not None and (present := labels >= FILLED).any():
         busy = present.any(axis=1)
-        first, second = (float(np.take_along_axis(present, one.argmax(axis=1)[:, None], 1)[busy].mean())
-                         for one in (before, after))
-        accuracy = first, second
+        right, still = (float(np.take_along_axis(present, top[:, None], 1)[busy].mean()) for top in tops)
+        accuracy = right, still
     return Judgement(
         windows=len(same), agreement=float(same.mean()), decided=int(decided.sum()),
         decided_agreement=float(same[decided].mean()) if decided.any() else math.nan,
-        change=float(np.abs(bundle.probabilities(after) - probs).mean()), accuracy=accuracy,
+        change=float(np.abs(bundle.probabilities(after[first]) - probs).mean()), accuracy=accuracy,
+        others={name: _moved(before[name], after[name]) for name in before if name != first},
     )
 
 
-def _try_layers(graph: Graph, ranges: dict[str, float], clips: UInt8Array, report: Report) -> list[Tried]:
+def _moved(before: Float32Array, after: Float32Array) -> float:
+    """rms change of an output, relative to its rms."""
+    return float(np.sqrt(np.mean((after - before) ** 2) / np.mean(before**2)))
+
+
+def _judged(bundle: Bundle) -> list[str]:
+    """The outputs that matter: those that every runtime is checked on."""
+    return list(bundle.reference_arrays().outputs)
+
+
+def _try_layers(bundle: Bundle, graph: Graph, ranges: dict[str, float], windows: Windows,
+                report: Report) -> list[Tried]:
     weights = {tensor.name: tensor for tensor in onnx.load_from_string(graph.observed()).graph.initializer}
-    full = _run(graph.observed(), clips)
-    scale = float(np.sqrt(np.mean(full**2)))
+    full = _run(bundle, graph.observed(), windows)
     names = {layer.name for layer in graph.layers}
     tried = []
     for layer in graph.layers:
-        alone = _run(graph.quantised(ranges, names - {layer.name}), clips)
+        alone = _run(bundle, graph.quantised(ranges, names - {layer.name}), windows)
         db = math.nan if layer.weight is None else weight_error(numpy_helper.to_array(weights[layer.weight]))
-        harm = float(np.sqrt(np.mean((alone - full) ** 2))) / scale
+        harm = max(_moved(full[name], alone[name]) for name in full)
         tried.append(Tried(layer, ranges[layer.activation], db, harm, False))
         report("layers", len(tried), len(graph.layers))
     return tried
@@ -173,51 +198,58 @@ def _try_layers(graph: Graph, ranges: dict[str, float], clips: UInt8Array, repor
 
 def _sensitive(bundle: Bundle, graph: Graph, ranges: dict[str, float], tried: list[Tried], windows: Windows,
                most_lost: float) -> set[str]:
-    """The fewest of the most harmful layers, by powers of two, without which the windows keep their top actions."""
-    full = _run(graph.observed(), windows.clips)
+    """The fewest of the most harmful layers, by powers of two, without which the windows keep their top ones."""
+    full = _run(bundle, graph.observed(), windows)
     by_harm = [one.layer.name for one in sorted(tried, key=lambda one: -one.harm)]
     kept: set[str] = set()
     for count in (0, *(2**power for power in range(len(by_harm).bit_length()))):
         kept = set(by_harm[:count])
         if len(kept) >= len(by_harm):
             break
-        if judge(bundle, full, _run(graph.quantised(ranges, kept), windows.clips), windows.labels).lost <= most_lost:
+        rounded = _run(bundle, graph.quantised(ranges, kept), windows)
+        if judge(bundle, full, rounded, windows.labels).lost <= most_lost:
             return kept
     raise BadInput(f"a network of which INT8 loses at most {most_lost:.2%}",
                    f"more, even with {len(by_harm) // 2} of {len(by_harm)} layers in fp32",
                    "try other --ranges, or more windows; nothing was written")
 
 
-def _run(data: bytes, clips: UInt8Array) -> Float32Array:
+def _run(bundle: Bundle, data: bytes, windows: Windows) -> Outputs:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(["logits"], {"clips": clip[None]})[0] for clip in clips])
+    names = _judged(bundle)
+    answers = [session.run(names, window) for window in windows.singles()]
+    return {name: np.concatenate([one[at] for one in answers]) for at, name in enumerate(names)}
 
 
-def _logits(runtime: Runtime, windows: Windows, report: Report, stage: str) -> Float32Array:
+def _answers(runtime: Runtime, windows: Windows, report: Report, stage: str) -> Outputs:
     rows = []
-    for index in range(len(windows)):
-        rows.append(runtime.infer(windows.clips[index : index + 1]).logits)
-        report(stage, index + 1, len(windows))
-    return np.concatenate(rows)
+    for window in windows.singles():
+        rows.append(runtime.run(window))
+        report(stage, len(rows), len(windows))
+    return {name: np.concatenate([row[name] for row in rows]) for name in _judged(runtime.bundle)}
 
 
 def describe(made: Quantised) -> str:
     """The result in one line."""
     card, found = made.bundle.card, made.judgement
     left = [one.layer.name for one in made.tried if one.kept]
+    top, decided = ("top action", "something happens")
+    if isinstance(card.network, EmotionSpec):
+        top, decided = ("dominant emotion", "one dominates")
     parts = [f"{made.bundle.path}: INT8 of {card.name}, {len(made.tried) - len(left)} layers quantised, "
              f"{', '.join(left) if left else 'none'} left in fp32",
-             f"top action agrees on {found.agreement:.2%} of {found.windows} unseen windows"]
+             f"{top} agrees on {found.agreement:.2%} of {found.windows} unseen windows"]
     if found.decided < found.windows:
-        parts.append(f"{found.decided_agreement:.2%} of the {found.decided} in which it says that something happens")
+        parts.append(f"{found.decided_agreement:.2%} of the {found.decided} in which it says that {decided}")
     if found.accuracy is not None:
         parts.append(f"accuracy {found.accuracy[0]:.2%} to {found.accuracy[1]:.2%}")
-    parts += [f"a probability changes by {found.change:.4f} on average",
-              f"a window takes {made.after[1]:.1f} ms in {made.after[0]}, fp32 took {made.before[1]:.1f} ms in "
+    parts.append(f"a probability changes by {found.change:.4f} on average")
+    parts += [f"{name} move by {moved:.2%}" for name, moved in found.others.items()]
+    parts += [f"a window takes {made.after[1]:.1f} ms in {made.after[0]}, fp32 took {made.before[1]:.1f} ms in "
               f"{made.before[0]}"]
     untrained = "" if card.trained else "; UNTRAINED: agreement means little"
     return "; ".join(parts) + untrained

@@ -12,12 +12,16 @@ from engines.bundle import Float32Array, UInt8Array
 from engines.card import ModelCard
 from engines.errors import BadInput
 from engines.preprocess import center_crop
+from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS
-from simulation.interview import BALANCED
-from simulation.session import Settings, simulate
-from simulation.windows import draw, events_of, live_ends, samples, targets, window_grid
+from simulation.emotion import MoodSettings
+from simulation.interview import BALANCED, NATURAL
+from simulation.session import Session, Settings, simulate
+from simulation.stretches import cut
+from simulation.windows import Int64Array, draw, events_of, live_ends, samples, targets, window_grid
 
 SESSION_S = 20.0
+EMOTIONAL_S = 40.0  # in which feelings change once or twice
 EACH = 8  # windows of a session
 FOCUS = 0.5  # as in training
 SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -25,39 +29,56 @@ SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Windows:
-    """N windows, and what happens in them where that is known."""
+    """N windows (of an emotion model: stretches), and what happens in them where that is known."""
 
-    clips: UInt8Array  # (N, T, S, S, 3)
-    labels: Float32Array | None  # (N, 52) shares 0..1 of each action
+    inputs: Mapping[str, UInt8Array]  # by the names in the spec's `inputs`, (N, ...) each
+    labels: Float32Array | None  # (N, 52) or (N, 5): share 0..1 of each action or emotion
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(next(iter(self.inputs.values())))
 
     def part(self, start: int, stop: int) -> Windows:
         """Windows `start` .. `stop`."""
-        return Windows(self.clips[start:stop], None if self.labels is None else self.labels[start:stop])
+        inputs = {name: array[start:stop] for name, array in self.inputs.items()}
+        return Windows(inputs, None if self.labels is None else self.labels[start:stop])
+
+    def singles(self) -> Iterator[dict[str, UInt8Array]]:
+        """The inputs of one window after the other, with N = 1."""
+        return ({name: array[at : at + 1] for name, array in self.inputs.items()} for at in range(len(self)))
 
 
 def simulated_windows(card: ModelCard, split: str, count: int, seed: int,
                       report: Callable[[int], None] = lambda _: None) -> Windows:
     """`count` windows of simulated sessions of `split`, `EACH` of a session, from seed `seed` on.
 
+    Emotion models are shown interviews with feelings, micro-action models ones in which all actions are as frequent.
+
     Raises:
         BadInput: the model does not see landmarks.
     """
-    if card.view != "landmarks":
-        raise BadInput("a model of the landmark view for --simulated", f"{card.name}, which sees {card.view}",
-                       "give videos with --clips")
+    _check_view(card, "landmarks")
     grid = window_grid(card)
-    clips, labels = [], []
+    feels = isinstance(card.network, EmotionSpec)
+    settings = Settings(NATURAL, split, mood=MoodSettings()) if feels else Settings(BALANCED, split)
+    parts = []
     for number in range(-(-count // EACH)):
-        session = simulate(seed + number, SESSION_S, settings=Settings(BALANCED, split))
+        session = simulate(seed + number, EMOTIONAL_S if feels else SESSION_S, settings=settings)
         ends = live_ends(session, grid.span_ns, grid.hop_ns)
-        ends = ends[np.linspace(0, len(ends) - 1, EACH).astype(np.int64)]
-        clips.append(draw(session, samples(session.times_ns, ends, grid.span_ns, card.length), card.size))
-        labels.append(targets(events_of(session), ends.astype(np.float64) * 1e-9, card.span_s, card.length, FOCUS))
+        parts.append(_cut(session, ends[np.linspace(0, len(ends) - 1, EACH).astype(np.int64)], card))
         report(EACH)
-    return Windows(np.concatenate(clips)[:count], np.concatenate(labels)[:count])
+    inputs = {name: np.concatenate([part[name] for part, _ in parts]) for name in card.network.inputs}
+    return Windows(inputs, np.concatenate([labels for _, labels in parts])).part(0, count)
+
+
+def _cut(session: Session, ends_ns: Int64Array, card: ModelCard) -> tuple[Mapping[str, UInt8Array], Float32Array]:
+    """Inputs and labels of the windows of a session that end at `ends_ns` (K,)."""
+    ends_s = ends_ns.astype(np.float64) * 1e-9
+    if isinstance(card.network, EmotionSpec):
+        part = cut(session, ends_s, card.span_s, card.network)
+        return part.inputs, part.felt[:, :-1]  # the last column is of feeling nothing
+    chosen = samples(session.times_ns, ends_ns, round(card.span_s * 1e9), card.length)
+    return ({"clips": draw(session, chosen, card.size)},
+            targets(events_of(session), ends_s, card.span_s, card.length, FOCUS))
 
 
 def video_windows(card: ModelCard, paths: Sequence[Path], most: int, labels: Mapping[str, int] | None,
@@ -73,9 +94,7 @@ def video_windows(card: ModelCard, paths: Sequence[Path], most: int, labels: Map
     Raises:
         BadInput: the model is of another view; no video, an unreadable one, or one without its label.
     """
-    if card.view != "rgb":
-        raise BadInput("a model that sees RGB for --clips", f"{card.name}, which sees {card.view}",
-                       "give --simulated")
+    _check_view(card, "rgb")
     files = _files(paths)
     for file in files:
         if labels is not None and file.name not in labels:
@@ -95,7 +114,17 @@ def video_windows(card: ModelCard, paths: Sequence[Path], most: int, labels: Map
                 report(1)
     stacked = np.stack(clips) if clips else np.zeros((0, *card.manet.clip_shape), np.uint8)
     one_hot = np.eye(len(ACTIONS), dtype=np.float32)[found] if labels is not None else None
-    return Windows(stacked, one_hot)
+    return Windows({"clips": stacked}, one_hot)
+
+
+def _check_view(card: ModelCard, wanted: str) -> None:
+    if card.view == "rgb" and isinstance(card.network, EmotionSpec):  # a live session alone cuts faces out of videos
+        raise BadInput("an emotion model of the landmark view", f"{card.name}, which sees rgb",
+                       "keep it in fp32: videos given to --clips are not cut into bodies and faces")
+    if card.view != wanted:
+        expected, mend = (("a model that sees RGB for --clips", "give --simulated") if wanted == "rgb" else
+                          ("a model of the landmark view for --simulated", "give videos with --clips"))
+        raise BadInput(expected, f"{card.name}, which sees {card.view}", mend)
 
 
 def cut_windows(path: Path, card: ModelCard) -> Iterator[UInt8Array]:

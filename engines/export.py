@@ -101,9 +101,18 @@ def network_from_onnx(spec: NetworkSpec, path: Path) -> MANet:
 
 def graph_from_onnx(spec: AnySpec, path: Path) -> PixelGraph:
     """Rebuild any network, behind its pixel normalisation; see `network_from_onnx`."""
+    return graph_of(_rebuilt(spec, path))
+
+
+def export_anew(spec: AnySpec, path: Path) -> bytes:
+    """Any network's ONNX file as it would be exported today; see `network_from_onnx`."""
+    return to_onnx(_rebuilt(spec, path).eval())
+
+
+def _rebuilt(spec: AnySpec, path: Path) -> MANet | MAENet:
     network = MAENet(spec) if isinstance(spec, EmotionSpec) else MANet(spec)
     load_weights(network, path)
-    return graph_of(network)
+    return network
 
 
 def load_weights(network: MANet | MAENet, path: Path) -> None:

@@ -147,7 +147,7 @@ def test_trained_model_says_the_same_in_int8(tmp_path: Path, capsys: pytest.Capt
     made, full = Bundle.load(out), Bundle.load(find("landmarks-small"))
     windows = simulated_windows(full.card, "test", 48, 700)
     with open_runtime(full, "openvino") as before, open_runtime(made, "openvino") as after:
-        found = judge(full, before.infer(windows.clips).logits, after.infer(windows.clips).logits, windows.labels)
+        found = judge(full, before.run(windows.inputs), after.run(windows.inputs), windows.labels)
     assert found.change < 0.005
     assert found.agreement > 0.9
 
@@ -222,7 +222,7 @@ def test_judgement_counts_decided_windows_and_accuracy(bundle: Bundle) -> None:
     after[1, 9], after[3, 9] = 3.0, 0.0
     labels = np.zeros((4, 52), np.float32)
     labels[[0, 1], [3, 4]] = 1.0
-    found = judge(sigmoid, before, after, labels)
+    found = judge(sigmoid, {"logits": before}, {"logits": after}, labels)
     assert (found.agreement, found.decided, found.decided_agreement) == (0.5, 3, pytest.approx(2 / 3))
     assert found.accuracy == (1.0, 0.5)
     assert found.lost == pytest.approx(0.5)

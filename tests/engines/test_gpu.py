@@ -186,11 +186,11 @@ def test_int8_says_what_fp32_says(name: str, tmp_path: Path) -> None:
     ranging, judging = (simulated_windows(full.card, split, count, 0) for split, count in
                         (("validation", 64), ("test", 400)))
     graph = Graph(to_onnx(network_from_onnx(full.card.manet, full.onnx_path)))
-    ranges = measure_ranges(graph.observed(), graph.activations, {"clips": ranging.clips}, "percentile")
+    ranges = measure_ranges(graph.observed(), graph.activations, ranging.inputs, "percentile")
     made = full.derive(tmp_path / "int8", onnx=graph.quantised(ranges), precision="int8",
                        parity=Parity(relative_tolerance=INT8_TOLERANCE))
     with open_runtime(full, "onnxruntime") as before, opened(made, name, 16) as after:
-        found = judge(full, before.infer(judging.clips).logits, after.infer(judging.clips).logits, judging.labels)
+        found = judge(full, before.run(judging.inputs), after.run(judging.inputs), judging.labels)
     print(f"{find_gpu()}, {name} int8: {found}")
     assert found.decided_agreement >= 0.99
 
