@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from calibration.qdq import Graph, Layer, weight_error
 from calibration.ranges import Method, measure_ranges, passes
 from calibration.windows import Windows
-from engines.bundle import Bundle, Float32Array, check_target
+from engines.bundle import Bundle, Float32Array, Reference, check_target
 from engines.card import Parity
 from engines.errors import BadInput
 from engines.export import export_anew
@@ -31,6 +31,7 @@ PROBES = 8  # windows that each layer is tried on by itself
 DECIDED = 0.5  # probability from which a sigmoid model says that something happens, or an emotion dominates
 FILLED = 0.5  # share from which an action or emotion counts as present in a window
 TIMED_RUNS = 9
+REFERENCES = 4
 
 Report = Callable[[str, int, int], None]  # stage, done, of how many
 
@@ -70,6 +71,7 @@ class Quantised:
     """The new bundle and how it was found to be."""
 
     bundle: Bundle
+    source: str  # name of the fp32 bundle
     tried: list[Tried]
     judgement: Judgement  # on windows that nothing was chosen on
     before: tuple[str, float]  # fastest runtime and its median, ms
@@ -112,7 +114,8 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
     data = graph.quantised(ranges, kept)
     with tempfile.TemporaryDirectory() as folder:
         parity = Parity(relative_tolerance=INT8_TOLERANCE)
-        made = bundle.derive(Path(folder) / "int8", onnx=data, name=name, precision="int8", parity=parity)
+        made = bundle.derive(Path(folder) / "int8", onnx=data, name=name, precision="int8", parity=parity,
+                             reference=_reference(bundle, graph, ranging))
         with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
             judgement = judge(bundle, _answers(full, judging, report, "fp32"), _answers(small, judging, report, "int8"),
                               judging.labels)
@@ -122,7 +125,20 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
                            f"{judgement.lost:.2%} with {method} ranges and {len(kept)} layers left in fp32",
                            "try other --ranges, or more windows; nothing was written")
         written = made.derive(out, overwrite=overwrite)
-    return Quantised(written, tried, judgement, before, after)
+    return Quantised(written, bundle.card.name, tried, judgement, before, after)
+
+
+def _reference(bundle: Bundle, graph: Graph, windows: Windows) -> Reference:
+    """What every runtime has to give within `INT8_TOLERANCE`: fp32's answers.
+
+    To windows that ranges were measured on, some of each session. The patterns that an fp32 bundle has reach further
+    than any drawing, and say how a runtime clips instead. Where the windows show people, the patterns stay.
+    """
+    if not windows.simulated:
+        return bundle.reference_arrays()
+    chosen = np.linspace(0, len(windows) - 1, REFERENCES).astype(np.int64)
+    some = Windows({name: array[chosen] for name, array in windows.inputs.items()}, None, simulated=True)
+    return Reference(some.inputs, _run(bundle, graph.observed(), some))
 
 
 def _opened(made: Bundle, threads: int) -> Runtime:
@@ -200,6 +216,9 @@ def _sensitive(bundle: Bundle, graph: Graph, ranges: dict[str, float], tried: li
                most_lost: float) -> set[str]:
     """The fewest of the most harmful layers, by powers of two, without which the windows keep their top ones."""
     full = _run(bundle, graph.observed(), windows)
+    if not judge(bundle, full, full, None).decided:
+        raise BadInput(f"a model that is sure of something ({DECIDED:g}) in some windows",
+                       f"{bundle.card.name}, in none of {len(windows)}", "give more windows, or a trained model")
     by_harm = [one.layer.name for one in sorted(tried, key=lambda one: -one.harm)]
     kept: set[str] = set()
     for count in (0, *(2**power for power in range(len(by_harm).bit_length()))):
@@ -240,7 +259,7 @@ def describe(made: Quantised) -> str:
     top, decided = ("top action", "something happens")
     if isinstance(card.network, EmotionSpec):
         top, decided = ("dominant emotion", "one dominates")
-    parts = [f"{made.bundle.path}: INT8 of {card.name}, {len(made.tried) - len(left)} layers quantised, "
+    parts = [f"{made.bundle.path}: INT8 of {made.source}, {len(made.tried) - len(left)} layers quantised, "
              f"{', '.join(left) if left else 'none'} left in fp32",
              f"{top} agrees on {found.agreement:.2%} of {found.windows} unseen windows"]
     if found.decided < found.windows:

@@ -33,6 +33,7 @@ class Windows:
 
     inputs: Mapping[str, UInt8Array]  # by the names in the spec's `inputs`, (N, ...) each
     labels: Float32Array | None  # (N, 52) or (N, 5): share 0..1 of each action or emotion
+    simulated: bool = False  # they show nobody, and may be given away
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -40,7 +41,7 @@ class Windows:
     def part(self, start: int, stop: int) -> Windows:
         """Windows `start` .. `stop`."""
         inputs = {name: array[start:stop] for name, array in self.inputs.items()}
-        return Windows(inputs, None if self.labels is None else self.labels[start:stop])
+        return Windows(inputs, None if self.labels is None else self.labels[start:stop], self.simulated)
 
     def singles(self) -> Iterator[dict[str, UInt8Array]]:
         """The inputs of one window after the other, with N = 1."""
@@ -67,7 +68,7 @@ def simulated_windows(card: ModelCard, split: str, count: int, seed: int,
         parts.append(_cut(session, ends[np.linspace(0, len(ends) - 1, EACH).astype(np.int64)], card))
         report(EACH)
     inputs = {name: np.concatenate([part[name] for part, _ in parts]) for name in card.network.inputs}
-    return Windows(inputs, np.concatenate([labels for _, labels in parts])).part(0, count)
+    return Windows(inputs, np.concatenate([labels for _, labels in parts]), simulated=True).part(0, count)
 
 
 def _cut(session: Session, ends_ns: Int64Array, card: ModelCard) -> tuple[Mapping[str, UInt8Array], Float32Array]:
