@@ -99,6 +99,10 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
         raise BadInput("an fp32 bundle to quantise", bundle.card.precision, "give the fp32 bundle")
     # Exported anew: bundles made by earlier versions have the shift in an order that is slow in INT8.
     graph = Graph(export_anew(bundle.card.network, bundle.onnx_path))
+    answers = _run(bundle, graph.observed(), ranging)
+    if not judge(bundle, answers, answers, None).decided:
+        raise BadInput(f"a model that is sure of something ({DECIDED:g}) in some windows",
+                       f"{bundle.card.name}, in none of {len(ranging)}", "give more windows, or a trained model")
     tensors = graph.activations
     done = 0
 
@@ -109,7 +113,7 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
 
     ranges = measure_ranges(graph.observed(), tensors, ranging.inputs, method, ranged)
     tried = _try_layers(bundle, graph, ranges, ranging.part(0, PROBES), report)
-    kept = _sensitive(bundle, graph, ranges, tried, ranging, most_lost)
+    kept = _sensitive(bundle, graph, ranges, tried, ranging, answers, most_lost)
     tried = [replace(one, kept=one.layer.name in kept) for one in tried]
     data = graph.quantised(ranges, kept)
     with tempfile.TemporaryDirectory() as folder:
@@ -213,12 +217,8 @@ def _try_layers(bundle: Bundle, graph: Graph, ranges: dict[str, float], windows:
 
 
 def _sensitive(bundle: Bundle, graph: Graph, ranges: dict[str, float], tried: list[Tried], windows: Windows,
-               most_lost: float) -> set[str]:
+               full: Outputs, most_lost: float) -> set[str]:
     """The fewest of the most harmful layers, by powers of two, without which the windows keep their top ones."""
-    full = _run(bundle, graph.observed(), windows)
-    if not judge(bundle, full, full, None).decided:
-        raise BadInput(f"a model that is sure of something ({DECIDED:g}) in some windows",
-                       f"{bundle.card.name}, in none of {len(windows)}", "give more windows, or a trained model")
     by_harm = [one.layer.name for one in sorted(tried, key=lambda one: -one.harm)]
     kept: set[str] = set()
     for count in (0, *(2**power for power in range(len(by_harm).bit_length()))):

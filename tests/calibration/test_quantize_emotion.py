@@ -6,6 +6,7 @@ import io
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -147,11 +148,8 @@ def test_only_clear_answers_and_clear_truths_count(full: Bundle) -> None:
 
 
 @pytest.fixture(scope="module")
-def rgb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "rgb"
-    small = ["--depth", "18", "--width", "8", "--size", "48", "--face-size", "32", "--face-width", "8"]
-    assert engines_command(["init", "--network", "maenet", "--view", "rgb", *small, "--out", str(path)]) == 0
-    return path
+def rgb(full: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return full.derive(tmp_path_factory.mktemp("models") / "rgb", name="rgb", view="rgb").path
 
 
 @pytest.mark.parametrize(("model", "arguments", "complaint"), [
@@ -172,3 +170,15 @@ def test_bad_input_is_one_line_and_nothing_is_written(model: str, arguments: lis
     assert (said, error.count("\n")) == ("", 1)
     assert complaint in error
     assert not out.exists()
+
+
+def test_a_model_that_is_never_sure_is_refused(full: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing that its INT8 could agree on."""
+    flat = full.derive(tmp_path / "flat", name="flat",
+                       calibration=msgspec.structs.replace(full.card.calibration, temperature=100.0))
+    monkeypatch.setattr("calibration.quantize.export_anew", lambda spec, path: path.read_bytes())
+    assert main(["quantize", str(flat.path), "--simulated", "--windows", "32", "--out", str(tmp_path / "int8")]) == 2
+    error = capsys.readouterr().err
+    assert "a model that is sure of something (0.5) in some windows, got flat, in none of 16" in error
+    assert error.count("\n") == 1
