@@ -1,13 +1,14 @@
 """Window predictions to micro-action events: hysteresis on the posterior of each action.
 
-An event is
-  provisional  at the first cell whose posterior reaches `enter`;
+An event is a run of cells at or above `exit` of which one reaches `enter`. It is
+  provisional  at the first cell that reaches `enter`; its onset is where that run began, so that a high `enter` makes
+               events rarer, not shorter;
   confirmed    once it has lasted the minimum duration, never before (in the same call if one cell is as long);
   retracted    where the posterior falls below `exit` before that;
   ended        once it has been below `exit` for the merge gap; its offset is where it fell. A shorter pause does not
                end it: reaching `exit` again carries it on.
-After an end the action cannot start again for the refractory period; a retracted event blocks nothing. Actions are
-independent of each other: several may run at once.
+After an end the action can neither start nor be on its way for the refractory period; a retracted event blocks nothing.
+Actions are independent of each other: several may run at once.
 
 Onsets and offsets lie on cell edges (one hop). With a posterior that changes steadily from cell to cell, the edge is
 in the mean where the threshold was crossed; `events.posterior` says what bias remains.
@@ -79,7 +80,7 @@ class _Running:
     onset_ns: int
     raised_ns: int  # end of the window whose arrival raised it
     held_ns: int  # end of its last cell at or above exit
-    mass: float = 0.0  # posterior times duration, up to held_ns
+    mass: float  # posterior times duration, up to held_ns
     pause_mass: float = 0.0  # the same, since held_ns
     confirmed: bool = False
 
@@ -120,7 +121,11 @@ class Aggregator:
         self._refractory_ns = _ns(settings.refractory_s)
         self._now_ns = now_ns
         self._running: dict[int, _Running] = {}  # by action index
-        self._blocked_until_ns: dict[int, int] = {}  # by action index
+        self._blocked_until_ns = np.full(len(ACTIONS), np.iinfo(np.int64).min)
+        # The run of cells at or above exit that each action is in: whether, since when, posterior times duration.
+        self._rising = np.zeros(len(ACTIONS), np.bool_)
+        self._since_ns = np.zeros(len(ACTIONS), np.int64)
+        self._mass = np.zeros(len(ACTIONS))
         self._next_id = 1
         self._finished = False
         self._last: Prediction | None = None
@@ -178,32 +183,41 @@ class Aggregator:
             self._take(cell)
         for index in sorted(self._running):
             self._stop(index)
+        self._rising[:] = False
 
     def _take(self, cell: Cell) -> None:
         """Step every action that runs or may start by one cell."""
         self._posteriors = cell.probs
-        entering = np.flatnonzero(cell.probs >= self._enter).tolist()
-        staying = cell.probs >= self._exit
-        for index in sorted(self._running.keys() | entering):
-            if index in self._running:
-                if not staying[index]:
-                    self._pause(index, cell)
-                    continue
-            elif cell.start_ns < self._blocked_until_ns.get(index, cell.start_ns):
-                continue
+        free = cell.start_ns >= self._blocked_until_ns
+        staying = free & (cell.probs >= self._exit)
+        begun = staying & ~self._rising
+        self._rising, self._since_ns[begun], self._mass[begun] = staying, cell.start_ns, 0.0
+        for index in sorted(self._running.keys() | np.flatnonzero(free & (cell.probs >= self._enter)).tolist()):
+            if index not in self._running:
+                self._start(index, cell)
+            elif staying[index]:
+                self._hold(index, cell)
             else:
-                self._running[index] = _Running(self._next_id, cell.start_ns, self._decided_ns(), cell.start_ns)
-                self._next_id += 1
-            self._hold(index, cell)
+                self._pause(index, cell)
+        self._mass += cell.probs.astype(np.float64) * (cell.end_ns - cell.start_ns)
+
+    def _start(self, index: int, cell: Cell) -> None:
+        onset_ns, mass = int(self._since_ns[index]), float(self._mass[index])
+        event = _Running(self._next_id, onset_ns, self._decided_ns(), cell.end_ns, mass + _mass(index, cell))
+        self._running[index] = event
+        self._next_id += 1
+        self._report(index, EventState.PROVISIONAL)
+        self._confirm(index)
 
     def _hold(self, index: int, cell: Cell) -> None:
         event = self._running[index]
-        new = event.held_ns == event.onset_ns
         event.mass += event.pause_mass + _mass(index, cell)
         event.pause_mass = 0.0
         event.held_ns = cell.end_ns
-        if new:
-            self._report(index, EventState.PROVISIONAL)
+        self._confirm(index)
+
+    def _confirm(self, index: int) -> None:
+        event = self._running[index]
         if not event.confirmed and event.held_ns - event.onset_ns >= self._minimum_ns:
             event.confirmed = True
             self._report(index, EventState.CONFIRMED)

@@ -13,11 +13,11 @@ and the windows it is made of is known beforehand (`lag_ns`), so cells are dated
 same instant, with an honest date and hence an honest delay.
 
 What bias remains is the model's: a window counts an action once enough of it is inside. Were the score to jump at a
-share of one half, dates would be right on average. A lower threshold is crossed sooner at the onset and later at the
-offset, so events are wider than the truth, more at the offset (exit is below enter). At worst, with a score that is
-proportional to the share, an onset comes (1/2 - enter) · span early and an offset (1/2 - exit) · span late: 0.25 and
-0.56 s as measured with the defaults. With window logits that mix in proportion to the share, which is what averaging
-frame logits does, it is 0.16 and 0.31 s.
+share of one half, dates would be right on average. Events begin and end where the posterior crosses exit; at a lower
+one it does so sooner at the onset and later at the offset, so events are wider than the truth, around the same middle.
+At worst, with a score that is proportional to the share, by (1/2 - exit) · span at either end: 0.57 s as measured with
+the defaults. With window logits that mix in proportion to the share, which is what averaging frame logits does, by
+0.32 s.
 """
 
 from __future__ import annotations

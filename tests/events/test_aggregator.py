@@ -286,6 +286,27 @@ def test_hysteresis_carries_an_event_between_exit_and_enter() -> None:
     assert events[-1].confidence == pytest.approx(np.mean(flicker))
 
 
+def test_an_event_begins_where_it_rose_above_exit() -> None:
+    # Cells of 1 s, windows as long; the run that reaches enter is [2, 6), the one before it never does.
+    posteriors = [0.3, 0.1, 0.25, 0.3, 0.5, 0.3, 0.1, 0.1]
+    aggregator = build(1.0, 1.0, enter=0.4, exit=0.2, merge_gap_s=0.0)
+    events = play(aggregator, lambda start, _: {NODDING: posteriors[round(start)]}, 8.0, 1.0, 1.0)
+    assert [(event.state, to_s(event.onset_ns), to_s(event.emitted_ns)) for event in events] == [
+        (PROVISIONAL, 2.0, 5.0), (CONFIRMED, 2.0, 5.0), (ENDED, 2.0, 7.0)]
+    assert to_s(events[-1].offset_ns or 0) == 6.0
+    assert events[-1].confidence == pytest.approx(np.mean(posteriors[2:6]))
+
+
+def test_a_run_neither_reaches_into_the_refractory_period_nor_over_a_gap() -> None:
+    posteriors = [0.5, 0.5, 0.1, 0.3, 0.3, 0.5, 0.5]
+    aggregator = build(1.0, 1.0, enter=0.4, exit=0.2, merge_gap_s=0.0, refractory_s=2.0)
+    events = play(aggregator, lambda start, _: {NODDING: posteriors[round(start)]}, 7.0, 1.0, 1.0)
+    assert [to_s(event.onset_ns) for event in of(events, PROVISIONAL)] == [0.0, 4.0]
+    aggregator = build(1.0, 1.0, enter=0.4, exit=0.2, refractory_s=0.0)
+    events = play(aggregator, lambda start, _: {NODDING: 0.3 if start < 5.0 else 0.5}, 7.0, 1.0, 1.0, missing=[2])
+    assert [to_s(event.onset_ns) for event in of(events, PROVISIONAL)] == [3.0]
+
+
 def test_the_latency_knob_trades_delay_for_steadiness() -> None:
     waits = {}
     for latency_s in (0.0, 0.25, 0.6, 1.0, 1.75, 2.0, 30.0):
