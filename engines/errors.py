@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class BadInput(Exception):
     """Bad usage or bad input: one line saying what was expected, what came and how to mend it.
@@ -18,6 +20,10 @@ class BadInput(Exception):
         error = cls.__new__(cls)
         Exception.__init__(error, line)
         return error
+
+    def __reduce__(self) -> tuple[Callable[[str], BadInput], tuple[str]]:
+        """From one process to another as its line."""
+        return BadInput.from_line, (str(self),)
 
 
 class Failed(Exception):

@@ -99,6 +99,12 @@ def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
     return WindowGrid(span_ns, round(hop_s * 1e9), span_ns // (2 * card.length))
 
 
+def check_view(card: ModelCard) -> None:
+    """Raises BadInput for a model that is not shown drawings."""
+    if card.view != "landmarks":
+        raise BadInput("a model of the landmark view", f"{card.name}, of the {card.view} view", "choose another")
+
+
 def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP_S) -> JudgedSession:
     """Run a landmark model over a session. K is 0 for a session shorter than a window.
 
@@ -106,8 +112,7 @@ def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP
         BadInput: the model is of another view.
         RuntimeFailed: the runtime cannot run it.
     """
-    if card.view != "landmarks":
-        raise BadInput("a model of the landmark view", f"{card.name}, of the {card.view} view", "choose another")
+    check_view(card)
     grid = window_grid(card, hop_s)
     ends_ns = live_ends(session, grid.span_ns, grid.hop_ns)
     chosen = samples(session.times_ns, ends_ns, grid.span_ns, card.length)
@@ -122,7 +127,11 @@ def judge_sessions(bundle: Bundle, split: str, mode: str, sessions: int, seconds
     """`judge` simulated sessions, of seeds `seed`, `seed + 1`, ..., with the fastest runtime that agrees.
 
     Several `workers` are processes, each with a runtime of its own, of one thread unless `threads` says otherwise.
+
+    Raises:
+        BadInput: the model is of another view.
     """
+    check_view(bundle.card)
     play = partial(simulate, seconds=seconds, settings=Settings(mode, split))
     numbers = range(seed, seed + sessions)
     if workers <= 1:

@@ -1,5 +1,6 @@
 """Every mistake a user can make: exit code 2 and one line that says what was expected, what came and how to mend it."""
 
+import pickle
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ import imageio_ffmpeg
 import pytest
 import zmq
 
+from engines.errors import BadInput
 from tests.conftest import ROOT, Finished, manet_live
 from tests.realtime.test_outputs import free_port
 
@@ -157,3 +159,10 @@ def test_print_config_shows_the_effective_settings_and_exits_with_0():
     done = manet_live("live", "--crop", "full", "--print-config")
     assert done.code == 0
     assert 'crop = "full"' in done.out
+
+
+def test_bad_input_keeps_its_line_from_one_process_to_another():
+    error = BadInput("a model", "none", "give one")
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, BadInput)
+    assert str(again) == str(error) == "expected a model, got none; give one"
