@@ -23,7 +23,8 @@ RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Thresholds = Probability | tuple[Probability, ...] | None  # one for all, one per action, or the program's default
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-Line = Annotated[str, Meta(max_length=500, pattern=r"^[^\n\r\x00-\x1f]*\Z")]
+MOST_LETTERS = 500
+Line = Annotated[str, Meta(max_length=MOST_LETTERS, pattern=r"^[^\n\r\x00-\x1f]*\Z")]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
 

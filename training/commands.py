@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from engines.bundle import Bundle
-from engines.card import OFFICIAL_SPAN_S, RESEARCH_USE, Calibration, ModelCard, Provenance
+from engines.card import MOST_LETTERS, OFFICIAL_SPAN_S, RESEARCH_USE, Calibration, ModelCard, Provenance
 from engines.errors import BadInput
 from engines.export import write_bundle
 from engines.networks.maenet import MAENet
@@ -134,6 +135,7 @@ def write_trained(network: MANet | MAENet, options: argparse.Namespace, trained_
         BadInput: the folder is taken.
         ExportFailed: the exported graph does not answer as the network does.
     """
+    trained_on = textwrap.shorten(trained_on, MOST_LETTERS, placeholder=" …")  # models begun with models: a long story
     made_with = f"python -m training, recipe {options.recipe}, seed {options.seed} (torch {torch.__version__})"
     card = msgspec.convert({
         "name": options.bundle.resolve().name, "network": network.spec, "intended_use": use, "view": view,

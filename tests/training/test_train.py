@@ -142,3 +142,12 @@ def test_a_run_may_begin_with_the_weights_of_another(trained: Path, data: DataSe
     trained_on = Bundle.load(tmp_path / "out" / "model").card.provenance.trained_on
     assert trained_on == "MA-52: 18 clips of 3 actions; begun with model, trained on MA-52: 18 clips of 3 actions"
     assert "--no-se as it has them" in refused(*train_command(data, tmp_path / "other", *more, "--width", "16"))
+
+
+def test_a_long_story_is_cut_to_what_a_card_holds(trained: Path, data: DataSet, tmp_path: Path) -> None:
+    more = ("--epochs", "1", "--no-embedding", "--init", trained / "model", "--data-name", "interviews " * 45)
+    assert main(train_command(data, tmp_path / "out", *more)) == 0
+    trained_on = Bundle.load(tmp_path / "out" / "model").card.provenance.trained_on
+    assert trained_on.startswith("interviews ")
+    assert trained_on.endswith(" …")
+    assert len(trained_on) <= 500

@@ -148,7 +148,7 @@ def _start(options: argparse.Namespace) -> tuple[MANet | None, str]:
         return None, ""
     network, trained_on = open_network(options.init_body)
     how = "kept" if options.freeze_body else "begun with"
-    return network, f"; micro-action branch {how} {Path(options.init_body).name}, trained on {trained_on}"[:320]
+    return network, f"; micro-action branch {how} {Path(options.init_body).name}, trained on {trained_on}"
 
 
 def _fill(sources: list[Stretches], workers: int) -> None:
