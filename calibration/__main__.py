@@ -72,7 +72,8 @@ def _parser() -> Parser:
 
     command = commands.add_parser("thresholds", help="per-action enter and exit, on simulated validation sessions")
     _add_common(command, "bundle of the landmark view")
-    command.add_argument("--minutes", type=int, default=120, help="of balanced, and of idle, sessions (120)")
+    command.add_argument("--minutes", type=int, default=120, help="of balanced sessions (120)")
+    command.add_argument("--idle-minutes", type=int, default=480, help="of sitting still (480)")
     goal = command.add_mutually_exclusive_group()
     goal.add_argument("--false-per-hour", type=float, default=3.0, metavar="N",
                       help="most false events in an hour of sitting still, all actions together (3)")
@@ -197,10 +198,11 @@ def _windows(options: argparse.Namespace, bundle: Bundle) -> tuple[Windows, Wind
 
 
 def _check(options: argparse.Namespace) -> None:
-    for name, least in (("minutes", 1), ("seed", 0), ("threads", 0), ("workers", 0), ("windows", 1)):
+    for name, least in (("minutes", 1), ("idle_minutes", 1), ("seed", 0), ("threads", 0), ("workers", 0),
+                        ("windows", 1)):
         value = getattr(options, name, least)
         if value < least:
-            raise BadInput(f"--{name} of {least} or more", str(value), "leave it out for the default")
+            raise BadInput(f"--{name.replace('_', '-')} of {least} or more", str(value), "leave it out for the default")
     if hasattr(options, "out"):
         check_target(options.out, options.overwrite)
 
@@ -229,8 +231,9 @@ def _thresholds(options: argparse.Namespace) -> None:
     bundle = Bundle.load(find(options.model))
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
-        playing = progress.add_task("sessions", total=options.minutes * 2 + max(1, options.minutes // 2))
-        busy, idle = simulated_sessions(bundle, options.minutes, options.seed, options.threads,
+        total = options.minutes + max(1, options.minutes // 2) + options.idle_minutes
+        playing = progress.add_task("sessions", total=total)
+        busy, idle = simulated_sessions(bundle, options.minutes, options.idle_minutes, options.seed, options.threads,
                                         options.workers, lambda *_: progress.advance(playing))
         pairs = progress.add_task("thresholds", total=len(ENTERS) * len(EXIT_SHARES))
         fit = fit_thresholds(bundle, busy, idle, options.false_per_hour, lambda _: progress.advance(pairs),

@@ -53,9 +53,13 @@ class Fit:
     idle: EventScores
 
 
-def simulated_sessions(bundle: Bundle, minutes: int, seed: int, threads: int, workers: int,
+def simulated_sessions(bundle: Bundle, minutes: int, idle_minutes: int, seed: int, threads: int, workers: int,
                        report: Callable[[str, int], None]) -> tuple[list[JudgedSession], list[JudgedSession]]:
-    """Sessions of one minute to fit on: (balanced and half as many natural ones, idle ones)."""
+    """Sessions of one minute to fit on: (`minutes` balanced and half as many natural ones, `idle_minutes` idle ones).
+
+    False events are rare, and come from a few people whose posture or fidgeting resembles an action: an hour of
+    sitting still says little about the next one.
+    """
     def run(mode: str, count: int) -> list[JudgedSession]:
         found = []
         for number, one in enumerate(judge_sessions(bundle, SPLIT, mode, count, 60.0, seed, threads, workers)):
@@ -63,7 +67,7 @@ def simulated_sessions(bundle: Bundle, minutes: int, seed: int, threads: int, wo
             report(mode, number + 1)
         return found
 
-    return run(BALANCED, minutes) + run(NATURAL, max(1, minutes // 2)), run(IDLE, minutes)
+    return run(BALANCED, minutes) + run(NATURAL, max(1, minutes // 2)), run(IDLE, idle_minutes)
 
 
 def fit_thresholds(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence[JudgedSession],

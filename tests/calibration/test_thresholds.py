@@ -96,7 +96,8 @@ def test_a_chosen_precision_is_had_where_it_can_be(bundle: Bundle) -> None:
 
 def test_the_command_writes_a_bundle_that_says_what_it_rests_on(bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "fitted"
-    arguments = ["thresholds", str(bundle.path), "--out", str(out), "--minutes", "1", "--false-per-hour", "1e6"]
+    arguments = ["thresholds", str(bundle.path), "--out", str(out), "--minutes", "1", "--idle-minutes", "1",
+                 "--false-per-hour", "1e6"]
     assert main(arguments) == 0
     made = Bundle.load(out)
     calibration = made.card.calibration
@@ -112,6 +113,7 @@ def test_bad_input_is_one_line_and_exit_code_2(bundle: Bundle, tmp_path: Path,
     model, out = str(bundle.path), ("--out", str(tmp_path / "a"))
     cases = {
         "expected --minutes of 1 or more": [model, *out, "--minutes", "0"],
+        "expected --idle-minutes of 1 or more": [model, *out, "--idle-minutes", "0"],
         "expected --false-per-hour of 0 or more": [model, *out, "--false-per-hour=-1"],
         "expected --precision above 0 and below 1": [model, *out, "--precision", "1"],
         "not allowed with argument": [model, *out, "--precision", "0.8", "--false-per-hour", "2"],
