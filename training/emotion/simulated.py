@@ -18,7 +18,8 @@ import numpy as np
 from engines.landmarks import FACE_POINTS
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS
-from simulation.action_units import draw_shape
+from events.scores import FloatArray
+from simulation.action_units import UNITS, displacement, draw_shape
 from simulation.emotion import MoodSettings
 from simulation.interview import BALANCED, NATURAL
 from simulation.session import Session, Settings, simulate
@@ -32,6 +33,9 @@ NATURAL_SHARE = 0.5  # of sessions; in the others every action is about equally 
 MARGIN_S = 1.5  # a session begins this much before its first stretch may: the drawing settles
 EVERY = 50  # sessions in a file
 OTHER_FACE = 0.7  # how much a training face differs from the one simulated, relative to how much people differ
+# Standard deviation of the strength, where positive, at which a training face wears each action unit all the time: many
+# faces at rest smile a little, or frown, by build. Only what moves tells those from a feeling.
+RESTING_UNIT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,16 @@ class Stored(msgspec.Struct, frozen=True):
         if face_size:
             faces = np.frombuffer(self.faces, np.float32).reshape(-1, FACE_POINTS, 2)
             if rng is not None:
-                faces = (faces + OTHER_FACE * draw_shape(rng)[:, :2]).astype(np.float32)
+                other = OTHER_FACE * draw_shape(rng)[:, :2] + resting(rng)[:, :2]
+                faces = (faces + other).astype(np.float32)
             inputs["face"] = draw_faces(faces, face_size)
         return Example(inputs, np.array(self.felt, np.float32), done)
+
+
+def resting(rng: np.random.Generator) -> FloatArray:
+    """(FACE_POINTS, 3) cm by which a face at rest looks as if it showed something."""
+    strength = np.clip(rng.normal(0.0, RESTING_UNIT, len(UNITS)), 0.0, None)
+    return np.asarray(displacement(np.stack((strength, strength))[None])[0])
 
 
 class Stretches(Varied):

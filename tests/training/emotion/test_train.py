@@ -11,10 +11,12 @@ import torch
 
 from engines.bundle import Bundle
 from engines.errors import Failed
+from engines.landmarks import FACE_MESH_INDICES
 from engines.networks.manet import MANet
 from engines.runtimes import check_parity, open_runtime
 from engines.spec import EmotionSpec, NetworkSpec
 from training.__main__ import main
+from training.emotion.simulated import resting
 from training.emotion.stretches import Example, vary
 
 TINY = ("--width", "8", "--face-width", "8", "--size", "32", "--face-size", "32", "--epochs", "2",
@@ -142,3 +144,12 @@ def test_varied_stretches_are_mirrored_and_hidden_now_and_then() -> None:
     alone = {name: inputs[name] for name in ("face", "face_seen")}
     assert all(vary(example._replace(inputs=alone), np.random.default_rng(seed), drawn=True).inputs["face_seen"].any()
                for seed in range(200))  # fmt: skip
+
+
+def test_faces_at_rest_smile_or_frown_by_build() -> None:
+    faces = np.stack([resting(np.random.default_rng(seed)) for seed in range(200)])  # cm
+    left, right = (faces[:, FACE_MESH_INDICES.index(corner), 1] for corner in (291, 61))
+    np.testing.assert_allclose(left, right)  # by build, so on both sides
+    assert left.max() > 0.15
+    assert left.min() < -0.15
+    assert abs(left.mean()) < 0.05
