@@ -1,8 +1,8 @@
 """Window predictions to micro-action events: hysteresis on the posterior of each action.
 
 An event is a run of cells at or above `exit` of which one reaches `enter`. It is
-  provisional  at the first cell that reaches `enter`; its onset is where that run began, so that a high `enter` makes
-               events rarer, not shorter;
+  provisional  at the first cell that reaches `enter`; its onset lies where that run began, so that a high `enter`
+               makes events rarer, not shorter;
   confirmed    once it has lasted the minimum duration, never before (in the same call if one cell is as long);
   retracted    where the posterior falls below `exit` before that;
   ended        once it has been below `exit` for the merge gap; its offset is where it fell. A shorter pause does not
@@ -10,8 +10,10 @@ An event is a run of cells at or above `exit` of which one reaches `enter`. It i
 After an end the action can neither start nor be on its way for the refractory period; a retracted event blocks nothing.
 Actions are independent of each other: several may run at once.
 
-Onsets and offsets lie on cell edges (one hop). With a posterior that changes steadily from cell to cell, the edge is
-in the mean where the threshold was crossed; `events.posterior` says what bias remains.
+Onsets and offsets are dated up to half a cell inside the run's edges: where the posterior, drawn as a straight line
+from the middle of the cell outside to that of the cell inside, crosses half of its peak, as the width of a pulse is
+measured (at the onset, half of the highest so far; at the middle of the cell inside where that is lower still).
+Durations and pauses are of whole cells; `events.posterior` says what bias remains.
 
 Where nothing was seen (windows that neither overlap nor touch, or the end of the recording), every running event ends
 with the last window before: the gap is never bridged, whatever the merge gap, and whatever goes on behind it is a new
@@ -25,6 +27,7 @@ clock is the machine's monotonic clock, are dated by the wall.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +42,7 @@ from events.types import ActionEvent, Delay, EventState, Float32Array, Predictio
 
 DEFAULT_ENTER = 0.35
 DEFAULT_EXIT = 0.2
+HALF = 0.5  # of the peak, where events are dated
 
 CardThreshold = float | Sequence[float] | None
 
@@ -78,10 +82,14 @@ class _Running:
 
     id: int
     onset_ns: int
+    began_ns: int  # start of its first cell at or above exit
     raised_ns: int  # end of the window whose arrival raised it
     held_ns: int  # end of its last cell at or above exit
-    mass: float  # posterior times duration, up to held_ns
-    pause_mass: float = 0.0  # the same, since held_ns
+    mass: float  # posterior times duration, from began_ns to held_ns
+    peak: float
+    last: float  # posterior of its last cell at or above exit
+    outside: float = math.nan  # of the cell behind that, where there is one
+    pause_mass: float = 0.0  # posterior times duration, since held_ns
     confirmed: bool = False
 
 
@@ -122,10 +130,13 @@ class Aggregator:
         self._now_ns = now_ns
         self._running: dict[int, _Running] = {}  # by action index
         self._blocked_until_ns = np.full(len(ACTIONS), np.iinfo(np.int64).min)
-        # The run of cells at or above exit that each action is in: whether, since when, posterior times duration.
+        # The run of cells at or above exit that each action is in: whether, since when, posterior times duration, and
+        # the posteriors of its first cell and of the one before (NaN: none).
         self._rising = np.zeros(len(ACTIONS), np.bool_)
         self._since_ns = np.zeros(len(ACTIONS), np.int64)
         self._mass = np.zeros(len(ACTIONS))
+        self._entry = np.full((2, len(ACTIONS)), np.nan)
+        self._before: Float32Array | None = None  # posteriors of the last cell; None at the start of a stretch
         self._next_id = 1
         self._finished = False
         self._last: Prediction | None = None
@@ -184,6 +195,7 @@ class Aggregator:
         for index in sorted(self._running):
             self._stop(index)
         self._rising[:] = False
+        self._before = None
 
     def _take(self, cell: Cell) -> None:
         """Step every action that runs or may start by one cell."""
@@ -191,6 +203,8 @@ class Aggregator:
         free = cell.start_ns >= self._blocked_until_ns
         staying = free & (cell.probs >= self._exit)
         begun = staying & ~self._rising
+        self._entry[0, begun] = cell.probs[begun]
+        self._entry[1, begun] = np.nan if self._before is None else self._before[begun]
         self._rising, self._since_ns[begun], self._mass[begun] = staying, cell.start_ns, 0.0
         for index in sorted(self._running.keys() | np.flatnonzero(free & (cell.probs >= self._enter)).tolist()):
             if index not in self._running:
@@ -200,31 +214,55 @@ class Aggregator:
             else:
                 self._pause(index, cell)
         self._mass += cell.probs.astype(np.float64) * (cell.end_ns - cell.start_ns)
+        self._before = cell.probs
 
     def _start(self, index: int, cell: Cell) -> None:
-        onset_ns, mass = int(self._since_ns[index]), float(self._mass[index])
-        event = _Running(self._next_id, onset_ns, self._decided_ns(), cell.end_ns, mass + _mass(index, cell))
-        self._running[index] = event
+        began_ns, peak = int(self._since_ns[index]), float(cell.probs[index])  # no cell before reached enter
+        onset_ns = began_ns + self._inwards(index, peak, *self._entry[:, index].tolist())
+        mass = float(self._mass[index]) + _mass(index, cell)
+        self._running[index] = _Running(self._next_id, onset_ns, began_ns, self._decided_ns(), cell.end_ns, mass, peak,
+                                        peak)
         self._next_id += 1
         self._report(index, EventState.PROVISIONAL)
         self._confirm(index)
 
+    def _inwards(self, index: int, peak: float, edge: float, outside: float) -> int:
+        """How far inside its run an event is dated, ns: 0 to half a cell.
+
+        Args:
+            index: of the action.
+            peak: highest posterior of the event so far.
+            edge: posterior of the cell at the run's edge.
+            outside: of the one beside it, NaN where there is none. Beside nothing, and beside the refractory period,
+                the edge stays.
+        """
+        exit_ = float(self._exit[index])
+        if not outside < exit_:
+            return 0
+        level = min(max(exit_, HALF * peak), edge)
+        share = (level - outside) / (edge - outside)  # of the way from the middle of one cell to that of the other
+        return max(round((share - 0.5) * self._grid.step_ns), 0)
+
     def _hold(self, index: int, cell: Cell) -> None:
         event = self._running[index]
         event.mass += event.pause_mass + _mass(index, cell)
-        event.pause_mass = 0.0
+        event.pause_mass, event.outside = 0.0, math.nan
         event.held_ns = cell.end_ns
+        event.last = float(cell.probs[index])
+        event.peak = max(event.peak, event.last)
         self._confirm(index)
 
     def _confirm(self, index: int) -> None:
         event = self._running[index]
-        if not event.confirmed and event.held_ns - event.onset_ns >= self._minimum_ns:
+        if not event.confirmed and event.held_ns - event.began_ns >= self._minimum_ns:
             event.confirmed = True
             self._report(index, EventState.CONFIRMED)
 
     def _pause(self, index: int, cell: Cell) -> None:
         event = self._running[index]
         event.pause_mass += _mass(index, cell)
+        if math.isnan(event.outside):
+            event.outside = float(cell.probs[index])
         if not event.confirmed or cell.end_ns - event.held_ns >= self._merge_ns:
             self._stop(index)
 
@@ -245,8 +283,8 @@ class Aggregator:
             state=state,
             action=ACTIONS[index],
             onset_ns=event.onset_ns,
-            offset_ns=event.held_ns if over else None,
-            confidence=min(max(event.mass / (event.held_ns - event.onset_ns), 0.0), 1.0),
+            offset_ns=event.held_ns - self._inwards(index, event.peak, event.last, event.outside) if over else None,
+            confidence=min(max(event.mass / (event.held_ns - event.began_ns), 0.0), 1.0),
             emitted_ns=emitted_ns,
             delay=delay,
         ))

@@ -14,10 +14,10 @@ same instant, with an honest date and hence an honest delay.
 
 What bias remains is the model's: a window counts an action once enough of it is inside. Were the score to jump at a
 share of one half, dates would be right on average. Events begin and end where the posterior crosses exit; at a lower
-one it does so sooner at the onset and later at the offset, so events are wider than the truth, around the same middle.
-At worst, with a score that is proportional to the share, by (1/2 - exit) · span at either end: 0.57 s as measured with
-the defaults. With window logits that mix in proportion to the share, which is what averaging frame logits does, by
-0.32 s.
+one it does so sooner at the onset and later at the offset, so runs are wider than the truth, around the same middle: at
+worst, with a score that is proportional to the share, by (1/2 - exit) · span at either end, 0.57 s as measured with the
+defaults; with window logits that mix in proportion to the share, which is what averaging frame logits does, by 0.32 s.
+The aggregator takes up to half a cell of that back.
 """
 
 from __future__ import annotations
