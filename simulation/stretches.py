@@ -38,7 +38,7 @@ class Stretches:
 
 
 def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, *, face: bool = True) -> Stretches:
-    """Stretches of a session that end at `ends_s` (K,); without `face`, its drawings are left for later.
+    """Stretches of a session that end at `ends_s` (K,); without `face`, its inputs are left for later.
 
     Raises:
         ValueError: a stretch begins before the session.
@@ -52,10 +52,9 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, 
     if spec.body is not None:
         inputs["body"] = draw(session, chosen, spec.body.size)
         inputs["body_seen"] = np.isfinite(session.pose[chosen, 0, 0]).astype(np.uint8)
-    if spec.face is not None:
-        if face:
-            inputs["face"] = draw_faces(faces, spec.face.size)
-        inputs["face_seen"] = np.asarray(np.isfinite(faces).all(axis=(2, 3)), np.uint8)
+    if spec.face is not None and face:
+        inputs["face"] = draw_faces(faces, spec.face.size)
+        inputs["face_seen"] = faces_seen(faces)
     starts = ends_s - span_s
     return Stretches(inputs, felt(session.episodes, starts, ends_s), shown(events_of(session), starts, ends_s), faces)
 
@@ -68,6 +67,11 @@ def frontal_faces(session: Session, indices: npt.NDArray[np.int64]) -> Float32Ar
         if np.isfinite(session.face[index]).all():
             found[at] = frontal(session.face[index])[:, :2]
     return found[where.reshape(indices.shape)]
+
+
+def faces_seen(faces: Float32Array) -> UInt8Array:
+    """uint8 (...): 1 where `frontal_faces` has a face."""
+    return np.asarray(np.isfinite(faces).all(axis=(-2, -1)), np.uint8)
 
 
 def draw_faces(faces: Float32Array, size: int) -> UInt8Array:

@@ -27,7 +27,7 @@ from tests.conftest import manet_live
 SETTINGS = EmotionSettings()
 CHANGE_S, FOLLOWED_S = 30.0, 15.0
 LEAST_FOLLOWED, LEAST_COVERED, MOST_COVERED, LEAST_TOP = 0.6, 0.9, 0.99, 0.6
-CONFIDENT = 0.5  # a lower end of an interval above this calls an emotion
+CONFIDENT = 0.3  # a lower end of an interval above this calls an emotion
 
 
 @pytest.fixture(scope="module")

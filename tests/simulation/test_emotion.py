@@ -10,7 +10,7 @@ from engines.face_model import RESTING
 from engines.landmarks import FACE_MESH_INDICES
 from engines.spec import EmotionSpec, NetworkSpec
 from engines.taxonomy import ACTIONS, EMOTIONS, LOWER_LIMB_PARTS
-from simulation.action_units import EMFACS, PROTOTYPES, UNITS, displacement
+from simulation.action_units import EMFACS, PROTOTYPES, UNITS, displacement, draw_shape
 from simulation.durations import occurrence
 from simulation.emotion import LOWER_LIMB_SHARES, Episode, Mood, MoodSettings
 from simulation.session import Session, Settings, simulate
@@ -118,3 +118,13 @@ def test_shares_and_actions_by_hand() -> None:
     events = [(9, 0.0, 1.4), (10, 4.8, 9.0), (11, 4.4, 9.0), (12, 0.5, 1.5)]
     done = shown(events, np.array([1.0]), np.array([5.0]))[0]
     assert np.flatnonzero(done).tolist() == [11, 12]  # 0.4 s of 1.4, 0.2 s, 0.6 s, half of a second
+
+
+def test_faces_at_rest_have_mouths_at_as_many_heights_as_peoples() -> None:
+    """Nose and upper lip differ by 3 to 5 mm; the mouth goes up or down as a whole, and is not distorted by it."""
+    at = {point: FACE_MESH_INDICES.index(point) for point in (0, 13, 14, 17, 61, 291)}
+    shapes = np.stack([draw_shape(np.random.default_rng(seed)) for seed in range(400)])  # cm
+    heights = shapes[:, list(at.values()), 1]
+    assert 0.3 <= heights.mean(axis=1).std() <= 0.5
+    inner = shapes[:, at[13], 1] - shapes[:, at[14], 1]
+    assert inner.std() < 0.1

@@ -24,7 +24,7 @@ from simulation.emotion import MoodSettings
 from simulation.interview import BALANCED, NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.stretches import Stretches as Cut
-from simulation.stretches import cut, draw_faces
+from simulation.stretches import cut, draw_faces, faces_seen
 from training.drawings_folder import claim, digest_of, write_whole
 from training.emotion.stretches import Example, Float32Array, Varied, pack, unpack, vary
 
@@ -63,7 +63,7 @@ class Plan:
         return simulate(int(rng.integers(2**31)), self.seconds, float(rng.choice(RATES_HZ)), settings)
 
     def cut(self, number: int) -> Cut:
-        """The stretches of a session; without the drawings of the face."""
+        """The stretches of a session; without the inputs of the face branch."""
         session = self.session(number)
         rng = np.random.default_rng([self.seed, number, 3])
         slots = np.arange(self.stretches) + rng.random(self.stretches)
@@ -73,8 +73,10 @@ class Plan:
         return cut(session, starts + self.span_s, self.span_s, self.spec, face=False)
 
     def identity(self) -> str:
-        """All that decides the drawings, the program included, as a digest."""
-        spec = msgspec.json.encode({name: list(shape) for name, shape in self.spec.inputs.items()}).decode()
+        """All that decides what is kept, the program included, as a digest: the full network and the one without a face
+        branch share a folder."""
+        body = {name: list(shape) for name, shape in self.spec.inputs.items() if name.startswith("body")}
+        spec = msgspec.json.encode(body).decode()
         settings = f"{self.split} {self.seed} {self.span_s} {self.stretches} {spec}"
         return digest_of(settings, "drawing", "landmark", "face")
 
@@ -104,7 +106,7 @@ class Stored(msgspec.Struct, frozen=True):
             if rng is not None:
                 other = OTHER_FACE * draw_shape(rng)[:, :2] + resting(rng)[:, :2]
                 faces = (faces + other).astype(np.float32)
-            inputs["face"] = draw_faces(faces, face_size)
+            inputs["face"], inputs["face_seen"] = draw_faces(faces, face_size), faces_seen(faces)
         return Example(inputs, np.array(self.felt, np.float32), done)
 
 
