@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import zmq
 
 from engines.errors import BadInput
 from realtime.model_files import FACE, HAND, POSE, ModelFile, model_path
@@ -77,6 +78,14 @@ def manet_live(*arguments: str | Path, timeout: float = 120) -> Finished:
     done = subprocess.run([sys.executable, ROOT / "run_live.py", *map(str, arguments)], capture_output=True, text=True,
                           timeout=timeout, check=False)
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context]:
+    """Closes its sockets when a test fails, too: a context with an open one waits for ever when it is collected."""
+    made = zmq.Context()
+    yield made
+    made.destroy(linger=0)
 
 
 @pytest.fixture(scope="session")

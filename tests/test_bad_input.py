@@ -91,14 +91,11 @@ def test_a_url_that_is_none(url):
     refused("live", "--url", url, "--headless")
 
 
-def test_a_busy_endpoint(recording):
-    context = zmq.Context()
+def test_a_busy_endpoint(recording, context):
     holder = context.socket(zmq.PUB)
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     holder.bind(endpoint)
     assert endpoint in refused("replay", recording, "--headless", "--publish", endpoint)
-    holder.close(0)
-    context.term()
 
 
 def test_an_endpoint_that_others_could_reach(recording):

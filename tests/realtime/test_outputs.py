@@ -36,10 +36,9 @@ def test_an_action_line_is_what_the_design_shows():
 
 
 @pytest.mark.parametrize("kind", ["ipc", "tcp"])
-def test_a_subscriber_in_another_context_reads_the_same_lines(tmp_path, kind):
+def test_a_subscriber_in_another_context_reads_the_same_lines(tmp_path, context, kind):
     endpoint = f"ipc://{tmp_path}/events" if kind == "ipc" else f"tcp://127.0.0.1:{free_port()}"
     output = PublishOutput(endpoint)
-    context = zmq.Context()
     subscriber = context.socket(zmq.SUB)
     subscriber.subscribe(b"session")
     subscriber.connect(endpoint)
@@ -49,8 +48,6 @@ def test_a_subscriber_in_another_context_reads_the_same_lines(tmp_path, kind):
     topic, line = subscriber.recv_multipart()
     assert topic == b"session"
     assert json.loads(line)["state"] == "started"
-    subscriber.close(0)
-    context.term()
     output.close()
     assert not (tmp_path / "events").exists()
 

@@ -86,7 +86,7 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
     assert stats.windows + sum(stats.skipped.values()) == stats.windows_due > 5
 
 
-def test_the_newest_camera_replaces_the_one_before_and_junk_is_counted(tmp_path):
+def test_the_newest_camera_replaces_the_one_before_and_junk_is_counted(tmp_path, context):
     make_keys(tmp_path, ["reader"], ["desk"])
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     order = Order(PROTOCOL, 0, 0, ViewSettings(), "rgb", 64, 60, False)
@@ -102,15 +102,12 @@ def test_the_newest_camera_replaces_the_one_before_and_junk_is_counted(tmp_path)
         first.exchange(ClockOffset(), over)
         assert over.is_set()
         assert first.ended == "another camera took this one's place"
-        context = zmq.Context()
         junk = context.socket(zmq.DEALER)
-        junk.linger = 0
         keys.apply(junk)
         junk.connect(side_door(endpoint))
         for said in ([b"not msgpack"], [b"a", b"b"], [b""], [bytes(4000)]):
             junk.send_multipart(said)
         reader = context.socket(zmq.DEALER)  # who may read the event stream may not send frames
-        reader.linger = 0
         load_client_keys(tmp_path / "reader.key").apply(reader)
         reader.connect(side_door(endpoint))
         deadline = time.monotonic() + 20
@@ -120,9 +117,6 @@ def test_the_newest_camera_replaces_the_one_before_and_junk_is_counted(tmp_path)
         end.ask_to_stop()
         second.exchange(ClockOffset(), threading.Event())
         assert second.ended == "the session is over"
-        for each in (junk, reader):
-            each.close()
-        context.term()
     end.stop(5.0)
 
 

@@ -59,9 +59,8 @@ def test_replay_equivalence_on_real_clips(clips, name):
     assert fast.of("stats")[-1]["windows_due"] == real.of("stats")[-1]["windows_due"] > 0
 
 
-def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_path):
+def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_path, context):
     endpoint = f"tcp://127.0.0.1:{free_port()}"
-    context = zmq.Context()
     subscriber = context.socket(zmq.SUB)
     subscriber.subscribe(b"")
     subscriber.connect(endpoint)
@@ -79,8 +78,6 @@ def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_pa
         published.append(subscriber.recv_multipart()[1].decode())
     assert published  # a subscriber joins late, so its beginning may be missing, never its end
     assert published == done.out.splitlines()[-len(published):]
-    subscriber.close(0)
-    context.term()
 
 
 def start(*arguments) -> subprocess.Popen:

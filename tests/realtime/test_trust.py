@@ -105,14 +105,12 @@ def test_ten_thousand_mutations_from_one_who_holds_the_key_are_all_accounted_for
 
 @pytest.mark.parametrize("scheme", ["ipc", "tcp"])
 @pytest.mark.parametrize("keys", ["none", "a stranger's", "another server's", "a token"])
-def test_frames_of_one_without_the_right_keys_never_arrive(tmp_path, keys, scheme):
+def test_frames_of_one_without_the_right_keys_never_arrive(tmp_path, context, keys, scheme):
     endpoint = f"ipc://{tmp_path}/frames" if scheme == "ipc" else f"tcp://127.0.0.1:{free_port()}"
     server, client = link_for(endpoint)
     assert isinstance(client, Token if scheme == "ipc" else ClientKeys)
     with Analysis(endpoint, server) as analysis:
-        context = zmq.Context()
         forger = context.socket(zmq.PUSH)
-        forger.linger = 0
         if keys == "a stranger's":
             ClientKeys(KeyPair.new(), getattr(client, "server", KeyPair.new().public)).apply(forger)
         elif keys == "another server's":
@@ -129,8 +127,6 @@ def test_frames_of_one_without_the_right_keys_never_arrive(tmp_path, keys, schem
         analysis.until(lambda: analysis.intake.received == 1)
         assert analysis.handled == 1
         sender.close()
-        forger.close()
-        context.term()
 
 
 class Tapped:

@@ -128,12 +128,10 @@ def test_frames_cross_a_real_socket_in_order_and_a_full_queue_refuses(tmp_path):
     receiver.close()
 
 
-def test_an_oversized_message_cannot_get_in(tmp_path):
+def test_an_oversized_message_cannot_get_in(tmp_path, context):
     endpoint = f"ipc://{tmp_path}/frames"
     receiver = wire.Receiver(endpoint, 4, SERVER)
-    context = zmq.Context()
     flood = context.socket(zmq.PUSH)
-    flood.linger = 0
     CLIENT.apply(flood)
     flood.connect(endpoint)
     flood.send(bytes(MAX_SIDE * MAX_SIDE * 3 + 100))
@@ -142,8 +140,6 @@ def test_an_oversized_message_cannot_get_in(tmp_path):
     assert sender.send(wire.encode_frame(make_frame(), 0), 1.0)
     assert isinstance(receiver.receive(5.0), wire.FrameMessage)
     sender.close()
-    flood.close()
-    context.term()
     receiver.close()
 
 
