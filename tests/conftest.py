@@ -84,8 +84,9 @@ def manet_live(*arguments: str | Path, timeout: float = 120) -> Finished:
 def context() -> Iterator[zmq.Context]:
     """Closes its sockets when a test fails, too: a context with an open one waits for ever when it is collected."""
     made = zmq.Context()
+    made.linger = 0  # of every socket: one that a test has dropped is closed by then, and would wait to send
     yield made
-    made.destroy(linger=0)
+    made.destroy()
 
 
 @pytest.fixture(scope="session")
