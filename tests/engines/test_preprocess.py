@@ -37,7 +37,7 @@ def test_crop_keeps_colour_order_and_position() -> None:
     assert not crop[..., 1].any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(8, 400), st.integers(8, 400), st.sampled_from([32, 112, 224]))
 def test_any_picture_becomes_the_size(height: int, width: int, size: int) -> None:
     image = np.full((height, width, 3), 200, np.uint8)

@@ -143,7 +143,7 @@ def runs(draw: st.DrawFn) -> tuple[Aggregator, list[Prediction], AggregatorSetti
 
 
 @given(runs())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_scores_give_a_sound_stream(run: tuple[Aggregator, list[Prediction], AggregatorSettings]) -> None:
     aggregator, windows, chosen = run
     events, seen_ns = [], None
@@ -166,7 +166,7 @@ def test_any_scores_give_a_sound_stream(run: tuple[Aggregator, list[Prediction],
 
 
 @given(runs(), st.integers(1, 10**7), st.integers(0, 10**9), st.integers(0, 10**9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_live_delays_add_up_and_change_nothing_else(
     run: tuple[Aggregator, list[Prediction], AggregatorSettings], base: int, queue_ns: int, compute_ns: int
 ) -> None:

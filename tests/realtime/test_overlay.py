@@ -107,7 +107,7 @@ def test_the_screen_is_filled_exactly(size: tuple[int, int], state: OverlayState
 
 @given(st.integers(40, 200), st.integers(10, 60), st.sampled_from(["truecolor", "256", "standard", None]),
        st.booleans(), st.integers(1, 90), st.integers(1, 90))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_size_is_filled_exactly(width: int, height: int, colors: str | None, full: bool, high: int,
                                     wide: int) -> None:
     state = replace(maximal() if full else modest(), picture=np.full((high, wide, 3), 99, np.uint8))
@@ -118,7 +118,7 @@ def test_any_size_is_filled_exactly(width: int, height: int, colors: str | None,
 
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_is_shown_without_harm(source: str, cause: str, messages: list[str]) -> None:
     state = replace(modest(), source=source, dropped={cause: 3}, messages=tuple(messages), framing=tuple(messages))
     for size in SIZES:

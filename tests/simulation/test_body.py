@@ -80,7 +80,7 @@ def test_a_fist_is_smaller_than_a_flat_hand() -> None:
     assert np.linalg.norm(fist[12]) < 0.6 * np.linalg.norm(flat[12])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(*[st.floats(-1.0, 1.0)] * 3), st.floats(0.15, 0.5), st.floats(0.15, 0.5))
 def test_two_bones_reach_or_come_as_near_as_they_can(target: tuple[float, ...], first: float, second: float) -> None:
     root, goal, pole = np.zeros((1, 3)), np.array([target]), np.array([[0.3, -1.0, 0.1]])

@@ -21,7 +21,7 @@ def drawn(seed: int, count: int = 60, classes: int = 12) -> tuple[np.ndarray, ..
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 80))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_equal_to_scikit_learn(seed: int, count: int) -> None:
     emotion, true, actions, done = drawn(seed, count)
     got = score_emotions(emotion, true, actions, done)
