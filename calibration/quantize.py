@@ -20,7 +20,7 @@ from engines.bundle import Bundle, Float32Array, Reference, check_target
 from engines.card import Parity
 from engines.errors import BadInput
 from engines.export import export_anew
-from engines.runtimes import Runtime, RuntimeFailed, median_ms, open_runtime
+from engines.runtimes import Runtime, RuntimeFailed, least_ms, open_runtime
 from engines.runtimes.base import Outputs
 from engines.spec import EmotionSpec
 
@@ -30,7 +30,6 @@ MOST_RANGED = 64  # windows that ranges are measured on
 PROBES = 8  # windows that each layer is tried on by itself
 DECIDED = 0.5  # probability from which a sigmoid model says that something happens, or an emotion dominates
 FILLED = 0.5  # share from which an action or emotion counts as present in a window
-TIMED_RUNS = 9
 REFERENCES = 4
 
 Report = Callable[[str, int, int], None]  # stage, done, of how many
@@ -74,7 +73,7 @@ class Quantised:
     source: str  # name of the fp32 bundle
     tried: list[Tried]
     judgement: Judgement  # on windows that nothing was chosen on
-    before: tuple[str, float]  # fastest runtime and its median, ms
+    before: tuple[str, float]  # fastest runtime and its least time, ms
     after: tuple[str, float]
 
 
@@ -123,7 +122,7 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
         with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
             judgement = judge(bundle, _answers(full, judging, report, "fp32"), _answers(small, judging, report, "int8"),
                               judging.labels)
-            before, after = ((one.name, median_ms(one, TIMED_RUNS)) for one in (full, small))
+            before, after = ((one.name, least_ms(one)) for one in (full, small))
         if not judgement.lost <= most_lost:
             raise BadInput(f"INT8 that loses at most {most_lost:.2%} of {judgement.decided} windows",
                            f"{judgement.lost:.2%} with {method} ranges and {len(kept)} layers left in fp32",

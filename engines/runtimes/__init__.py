@@ -1,7 +1,7 @@
 """Runtimes: one lifecycle, one parity check at the door. Importing this package imports no vendor's library."""
 
 from engines.runtimes.base import Availability, Runtime, RuntimeFailed, Scores
-from engines.runtimes.select import RUNTIMES, ParityMismatch, available, check_parity, median_ms, open_runtime
+from engines.runtimes.select import RUNTIMES, ParityMismatch, available, check_parity, least_ms, open_runtime
 
 __all__ = ["RUNTIMES", "Availability", "ParityMismatch", "Runtime", "RuntimeFailed", "Scores", "available",
-           "check_parity", "median_ms", "open_runtime"]
+           "check_parity", "least_ms", "open_runtime"]

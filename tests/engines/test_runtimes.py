@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,17 +170,20 @@ def test_auto_refuses_when_every_runtime_fails(small_bundle: Bundle, tmp_path: P
 
 
 class Pretended(Runtime):
-    """A runtime with a set speed and a set error; answers the bundle's reference."""
+    """A runtime with a set speed, beside a program that is busy at first, and a set error; answers the reference."""
 
     modules = ("json",)
     distributions = ("numpy",)
     install = ""
     error, opened = 0.0, 0
+    takes_s, disturbed, now_s = 0.01, 0, [0.0]
 
     def _activate(self) -> None:
         type(self).opened += 1
 
     def _run(self, inputs: Inputs) -> Outputs:
+        self.now_s[0] += self.takes_s + 0.05 * (type(self).disturbed > 0)
+        type(self).disturbed -= 1
         count = len(inputs["clips"])
         logits = self.bundle.reference()[1][:count] + np.float32(self.error)
         return {"logits": logits, "embedding": np.zeros((count, 300), np.float32)}
@@ -192,9 +196,9 @@ class Pretended(Runtime):
 def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, type[Pretended]]:
     kinds = {each: type(each, (Pretended,), {"name": each, "opened": 0}) for each in ("slow", "fast", "wrong")}
     kinds["wrong"].error = 1e3
-    speed = {"slow": 30.0, "fast": 10.0, "wrong": 1.0}
+    kinds["slow"].takes_s, kinds["wrong"].takes_s = 0.03, 0.001
     monkeypatch.setattr(select, "RUNTIMES", kinds)
-    monkeypatch.setattr(select, "median_ms", lambda runtime: speed[runtime.name])
+    monkeypatch.setattr(select, "time", SimpleNamespace(perf_counter=lambda: Pretended.now_s[0]))
     return kinds
 
 
@@ -222,7 +226,12 @@ def test_auto_keeps_the_fastest_that_passes_and_remembers_it(copied: Copy,
     assert "differs" in lines[4]
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"key":"old","runtime":"slow","median_ms":{}}',
+def test_auto_is_not_misled_by_what_else_the_machine_does(copied: Copy, pretended: dict[str, type[Pretended]]) -> None:
+    pretended["fast"].disturbed = 5
+    assert open_runtime(Bundle.load(copied())).name == "fast"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"key":"old","runtime":"slow","least_ms":{}}',
                                      json.dumps({"key": 3}).encode()])
 def test_a_stale_or_broken_cache_is_ignored(copied: Copy, pretended: dict[str, type[Pretended]],
                                             content: bytes) -> None:
