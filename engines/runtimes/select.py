@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ RUNTIMES: dict[str, type[Runtime]] = {kind.name: kind for kind in (TensorRtRunti
 CHOICE_FILE = "choice.json"
 TIMED_S = 0.4  # of running, each runtime; at least
 TIMED_RUNS = 3, 50  # windows, and at most
+STEADY = 1.5  # times the least that the median may be: beyond, the machine is busy with something else
 
 Report = Callable[[str], None]
 
@@ -57,9 +59,10 @@ def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: R
 
     Args:
         bundle: a verified bundle.
-        name: a runtime, or "auto": the fastest of those that pass. The choice is remembered in the bundle's
-            `engines/choice.json` until the model, a runtime, the CPU or GPU or `threads` changes; parity is checked
-            always. Where a GPU was chosen and is lost later, the fastest of the others goes on, and says so.
+        name: a runtime, or "auto": the fastest of those that pass. Unless the machine was busy
+            with something else, the choice is remembered in the bundle's `engines/choice.json` until the model, a
+            runtime, the CPU or GPU or `threads` changes; parity is checked always. Where a GPU was chosen and is lost
+            later, the fastest of the others goes on, and says so.
         threads: CPU threads; 0 leaves the choice to the runtime.
         report: receives one line per finding.
 
@@ -126,14 +129,19 @@ def check_company(runtime: Runtime) -> bool:
 
 def least_ms(runtime: Runtime) -> float:
     """Least time of one window, milliseconds. What else the machine does only ever makes it longer."""
+    return min(times_ms(runtime))
+
+
+def times_ms(runtime: Runtime) -> list[float]:
+    """Of one window again and again for `TIMED_S`, milliseconds."""
     clip = {name: array[:1] for name, array in runtime.bundle.reference_arrays().inputs.items()}
     fewest, most = TIMED_RUNS
     times: list[float] = []
-    while len(times) < fewest or (len(times) < most and sum(times) < TIMED_S):
+    while len(times) < fewest or (len(times) < most and sum(times) < 1e3 * TIMED_S):
         start = time.perf_counter()
         runtime.run(clip)
-        times.append(time.perf_counter() - start)
-    return 1e3 * min(times)
+        times.append(1e3 * (time.perf_counter() - start))
+    return times
 
 
 def _silent(_: str) -> None:
@@ -170,13 +178,16 @@ def _open_checked(bundle: Bundle, name: str, threads: int, say: Report) -> Runti
 def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key: str, say: Report) -> Runtime:
     best: Runtime | None = None
     timings: dict[str, float] = {}
+    steady = True
     for name, found in usable.items():
         try:
             runtime = _open_checked(bundle, name, threads, say)
         except (RuntimeFailed, BadInput) as error:
             say(f"{name}: {error}")
             continue
-        timings[name] = round(least_ms(runtime), 3)
+        times = times_ms(runtime)
+        timings[name] = round(min(times), 3)
+        steady &= statistics.median(times) <= STEADY * min(times)
         say(f"{name} {found}: {timings[name]:.1f} ms per window")
         if best is not None and timings[best.name] <= timings[name]:
             runtime.close()
@@ -186,7 +197,7 @@ def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key:
         best = runtime
     if best is None:
         raise RuntimeFailed(f"no runtime can run {bundle.card.name}; see `python -m engines list`")
-    if key:
+    if key and steady:
         _remember(bundle, _Choice(key, best.name, timings))
     return best
 

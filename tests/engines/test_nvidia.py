@@ -316,7 +316,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> dict[str, type[Losable]]:
             for name in ("card", "spare-card", "processor")}
     speed = {"card": 1.0, "spare-card": 2.0, "processor": 9.0}
     monkeypatch.setattr(select, "RUNTIMES", made)
-    monkeypatch.setattr(select, "least_ms", lambda runtime: speed[runtime.name])
+    monkeypatch.setattr(select, "times_ms", lambda runtime: [speed[runtime.name]])
     return made
 
 
