@@ -25,8 +25,8 @@ from engines.runtimes.torch_runtime import TorchRuntime
 RUNTIMES: dict[str, type[Runtime]] = {kind.name: kind for kind in (TensorRtRuntime, TensorRtRtxRuntime, OpenVinoRuntime,
                                                                    OnnxRuntime, TorchRuntime)}
 CHOICE_FILE = "choice.json"
-TIMED_S = 0.4  # of running, each runtime; at least
-TIMED_RUNS = 3, 50  # windows, and at most
+TIMED_S = 0.4  # that each runtime is timed for, but
+FEWEST_RUNS, MOST_RUNS = 3, 50
 STEADY = 1.5  # times the least that the median may be: beyond, the machine is busy with something else
 
 Report = Callable[[str], None]
@@ -59,10 +59,10 @@ def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: R
 
     Args:
         bundle: a verified bundle.
-        name: a runtime, or "auto": the fastest of those that pass. Unless the machine was busy
-            with something else, the choice is remembered in the bundle's `engines/choice.json` until the model, a
-            runtime, the CPU or GPU or `threads` changes; parity is checked always. Where a GPU was chosen and is lost
-            later, the fastest of the others goes on, and says so.
+        name: a runtime, or "auto": the fastest of those that pass. Unless the machine was busy with something else, the
+            choice is remembered in the bundle's `engines/choice.json` until the model, a runtime, the CPU or GPU or
+            `threads` changes; parity is checked always. Where a GPU was chosen and is lost later, the fastest of the
+            others goes on, and says so.
         threads: CPU threads; 0 leaves the choice to the runtime.
         report: receives one line per finding.
 
@@ -133,11 +133,10 @@ def least_ms(runtime: Runtime) -> float:
 
 
 def times_ms(runtime: Runtime) -> list[float]:
-    """Of one window again and again for `TIMED_S`, milliseconds."""
+    """Times of one window, milliseconds; `FEWEST_RUNS` to `MOST_RUNS` of them."""
     clip = {name: array[:1] for name, array in runtime.bundle.reference_arrays().inputs.items()}
-    fewest, most = TIMED_RUNS
     times: list[float] = []
-    while len(times) < fewest or (len(times) < most and sum(times) < 1e3 * TIMED_S):
+    while len(times) < FEWEST_RUNS or (len(times) < MOST_RUNS and sum(times) < 1e3 * TIMED_S):
         start = time.perf_counter()
         runtime.run(clip)
         times.append(1e3 * (time.perf_counter() - start))
