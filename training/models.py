@@ -10,6 +10,7 @@ from engines.bundle import CARD_FILE, Bundle, find
 from engines.errors import BadInput
 from engines.networks.manet import MANet
 from training.state import network_of
+from training.widening import widened
 
 
 def open_network(model: str) -> tuple[MANet, str]:
@@ -29,19 +30,22 @@ def open_network(model: str) -> tuple[MANet, str]:
 
 
 def start_from(network: MANet, other: MANet) -> None:
-    """Take over another network's weights; the embedding head only where both have one.
+    """Take over another network's weights, widened where it is narrower; the embedding head only where both have one.
 
     Raises:
-        BadInput: a tensor is missing or of another shape: the networks differ in more than T, S and the embedding head.
+        BadInput: a tensor is missing or of a shape that does not widen: the networks differ in more than T, S, the
+            embedding head and a whole multiple of the width.
     """
     mine, theirs = network.state_dict(), other.state_dict()
     for name, value in mine.items():
-        if name in theirs and theirs[name].shape == value.shape:
-            mine[name] = theirs[name]
-        elif not name.startswith("embedding."):
+        try:
+            mine[name] = widened(name, theirs, value.shape)
+        except (KeyError, ValueError):
+            if name.startswith("embedding."):
+                continue
             got = tuple(theirs[name].shape) if name in theirs else "nothing"
             raise BadInput(f"a model to start from with {name} {tuple(value.shape)}", str(got),
-                           "give --depth, --width and --no-se as it has them")
+                           "give --depth and --no-se as it has them, and its --width or a multiple") from None
     network.load_state_dict(mine)
 
 

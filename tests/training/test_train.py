@@ -141,7 +141,7 @@ def test_a_run_may_begin_with_the_weights_of_another(trained: Path, data: DataSe
     assert torch.allclose(before["classifier.weight"], after["classifier.weight"], atol=1e-6)
     trained_on = Bundle.load(tmp_path / "out" / "model").card.provenance.trained_on
     assert trained_on == "MA-52: 18 clips of 3 actions; begun with model, trained on MA-52: 18 clips of 3 actions"
-    assert "--no-se as it has them" in refused(*train_command(data, tmp_path / "other", *more, "--width", "16"))
+    assert "--no-se as it has them" in refused(*train_command(data, tmp_path / "other", *more, "--depth", "34"))
 
 
 def test_a_long_story_is_cut_to_what_a_card_holds(trained: Path, data: DataSet, tmp_path: Path) -> None:
