@@ -96,7 +96,7 @@ def nodding(m: Motion) -> None:
 @motion(10, "head", shortest_s=0.8)
 def shaking_head(m: Motion) -> None:
     """The face swings left and right about its middle, again and again."""
-    hertz = max(m.between(1.1, 2.8) * m.subject.tempo**0.5, 1.6 / m.length)
+    hertz = max(m.between(1.0, 2.8) * m.subject.tempo**0.5, 1.3 / m.length)
     gate = _swing(m, hertz, m.between(0.0, 0.6))
     depth = m.size(0.14, 0.36) * min(1.0, 2.4 / hertz)
     phase = m.cycle(hertz, 0.08)

@@ -35,15 +35,12 @@ def patting_legs(m: Motion) -> None:
 
 @motion(49, "hands", shortest_s=1.1)
 def touching_legs(m: Motion) -> None:
-    """A hand goes to thigh or knee and lies there, or strokes slowly along; sometimes onto the other leg."""
+    """A hand strokes slowly along thigh or knee, sometimes of the other leg; one that only lies there rests."""
     attack, release = m.ease(0.4, 0.8), m.ease(0.4, 0.8)
     gate, inside = m.envelope(attack, release), m.envelope(1.1 * attack, 1.1 * release)
-    already_there = any(m.state.hand_rests[hand] == "thighs" for hand in m.hands)
-    stroking = already_there or m.rng.random() < 0.65
     other = len(m.hands) == 1 and m.rng.random() < 0.2
     along = m.between(0.14, 0.3)
-    stroke = 0.5 * (1 - np.cos(m.cycle(m.between(0.35, 0.9), 0.2))) * m.size(0.06,
-            0.14) if stroking else np.zeros(m.count)
+    stroke = 0.5 * (1 - np.cos(m.cycle(m.between(0.35, 0.9), 0.2))) * m.size(0.06, 0.14)
     for hand in m.hands:
         path = (inside * stroke)[:, None] * np.array([0.0, 0.0, 1.0]) + inside[:, None] * 0.006 * m.wander(1.0, 3)
         m.reach(hand, gate, "thigh_other" if other else "thigh", (m.between(-0.02, 0.04), on_leg(m), along),

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulation.geometry import minimum_jerk
+from simulation.geometry import Array, minimum_jerk
 from simulation.motions.base import Motion, motion
 
 
 @motion(0, "torso", shortest_s=1.6)
 def shaking_body(m: Motion) -> None:
-    """The torso sways again and again: sideways, to and fro, or round about."""
-    style = m.pick(0.5, 0.3, 0.2)
+    """The torso sways: sideways, to and fro, or round about, again and again; or over to a side now and then."""
+    style = m.pick(0.3, 0.25, 0.15, 0.3)
     phase = m.cycle(m.between(0.45, 1.5) * m.subject.tempo**0.5, 0.12)
     gate = m.envelope(m.ease(0.4, 0.8), m.ease(0.4, 0.9))
     depth = m.size(0.075, 0.17) * (1.0 + 0.2 * m.wander(1.2)[:, 0])
-    if style == 0:
+    if style == 3:
+        wave = _from_side_to_side(m)
+        m.add("side", gate * depth * wave)
+        m.add("lean", gate * depth * m.between(-0.4, 0.4) * wave)
+        m.add("pelvis_x", 0.02 * gate * wave)
+        m.add("twist", gate * m.between(-0.1, 0.1) * wave)
+    elif style == 0:
         m.add("side", gate * depth * np.sin(phase))
         m.add("pelvis_x", 0.02 * gate * np.sin(phase - 0.4))
         m.add("twist", gate * m.between(-0.1, 0.1) * np.sin(phase))
@@ -26,6 +32,16 @@ def shaking_body(m: Motion) -> None:
     else:
         m.add("twist", 1.8 * gate * depth * np.sin(phase))
         m.add("side", 0.5 * gate * depth * np.cos(phase))
+
+
+def _from_side_to_side(m: Motion) -> Array:
+    """(count,) over to one side, then to the other, -1..1, with rests of any length between."""
+    curve, at, level, side = np.zeros(m.count), 0.0, 0.0, m.sign
+    while at < m.length:
+        target = side * m.between(0.5, 1.0)
+        curve += (target - level) * minimum_jerk((m.times - at) / m.ease(0.4, 0.8))
+        at, level, side = at + m.between(0.5, 2.0), target, -side
+    return curve
 
 
 @motion(1, "torso", shortest_s=0.8)
