@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from engines.card import NAME_PATTERN, ModelCard, from_json, to_json
+from engines.card import DRAWING, NAME_PATTERN, ModelCard, from_json, to_json
 from engines.errors import BadInput
 from engines.spec import AnySpec
 
@@ -76,7 +76,8 @@ class Bundle:
         """Open a bundle and verify all of it: fields, labels, spelling, seal and every file's digest.
 
         Raises:
-            BadInput: anything is missing, unknown or changed; the line names it.
+            BadInput: anything is missing, unknown or changed, or the model has learnt from other drawings than this
+                version makes; the line names it.
         """
         path = Path(path)
         card = _load_card(path)
@@ -259,6 +260,9 @@ def _load_card(path: Path) -> ModelCard:
         raise BadInput(f"{file} as it was sealed", "a changed card", _MEND)
     if set(card.files) != {ONNX_FILE, REFERENCE_FILE}:
         raise BadInput(f"digests of {ONNX_FILE} and {REFERENCE_FILE} in {file}", str(sorted(card.files)), _MEND)
+    if card.view == "landmarks" and card.drawing != DRAWING:
+        raise BadInput(f"a model of this version's landmark drawings ({DRAWING})",
+                       f"{file}, of another version's ({card.drawing or 1})", "train it anew on these")
     return card
 
 

@@ -17,6 +17,7 @@ LABELS = tuple(action.name for action in ACTIONS)
 OFFICIAL_SPAN_S = 1.9  # mean clip of MA-52 (MANet paper, section III-B): 8 frames were spread over this much time
 # Makes the official checkpoint's mean confidence (0.790 on the test set, against 61.3 % accuracy) equal its accuracy.
 OFFICIAL_TEMPERATURE = 1.589
+DRAWING = 2  # of `engines.drawing`: weights know the drawings that they have learnt from, and no others
 RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
                 "job interviews.")
 
@@ -84,13 +85,14 @@ class Provenance(Plain, frozen=True):
 
 
 class ModelCard(Plain, frozen=True):
-    """What `card.json` says. `files` and `seal` are filled in when the bundle is written."""
+    """What `card.json` says. `drawing`, `files` and `seal` are filled in when the bundle is written."""
 
     name: Annotated[str, Meta(pattern=NAME_PATTERN)]
     network: AnySpec
     provenance: Provenance
     intended_use: Line
     view: Literal["rgb", "landmarks"] = "rgb"
+    drawing: Annotated[int, Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET  # of the landmarks view; earlier cards: 1
     precision: Literal["fp32", "fp16", "int8"] = "fp32"  # of model.onnx
     span_s: Annotated[float, Meta(ge=0.1, le=30.0)] = OFFICIAL_SPAN_S  # time covered by the T frames
     labels: tuple[str, ...] = LABELS
@@ -148,8 +150,9 @@ class ModelCard(Plain, frozen=True):
         return self.provenance.trained
 
     def sealed(self, files: dict[str, str]) -> ModelCard:
-        """The card with its files' digests and its own seal."""
-        unsealed = msgspec.structs.replace(self, files=files, seal="")
+        """The card with its files' digests, the drawing that its model is shown, and its own seal."""
+        drawing = DRAWING if self.view == "landmarks" else msgspec.UNSET
+        unsealed = msgspec.structs.replace(self, drawing=drawing, files=files, seal="")
         return msgspec.structs.replace(unsealed, seal=unsealed.digest())
 
     def digest(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from engines.drawing import BODY, HAND_PANELS, HEAD
+from engines.drawing_scene import BODY, HAND_PANELS, HEAD
 
 Pixels = TypeVar("Pixels", bound=npt.NDArray[Any])
 

@@ -27,6 +27,7 @@ JUMP_NS = 250_000_000
 SETTLE_S = 5.0  # time constant of size
 PLACE_S = 4.0  # time constants of position: of the body and the head ...
 HAND_S = 0.5  # ... and of a hand, so that its travels do not show but its trembling does
+USUAL_S = 20.0  # ... and of the place where a point usually is
 # How far, in shoulder widths, a thing may be from the middle of its panel (left and right, up, down).
 BODY_LEASH = (0.8, 0.5, 0.9)
 HEAD_LEASH = (0.22, 0.2, 0.2)
@@ -143,6 +144,31 @@ class Normaliser:
             return True
         jump = math.hypot(x - self._shoulders[0], y - self._shoulders[1])
         return gap_ns <= JUMP_NS and jump > JUMP * self._unit
+
+
+class UsualPlaces:
+    """Where points usually are in the picture: the mean of where they were seen, which forgets slowly."""
+
+    def __init__(self) -> None:
+        self._since_ns = self._time_ns = 0
+        self._places: Float64Array = np.empty((0, 2))
+
+    def step(self, time_ns: int, points: Float64Array, fresh: bool) -> Float64Array:
+        """The way (K, 2) from each point to its usual place; NaN where it is not seen.
+
+        Args:
+            time_ns: media time, ascending since the last new start.
+            points: (K, 2) pixels of the source picture; NaN: not seen.
+            fresh: a new start: somebody else, or after a gap.
+        """
+        if fresh:
+            self._since_ns, self._time_ns, self._places = time_ns, time_ns, points.copy()
+        age_s, step_s = (time_ns - self._since_ns) / 1e9, (time_ns - self._time_ns) / 1e9
+        away = self._places - points
+        moved = self._places - away * _share(step_s, min(USUAL_S, max(age_s, step_s)))  # at first a plain mean
+        known = np.where(np.isnan(self._places), points, self._places)
+        self._time_ns, self._places = time_ns, np.where(np.isnan(moved), known, moved)
+        return away
 
 
 def _share(step_s: float, constant_s: float) -> float:

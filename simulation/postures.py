@@ -10,8 +10,8 @@ from simulation.motions.leg_hand import on_leg
 from simulation.motions.legs import SIDES, cross_legs
 
 CROSSED_SHARE = 0.13  # of sessions, legs crossed throughout
-HAND_RESTS = ("thighs", "clasped", "stacked", "between", "armrests", "table", "mixed", "beside")
-_REST_SHARES = (0.34, 0.17, 0.12, 0.09, 0.09, 0.06, 0.1, 0.03)
+HAND_RESTS = ("thighs", "knees", "clasped", "stacked", "between", "armrests", "table", "mixed", "beside")
+_REST_SHARES = (0.24, 0.1, 0.17, 0.12, 0.09, 0.09, 0.06, 0.1, 0.03)
 
 
 def settle(motion: Motion, hand_rest: str | None = None, crossed: bool | None = None) -> State:
@@ -77,6 +77,9 @@ def _one_hand(m: Motion, hand: int, rest: str) -> None:
         m.reach(hand, held, "thigh", (m.between(-0.03, 0.03), on_leg(m), along), (m.between(-0.7, 0.15), 0.0, 1.0),
                 (0.0, -1.0, 0.0),
                 PALM, shape, turn=0.1)
+    elif rest == "knees":  # the palm on the knee, the fingers over it
+        m.reach(hand, held, "thigh", (m.between(-0.03, 0.03), on_leg(m), m.subject.thigh - m.between(0.0, 0.06)),
+                (m.between(-0.5, 0.15), -m.between(0.2, 0.9), 0.8), (0.0, -1.0, -0.4), PALM, shape, turn=0.1)
     elif rest == "armrests":
         m.reach(hand, held, "armrest", (0.0, 0.0, m.between(-0.05, 0.08)), (m.between(-0.3, 0.1), -0.1, 1.0),
                 (-0.1, -1.0, 0.0), PALM,

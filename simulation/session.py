@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from simulation.subject import Subject, draw_subject
 from simulation.tracker_noise import NoiseSettings, Tracked, observe
 
 Float32Array = npt.NDArray[np.float32]
+Timed = TypeVar("Timed", TrueAction, Episode)
 BELOW_THE_PICTURE = frozenset({*range(24, 32), 51})  # balanced sessions of the upper body leave these out
 VISIBLE = 0.5
 SPLITS = ("train", "validation", "test")
@@ -60,6 +62,14 @@ class Session:
         return Landmarks(int(self.times_ns[index]), self.camera.height, self.camera.width,
                          self.pose[index], self.hands[index], self.face[index])  # fmt: skip
 
+    def after(self, seconds: float) -> Session:
+        """The rest of the session, as if recorded from that moment on: something may have begun before."""
+        first = round(seconds * self.fps)
+        cut_s = first / self.fps
+        return replace(self, times_ns=self.times_ns[: len(self) - first], pose=self.pose[first:],
+                       hands=self.hands[first:], face=self.face[first:],
+                       truth=_earlier(self.truth, cut_s), episodes=_earlier(self.episodes, cut_s))
+
     def targets(self, least_seen: float = 0.0) -> npt.NDArray[np.bool_]:
         """(T, 52) which actions run at each picture; without those whose limbs are seen for less than that share."""
         running = np.zeros((len(self), len(ACTIONS)), np.bool_)
@@ -68,6 +78,12 @@ class Session:
             if one.seen >= least_seen:
                 running[(seconds >= one.onset_s) & (seconds <= one.offset_s), one.index] = True
         return running
+
+
+def _earlier(timed: tuple[Timed, ...], seconds: float) -> tuple[Timed, ...]:
+    """The same, so much earlier, less what is over by then."""
+    return tuple(replace(one, onset_s=one.onset_s - seconds, offset_s=one.offset_s - seconds)
+                 for one in timed if one.offset_s > seconds)
 
 
 def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | None = None) -> Session:

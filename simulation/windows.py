@@ -32,7 +32,7 @@ Float32Array = npt.NDArray[np.float32]
 
 HOP_S = 0.25  # of the live path, by default
 LEAST_SEEN = 0.5  # share of an action's time that the camera must show the limbs it moves: nobody could tell the others
-BATCH = 16
+BATCH = 128  # windows drawn at once: each time, the person is followed from the beginning
 
 
 def events_of(session: Session) -> list[Event]:

@@ -32,6 +32,7 @@ from training.video import UInt8Array
 
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
 MODES = (BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, NATURAL, NATURAL, IDLE)
+MISSED_S = 6.0  # at most: recordings begin at any moment, actions may be under way
 PACKING = 1  # level of zlib: the fastest
 JUDGED = 1000  # sessions whose windows are counted
 MIRRORED = 0.5  # of training windows: none of the 52 actions is of the left or of the right
@@ -70,7 +71,8 @@ class Plan:
         rng = np.random.default_rng([self.seed, number, 1])
         seed = int(rng.integers(2**31))
         settings = Settings(mode=str(rng.choice(MODES)), split=self.split)
-        session = simulate(seed, self.seconds, float(rng.choice(RATES_HZ)), settings)
+        missed_s = float(rng.uniform(0.0, MISSED_S))
+        session = simulate(seed, self.seconds + MISSED_S, float(rng.choice(RATES_HZ)), settings).after(missed_s)
         return session, float(rng.uniform(0.05, self.spacing_s))
 
     def identity(self) -> str:

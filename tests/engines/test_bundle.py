@@ -13,7 +13,7 @@ import pytest
 
 from engines import bundle as bundles
 from engines.bundle import CARD_FILE, ONNX_FILE, REFERENCE_FILE, Bundle, Reference, find, known
-from engines.card import LABELS, Calibration, ModelCard, Parity, Provenance, from_json, to_json
+from engines.card import DRAWING, LABELS, Calibration, ModelCard, Parity, Provenance, from_json, to_json
 from engines.errors import BadInput
 from engines.spec import NetworkSpec
 from engines.taxonomy import ACTIONS
@@ -177,6 +177,19 @@ def test_derived_bundles_keep_their_provenance(small_bundle: Bundle, tmp_path: P
             small_bundle.derive(tmp_path / "other", **change)
     with pytest.raises(msgspec.ValidationError):
         small_bundle.derive(tmp_path / "other", span_s=-1.0)
+
+
+def test_a_model_that_learnt_from_other_drawings_is_refused(tmp_path: Path) -> None:
+    bundle = Bundle.write(tmp_path / "new", card(view="landmarks"), b"x", Reference.of_clips(*reference()))
+    assert bundle.card.drawing == DRAWING
+    assert bundle.derive(tmp_path / "rgb", view="rgb").card.drawing is msgspec.UNSET
+    for drawing, named in ((msgspec.UNSET, "1"), (DRAWING + 1, str(DRAWING + 1))):
+        other = msgspec.structs.replace(bundle.card, drawing=drawing, seal="")
+        other = msgspec.structs.replace(other, seal=other.digest())
+        (bundle.path / CARD_FILE).write_bytes(to_json(other))
+        line = refused(bundle.path)
+        assert f"drawings ({DRAWING})" in line
+        assert f"another version's ({named})" in line
 
 
 def test_probabilities_are_softmax_at_the_cards_temperature(small_bundle: Bundle) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engines.drawing import BODY, HAND_PANELS, HEAD, TRAIL_S, LandmarkDrawing, Panel, draw_window
+from engines.drawing import TRAIL_S, LandmarkDrawing, draw_window
+from engines.drawing_scene import BODY, HAND_PANELS, HEAD, Panel
 from engines.landmarks import FACE_POINTS, Landmarks
 
 SIZE = 112
@@ -143,6 +144,48 @@ def test_a_shaking_leg_shows_in_every_single_drawing() -> None:
     assert trail.mean() >= 8
     blue = np.abs(shaken[..., 2] - quiet[..., 2]).max()  # the other leg is still
     assert blue == 0
+
+
+def bowed(time_s: float, pose: np.ndarray, hands: np.ndarray, face: np.ndarray) -> None:
+    """Once, after two seconds, and it stays so: the nose comes down, a hand goes aside."""
+    if time_s >= 2.0:
+        pose[0, 1] += 0.12 * SHOULDERS
+        pose[15, 0] += 0.3 * SHOULDERS
+
+
+def always_bowed(_: float, pose: np.ndarray, hands: np.ndarray, face: np.ndarray) -> None:
+    bowed(2.0, pose, hands, face)
+
+
+def test_a_line_leads_to_where_a_point_usually_is() -> None:
+    """Long after the motion, when no trail is left of it, in the colours of left (hand) and middle (nose)."""
+    changed, as_ever = draw(film(bowed, 3.0))[-1:], draw(film(always_bowed, 3.0))[-1:]
+    for where in (BODY, HEAD):
+        more = panel(changed, where) - panel(as_ever, where)
+        assert (more[..., 0] > 50).sum() >= 3
+        assert not more[..., 1].any()  # posture is as it is
+    assert (panel(changed, BODY)[..., 2] - panel(as_ever, BODY)[..., 2] > 50).sum() < (
+        panel(changed, BODY)[..., 0] - panel(as_ever, BODY)[..., 0] > 50).sum()  # fmt: skip
+
+
+def test_what_lasts_becomes_usual() -> None:
+    as_ever = draw(film(always_bowed, 3.0))[-1].astype(int)
+    soon, late = (np.abs(draw(film(bowed, seconds, fps=5))[-1] - as_ever).sum() for seconds in (3.0, 150.0))
+    assert late < 0.1 * soon
+
+
+def test_a_head_that_moves_as_a_whole_is_not_turned() -> None:
+    def aside(time_s: float, pose: np.ndarray, hands: np.ndarray, face: np.ndarray) -> None:
+        if time_s >= 2.0:
+            pose[:11, 0] += 0.1 * SHOULDERS
+            face[..., 0] += 0.1 * SHOULDERS
+
+    moved = film(aside, 3.0)
+    landmarks = moved[-1]
+    drawn = panel(draw(moved)[-1:], HEAD)[0]
+    placed = draw([dataclasses.replace(landmarks, time_ns=0)])[0]  # the same head in the middle of its panel
+    lines = [(picture[..., :2].max(axis=2) > 60).sum() for picture in (drawn, panel(placed[None], HEAD)[0])]
+    assert abs(lines[0] - lines[1]) <= 0.1 * lines[1]
 
 
 @pytest.mark.parametrize(("motion", "where"), [(nod, HEAD), (sway, BODY), (sway, HEAD)])

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from engines.card import ModelCard, Provenance
-from engines.drawing import BODY, HAND_PANELS, HEAD, draw_window
+from engines.drawing import draw_window
 from engines.drawing_mirror import mirror
+from engines.drawing_scene import BODY, HAND_PANELS, HEAD
 from engines.export import write_bundle
 from engines.initialise import initialise
 from engines.networks.manet import InferenceGraph, MANet

@@ -10,6 +10,7 @@ import pytest
 from engines.landmarks import Landmarks
 from simulation.body import pose_body
 from simulation.camera import UPPER_BODY, WHOLE_BODY, Camera, draw_camera
+from simulation.emotion import MoodSettings
 from simulation.interview import IDLE, write_interview
 from simulation.session import SPLITS, Session, Settings, project_body, simulate
 from simulation.subject import draw_subject
@@ -49,6 +50,21 @@ def test_landmarks_are_valid_and_dated() -> None:
         assert isinstance(landmarks, Landmarks)
         assert landmarks.person
         assert landmarks.time_ns == round(index * 1e9 / 25)
+
+
+def test_recordings_may_begin_in_the_middle_of_an_action() -> None:
+    whole = simulate(3, 12.0, 25.0, Settings(mood=MoodSettings()))
+    under_way = next(one for one in whole.truth if one.offset_s - one.onset_s > 1.0)
+    middle_s = round((under_way.onset_s + under_way.offset_s) / 2 * 25) / 25
+    rest = whole.after(middle_s)
+    first = round(middle_s * 25)
+    assert len(rest) == len(rest.times_ns) == len(whole) - first
+    assert rest.times_ns[0] == 0
+    assert rest.pose.tobytes() == whole.pose[first:].tobytes()
+    np.testing.assert_array_equal(rest.targets(), whole.targets()[first:])
+    assert min(one.onset_s for one in rest.truth) < 0.0 < min(one.offset_s for one in rest.truth)
+    assert rest.episodes[0].onset_s <= 0.0 < rest.episodes[0].offset_s
+    assert rest.episodes[-1].offset_s == pytest.approx(whole.episodes[-1].offset_s - middle_s)
 
 
 @pytest.mark.parametrize("framing", [WHOLE_BODY, UPPER_BODY])

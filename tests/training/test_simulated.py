@@ -22,7 +22,7 @@ from tests.realtime.test_window import frame_at
 from training.__main__ import main
 from training.evaluate_simulated import detected
 from training.sampling import prefer_rare
-from training.simulated import Cache, Plan, SimulatedWindows, course_of, preference_of
+from training.simulated import MISSED_S, Cache, Plan, SimulatedWindows, course_of, preference_of
 
 SPAN_NS, HOP_NS = round(OFFICIAL_SPAN_S * 1e9), 250_000_000
 PLAN = Plan("train", sessions=2, seconds=6.0, seed=3, size=32, length=4)
@@ -72,6 +72,12 @@ def test_onsets_are_where_scores_reach_one_half() -> None:
     found = targets([(9, 4.0, 9.0)], ends, OFFICIAL_SPAN_S, 8, 0.5)[:, 9]
     middle = ends - OFFICIAL_SPAN_S / 2 + OFFICIAL_SPAN_S / 16
     assert middle[np.argmax(found >= 0.5)] == pytest.approx(4.0, abs=0.011)
+
+
+def test_sessions_to_train_on_begin_at_any_moment() -> None:
+    sessions = [PLAN.session(number)[0] for number in range(12)]
+    assert all(0 <= len(one) - round(PLAN.seconds * one.fps) <= MISSED_S * one.fps + 1 for one in sessions)
+    assert 2 <= sum(any(event.onset_s < 0.0 for event in one.truth) for one in sessions) <= 11
 
 
 def test_cached_windows_are_those_of_the_session(cache: Cache) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from engines.card import DRAWING
 from engines.errors import BadInput, Failed
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
@@ -70,8 +71,9 @@ def prepare(entries: Sequence[LabelledVideo], data: Path, folder: Path, view: st
 
 
 def prepared_path(folder: Path, entry: LabelledVideo, data: Path, view: str, spec: EmotionSpec) -> Path:
-    """Where a video's .npz is: its name changes with the video's bytes and with what is asked of it."""
-    digest = hashlib.sha256(f"{view} {spec.size} {spec.face_size} {RATE_HZ}".encode())
+    """Where a video's .npz is: its name changes with its bytes, what is asked of it and how it is drawn."""
+    sees = f"{view} {DRAWING}" if view == "landmarks" else view
+    digest = hashlib.sha256(f"{sees} {spec.size} {spec.face_size} {RATE_HZ}".encode())
     with (data / entry.video).open("rb") as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)

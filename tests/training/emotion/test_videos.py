@@ -16,7 +16,7 @@ from engines.errors import BadInput
 from engines.spec import EmotionSpec, NetworkSpec
 from training.__main__ import main
 from training.emotion.lists import HEADER, LabelledVideo
-from training.emotion.videos import Prepared, Videos, check, read_prepared
+from training.emotion.videos import Prepared, Videos, check, prepared_path, read_prepared
 
 BRANCH = NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False)
 SPEC = EmotionSpec(BRANCH, BRANCH)
@@ -122,6 +122,19 @@ def test_stretches_are_cut_as_live_and_varied_in_training(tmp_path: Path) -> Non
     assert np.array_equal(varied.item(0, 3).inputs["body"], varied.item(0, 3).inputs["body"])
     short = Videos(entries, [tmp_path / "one.npz"], SPEC, 30.0, view="rgb").item(0, 0).inputs["body"][:, 0, 0, 0]
     assert (short[0], short[-1]) == (6, 99), "all of a shorter video"
+
+
+def test_what_was_prepared_for_other_drawings_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    entry = LabelledVideo("a.mp4", 0, (), "s01")
+
+    def path(view: str) -> Path:
+        return prepared_path(tmp_path, entry, tmp_path, view, SPEC)
+
+    before = path("landmarks"), path("rgb")
+    monkeypatch.setattr("training.emotion.videos.DRAWING", 99)
+    assert path("landmarks") != before[0]
+    assert path("rgb") == before[1]
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
