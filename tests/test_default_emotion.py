@@ -125,9 +125,9 @@ def test_a_still_real_face_is_seen_and_not_called_an_emotion_with_confidence(tmp
 
 
 def test_the_demo_follows_what_its_people_feel() -> None:
-    """Through capture process, sockets and threads, with the model found by itself: three of five were, no fear."""
+    """Through capture process, sockets and threads, with the model found by itself: four of seven, no fear."""
     right = []
-    for seed in (0, 2, 3):
+    for seed in range(5):
         done = manet_live("demo", "--seed", str(seed), "--seconds", "60", "--speed", "max", "--headless")
         assert done.code == 0, done.err
         episodes = simulate_session(seed, 60, "natural", moods=True).episodes
@@ -135,5 +135,5 @@ def test_the_demo_follows_what_its_people_feel() -> None:
         right += [any(max(line["probs"], key=line["probs"].get) == one.name for line in done.of("emotion")
                       if not line["abstains"] and one.onset_s < line["time_s"] <= one.onset_s + FOLLOWED_S)
                   for one in long]  # fmt: skip
-    assert len(right) >= 4
+    assert len(right) >= 6
     assert np.mean(right) >= 0.5
