@@ -96,8 +96,8 @@ def test_a_demo_reports_emotions_and_says_what_they_are(emotion_bundle, tmp_path
 def test_without_emotion_nothing_of_it_is_loaded(emotion_bundle, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
-    with_it = manet_live("demo", "--seconds", "6", "--speed", "max", *COMMON, "--emotion", emotion_bundle)
-    without = manet_live("demo", "--seconds", "6", "--speed", "max", *COMMON, "--no-emotion")
+    with_it = manet_live("demo", "--seconds", "15", "--speed", "max", *COMMON, "--emotion", emotion_bundle)
+    without = manet_live("demo", "--seconds", "15", "--speed", "max", *COMMON, "--no-emotion")
     assert with_it.code == without.code == 0, with_it.err + without.err
     assert without.of("emotion") == []
     assert "emotion" not in {line["state"] for line in without.of("session")}
