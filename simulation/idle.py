@@ -9,7 +9,9 @@ import numpy as np
 
 from simulation.geometry import Array, minimum_jerk
 from simulation.motions.base import Motion
-from simulation.motions.legs import SIDES
+from simulation.motions.legs import SIDES, swing_knees
+
+KNEES_SWING_SHARE = 0.3  # of people
 
 
 def live(m: Motion) -> None:
@@ -17,6 +19,7 @@ def live(m: Motion) -> None:
     restless = m.between(0.5, 1.5)
     _breath(m)
     _sway(m, restless)
+    _knees(m)
     speech = _speech(m)
     _blinks(m)
     _glances(m, restless)
@@ -47,6 +50,12 @@ def _sway(m: Motion, restless: float) -> None:
     for hand in (0, 1):
         m.move_hand(hand, 0.0035 * restless * m.wander(2.5, 3) + 0.001 * m.wander(0.5, 3))
         m.fingers(hand, 0.035 * restless * m.wander(1.6, 6) + 0.012 * m.wander(0.35, 6))
+
+
+def _knees(m: Motion) -> None:
+    """Some people swing both knees slowly over to a side and back; hands that rest there go with them."""
+    if m.rng.random() < KNEES_SWING_SHARE:
+        swing_knees(m, m.between(0.015, 0.06) * m.wander(m.between(0.6, 1.6))[:, 0])
 
 
 def _speech(m: Motion) -> Array:

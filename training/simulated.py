@@ -31,7 +31,7 @@ from training.sampling import Preference, prefer_rare
 from training.video import UInt8Array
 
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
-MODES = (BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, BALANCED, NATURAL, NATURAL, IDLE)
+MODES = (*[BALANCED] * 6, *[NATURAL] * 2, *[IDLE] * 2)
 MISSED_S = 6.0  # at most: recordings begin at any moment, actions may be under way
 PACKING = 1  # level of zlib: the fastest
 JUDGED = 1000  # sessions whose windows are counted

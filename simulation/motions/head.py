@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulation.geometry import minimum_jerk
+from simulation.geometry import Array, minimum_jerk
 from simulation.motions.base import Motion, motion
+from simulation.motions.legs import swing_knees
+
+LOOSE_SHARE = 0.4  # of moving heads, that move the rest of the body a little
+
+
+def _carry(m: Motion, angle: Array) -> None:
+    """A head that moves by `angle` (rad) does not always move alone: trunk, shoulders and knees may give a little."""
+    if m.rng.random() >= LOOSE_SHARE:
+        return
+    m.add("twist", m.between(-0.05, 0.15) * angle)
+    m.add("side", m.between(-0.06, 0.06) * angle)
+    swing_knees(m, m.between(-0.25, 0.25) * angle)
 
 
 @motion(5, "head", shortest_s=0.6)
@@ -27,6 +39,7 @@ def bowing_head(m: Motion) -> None:
         m.add("head_roll", roll * curve)
     m.add("slouch", m.between(0.0, 0.25) * (m.envelope(down, 0.4)))
     m.add("blink", m.between(0.0, 0.35) * m.envelope(down, 0.3))
+    _carry(m, depth * m.envelope(down, 0.4))
 
 
 @motion(6, "head", shortest_s=0.6)
@@ -44,6 +57,7 @@ def head_up(m: Motion) -> None:
     m.add("head_yaw", m.between(-0.15, 0.15) * curve)
     m.add("head_roll", m.between(-0.08, 0.08) * curve)
     m.add("brow", m.between(0.0, 0.7) * curve)
+    _carry(m, 0.3 * curve)
 
 
 @motion(7, "head", shortest_s=0.7)
@@ -57,6 +71,7 @@ def tilting_head(m: Motion) -> None:
     m.add("head_yaw", roll * m.between(-0.35, 0.35) * curve)
     m.add("head_pitch", m.between(-0.06, 0.12) * curve)
     m.add("side", -roll * m.between(0.0, 0.15) * curve)
+    _carry(m, roll * curve)
 
 
 @motion(8, "head", shortest_s=0.7)
@@ -71,9 +86,10 @@ def turning_head(m: Motion) -> None:
     m.add("head_pitch", m.between(-0.1, 0.2) * np.abs(gate))
     m.add("head_roll", 0.12 * m.between(-1.0, 1.0) * gate)
     m.add("twist", yaw * m.between(0.0, 0.15) * gate)
+    _carry(m, 0.5 * yaw * gate)
 
 
-def _swing(m: Motion, hertz: float, fade: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _swing(m: Motion, hertz: float, fade: float) -> Array:
     """An oscillation that starts and ends at rest and grows fainter by `fade`."""
     gate = m.envelope(min(0.22, 0.3 / hertz), min(0.3, 0.4 / hertz))
     return np.asarray(gate * (1.0 - fade * m.times / m.length))
@@ -91,6 +107,7 @@ def nodding(m: Motion) -> None:
     m.add("head_yaw", 0.12 * depth * gate * np.sin(phase + m.between(0.0, 6.0)))
     m.add("head_forward", 0.02 * depth * gate * wave)
     m.add("lean", m.between(0.0, 0.06) * depth * gate * wave)
+    _carry(m, 0.5 * depth * gate * wave)
 
 
 @motion(10, "head", shortest_s=0.8)
@@ -105,3 +122,4 @@ def shaking_head(m: Motion) -> None:
     m.add("head_pitch", m.between(-0.02, 0.1) * gate)
     if m.rng.random() < 0.3:
         m.add("brow", m.between(-0.6, 0.2) * gate)
+    _carry(m, depth * gate * np.sin(phase))

@@ -11,6 +11,12 @@ SIDES = ("left", "right")
 KNEE_LIMITS, FOOT_Z_LIMITS, FOOT_X_LIMITS = (-0.12, 1.1), (-0.24, 0.34), (-0.05, 0.22)  # share, metres, metres
 
 
+def swing_knees(m: Motion, towards_left: Array) -> None:
+    """Both knees over to one side (share of the direction in which they point): no action, or part of another one."""
+    m.add("knee_out_left", towards_left)
+    m.add("knee_out_right", -towards_left)
+
+
 @motion(24, "legs", shortest_s=1.2)
 def shaking_legs(m: Motion) -> None:
     """A leg jiggles, 2 to 6 times a second: the heel bounces and the knee with it, or the knees swing in and out."""
