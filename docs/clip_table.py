@@ -11,7 +11,7 @@ from pathlib import Path
 
 RUN_LIVE = Path(__file__).resolve().parent.parent / "run_live.py"
 # Every score an event: the mean score of an action, times how long it lasted, ranks the actions.
-ALL_SCORES = "[aggregator]\nenter = 0.01\nexit = 0.01\nmin_duration_s = 0.0\n"
+ALL_SCORES = "[aggregator]\nenter = 0.01\nexit = 0.01\nmin_duration_s = 0.0\nhabituation_s = 0.0\n"
 TOP = 3
 
 

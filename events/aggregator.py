@@ -19,7 +19,8 @@ Where nothing was seen (windows that neither overlap nor touch, or the end of th
 with the last window before: the gap is never bridged, whatever the merge gap, and whatever goes on behind it is a new
 event. That end is reported when the next window comes, or by `finish`.
 
-A session may begin with a baseline (`events.baseline`): until it is measured there are no events.
+Posteriors count relative to what has been said of the person all along (`events.habituation`). A session may begin with
+a baseline (`events.baseline`): until it is measured there are no events.
 
 Time is media time alone. For recordings the events are a function of the predictions; only live sources, whose media
 clock is the machine's monotonic clock, are dated by the wall.
@@ -34,8 +35,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.errors import BadInput
-from engines.taxonomy import ACTIONS
+from engines.taxonomy import ACTIONS, Action
 from events.baseline import Baseline
+from events.habituation import Habituation
 from events.posterior import Cell, FloatArray, PosteriorGrid
 from events.settings import AggregatorSettings
 from events.types import ActionEvent, Delay, EventState, Float32Array, Prediction
@@ -140,6 +142,7 @@ class Aggregator:
         self._next_id = 1
         self._finished = False
         self._last: Prediction | None = None
+        self._habituation = Habituation(_ns(settings.habituation_s)) if settings.habituation_s else None
         self._posteriors = np.zeros(len(ACTIONS), np.float32)
         self._events: list[ActionEvent] = []  # of the call under way
 
@@ -147,6 +150,11 @@ class Aggregator:
     def posteriors(self) -> Float32Array:
         """(52,) posterior of the newest judged cell; zeros before the first."""
         return self._posteriors
+
+    @property
+    def usual(self) -> tuple[Action, ...]:
+        """Actions that count for notably less because they were said of this person all along."""
+        return self._habituation.usual if self._habituation is not None else ()
 
     @property
     def running(self) -> dict[int, EventState]:
@@ -199,6 +207,8 @@ class Aggregator:
 
     def _take(self, cell: Cell) -> None:
         """Step every action that runs or may start by one cell."""
+        if self._habituation is not None:
+            cell = self._habituation.take(cell, np.isin(np.arange(len(ACTIONS)), list(self._running)))
         self._posteriors = cell.probs
         free = cell.start_ns >= self._blocked_until_ns
         staying = free & (cell.probs >= self._exit)

@@ -31,6 +31,10 @@ class AggregatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     refractory_s: Annotated[
         Seconds, Meta(ge=0.0, le=60.0, description="no new event of an action this soon after its last")
     ] = 0.25
+    habituation_s: Annotated[
+        Seconds, Meta(ge=0.0, le=3600.0, description="what the model says of the person all along is taken off, as a "
+                                                     "mean over about this long; 0: off")
+    ] = 40.0
     baseline_s: Annotated[
         Seconds, Meta(ge=0.0, le=300.0, description="the person sits still this long at the start, and what the model "
                                                     "says of that is taken off; 0: no baseline")

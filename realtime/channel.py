@@ -247,6 +247,7 @@ class Channel:
             picture=newest.preview if newest else None,
             show_picture=request.config.overlay.picture,
             top=top_actions(aggregator.posteriors, aggregator.running),
+            usual=aggregator.usual,
             events=tuple(reversed(self.analysis.events)),
             truth=self._truth,
             session_start_ns=self.start.ns or 0,

@@ -5,7 +5,7 @@ Nothing here is parsed as markup, so a source named "[red]" is shown as that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.style import Style
 from rich.text import Text
@@ -26,6 +26,7 @@ TRACK = Style(color="grey30")
 FOOTNOTE = "? the official label file may have exchanged these two names"
 FOOTNOTE_NARROW = "? these two names may be exchanged"
 LEAST_BAR = 12
+MOST_USUAL = 2  # actions named as usual of a person
 FACT_WIDTH, GAP = 9, 2
 NARROW = 50  # columns below which an event goes without its body part
 
@@ -131,10 +132,11 @@ def alerts(state: OverlayState, width: int, rows: int) -> list[Text]:
     return [fitted(Text(f" ! {text}", ALERT), width) for text in texts]
 
 
-def now(top: Iterable[TopAction], width: int, rows: int, color: bool) -> list[Text]:
-    """The likeliest actions with a bar each; a mark where an event runs."""
+def now(top: Iterable[TopAction], width: int, rows: int, color: bool, usual: Sequence[Action] = ()) -> list[Text]:
+    """The likeliest actions with a bar each; a mark where an event runs; what is usual of the person, and lowered."""
     chosen = list(top)[:max(rows - 1, 0)]
-    lines = [heading("NOW", width)][:rows]
+    hint = Text("lowered as usual: " + ", ".join(name(action) for action in usual[:MOST_USUAL]), LABEL)
+    lines = [heading("NOW", width, hint if usual else None)][:rows]
     label = min(max((len(name(item.action)) for item in chosen), default=0), max(width - 8 - LEAST_BAR, 8))
     for item in chosen:
         mark, mark_style = MARKS[item.running] if item.running else (" ", Style())

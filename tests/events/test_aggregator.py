@@ -48,7 +48,7 @@ def prediction(end_ns: int, scores: dict[int, float], span_ns: int, stamps: Stam
 
 def build(span_s: float = SPAN_S, hop_s: float = HOP_S, live: bool = False, clock: FixedClock | None = None,
           **values: float) -> Aggregator:
-    chosen = AggregatorSettings(**values)
+    chosen = AggregatorSettings(**{"habituation_s": 0.0, **values})
     return Aggregator(0, to_ns(span_s), to_ns(hop_s), chosen, *thresholds(chosen, None, None),
                       now_ns=(clock or FixedClock()).now_ns if live else None)
 
@@ -127,7 +127,7 @@ def runs(draw: st.DrawFn) -> tuple[Aggregator, list[Prediction], AggregatorSetti
     chosen = AggregatorSettings(
         latency_s=draw(st.sampled_from([0.0, 0.25, 0.4, 0.5, 1.0, 1.9, 30.0])), enter=enter,
         exit=draw(st.floats(0.0, enter)), min_duration_s=draw(durations), merge_gap_s=draw(durations),
-        refractory_s=draw(durations))
+        refractory_s=draw(durations), habituation_s=draw(st.sampled_from([0.0, 2.0, 40.0])))
     span_ns = to_ns(draw(st.sampled_from([0.5, 1.0, 1.9, 2.0])))
     hop_ns = to_ns(draw(st.sampled_from([0.1, 0.25, 1 / 3, 1.0, 1.9, 3.0])))
     steps = draw(st.lists(st.sampled_from([1, 1, 1, 1, 2, 3, 9, 100_000]), max_size=40))

@@ -233,6 +233,13 @@ def test_losses_rates_and_latencies_are_named() -> None:
     assert "none yet" in bare
 
 
+def test_what_is_lowered_because_it_is_usual_of_the_person_is_named() -> None:
+    text = render(replace(modest(), usual=(ACTIONS[7], ACTIONS[26], ACTIONS[1])), 120, 40)
+    assert f"lowered as usual: {ACTIONS[7].name}, {ACTIONS[26].name}" in text
+    assert ACTIONS[1].name not in text
+    assert "lowered" not in render(modest(), 120, 40)
+
+
 def test_half_blocks_carry_two_pixels_each() -> None:
     pixels = np.array([[[252, 0, 0], [0, 252, 0]], [[0, 0, 252], [252, 252, 252]]], np.uint8)  # (2, 2, 3)
     line, = half_blocks(pixels, 2, 1)

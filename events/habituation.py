@@ -1,0 +1,53 @@
+"""What the model says of a person all along counts for less: thresholds that get used to people.
+
+An event is a change. But one person sits the way another bows, and fingers that are never quite still look like an
+action again and again: nearly all false events of people who only sit come from a few of them, over and over. So the
+aggregator keeps a running mean of how far each action's log-odds lie above chance, and takes it off the posterior: what
+is new counts in full, what has been said of this person for a while counts for less. Without a long-standing
+suspicion, nothing changes.
+
+An event that runs is judged as when it began: arms may stay crossed for as long as they do. What it says of the person
+is remembered up to `MOST` only, so that a second, clear event is still one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.taxonomy import ACTIONS, Action
+from events.baseline import FloatArray, log_odds
+from events.posterior import Cell
+
+CHANCE = -math.log(len(ACTIONS) - 1)  # log-odds of one of 52 actions where nothing is known
+MOST = 4.0  # log-odds above chance: a posterior of one half
+NOTABLE = 1.5  # log-odds: a posterior of one half becomes 0.18
+
+
+class Habituation:
+    """One camera's. Cells in the order of media time."""
+
+    def __init__(self, constant_ns: int) -> None:
+        """`constant_ns`: time constant of the running mean."""
+        self._constant_ns = constant_ns
+        self._level = np.zeros(len(ACTIONS))  # log-odds above chance
+        self._counted = np.zeros(len(ACTIONS))  # what is taken off: of running events, the level when they began
+
+    @property
+    def usual(self) -> tuple[Action, ...]:
+        """Actions that count for notably less by now, the most usual first."""
+        order = np.argsort(-self._level, kind="stable").tolist()
+        return tuple(ACTIONS[index] for index in order if self._level[index] >= NOTABLE)
+
+    def take(self, cell: Cell, running: npt.NDArray[np.bool_]) -> Cell:
+        """The cell as it counts for this person; `running` (52,): actions whose event is under way."""
+        odds = log_odds(cell.probs)
+        np.copyto(self._counted, self._level, where=~running)
+        share = -math.expm1((cell.start_ns - cell.end_ns) / self._constant_ns)
+        self._level += share * (np.clip(odds - CHANCE, 0.0, MOST) - self._level)
+        shifted: FloatArray = 0.5 + 0.5 * np.tanh(0.5 * (odds - self._counted))
+        probs = np.where(self._counted > 0.0, shifted, cell.probs).astype(np.float32)
+        return Cell(cell.start_ns, cell.end_ns, probs)
+
