@@ -208,7 +208,7 @@ class Aggregator:
     def _take(self, cell: Cell) -> None:
         """Step every action that runs or may start by one cell."""
         if self._habituation is not None:
-            cell = self._habituation.take(cell, np.isin(np.arange(len(ACTIONS)), list(self._running)))
+            cell = self._habituation.take(cell, list(self._running))
         self._posteriors = cell.probs
         free = cell.start_ns >= self._blocked_until_ns
         staying = free & (cell.probs >= self._exit)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from engines.taxonomy import ACTIONS, Action
 from events.baseline import FloatArray, log_odds
@@ -41,10 +40,12 @@ class Habituation:
         order = np.argsort(-self._level, kind="stable").tolist()
         return tuple(ACTIONS[index] for index in order if self._level[index] >= NOTABLE)
 
-    def take(self, cell: Cell, running: npt.NDArray[np.bool_]) -> Cell:
-        """The cell as it counts for this person; `running` (52,): actions whose event is under way."""
+    def take(self, cell: Cell, running: list[int]) -> Cell:
+        """The cell as it counts for this person; `running`: indices of the actions whose event is under way."""
         odds = log_odds(cell.probs)
-        np.copyto(self._counted, self._level, where=~running)
+        kept = self._counted[running]
+        self._counted[:] = self._level
+        self._counted[running] = kept
         share = -math.expm1((cell.start_ns - cell.end_ns) / self._constant_ns)
         self._level += share * (np.clip(odds - CHANCE, 0.0, MOST) - self._level)
         shifted: FloatArray = 0.5 + 0.5 * np.tanh(0.5 * (odds - self._counted))

@@ -22,7 +22,7 @@ S = 1_000_000_000
 SPAN, HOP = 2 * S, S // 4
 GRID = WindowGrid(SPAN, HOP, 0)
 TILT, NOD, CROSS = 7, 9, 11
-NOBODY = np.zeros(52, np.bool_)
+NOBODY: list[int] = []
 
 
 def row(**high: float) -> npt.NDArray[np.float32]:
