@@ -9,17 +9,15 @@ lowered, and by no more than brings them safely below it: nothing else changes.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from engines.errors import BadInput
 from engines.taxonomy import ACTIONS
+from events.log_odds import log_odds, lowered
+from events.posterior import FloatArray
 from events.types import Float32Array
-
-FloatArray = npt.NDArray[np.float64]
 
 LEAST_WINDOWS = 4  # to measure on
 MARGIN = 2.5  # log-odds that a resting action is kept below the posterior at which its event ends
-EDGE = 1e-6  # probabilities are kept this far from 0 and 1
 
 
 class Baseline:
@@ -55,11 +53,7 @@ class Baseline:
         if self.offsets is None:
             self.offsets = np.maximum(np.max(self._resting, axis=0) - self._allowed, 0.0)
             self._resting.clear()
-        shifted: Float32Array = probs
-        if self.offsets.any():
-            odds = log_odds(probs) - self.offsets
-            shifted = np.where(self.offsets > 0.0, 0.5 + 0.5 * np.tanh(0.5 * odds), probs).astype(np.float32)
-        return shifted
+        return lowered(probs, log_odds(probs), self.offsets)
 
     def __str__(self) -> str:
         """In one line, for people."""
@@ -68,10 +62,3 @@ class Baseline:
         order = [index for index in np.argsort(-self.offsets, kind="stable") if self.offsets[index] > 0.0]
         lowered = [f"{ACTIONS[index].name} by {self.offsets[index]:.1f}" for index in order]
         return f"baseline: {', '.join(lowered)} in log-odds" if lowered else "baseline: nothing had to be lowered"
-
-
-def log_odds(probs: npt.NDArray[np.floating]) -> FloatArray:
-    """log(p / (1 - p)), bounded."""
-    clipped = np.clip(probs.astype(np.float64), EDGE, 1.0 - EDGE)
-    odds: FloatArray = np.log(clipped) - np.log1p(-clipped)
-    return odds

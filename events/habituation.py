@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from engines.taxonomy import ACTIONS, Action
-from events.baseline import FloatArray, log_odds
+from events.log_odds import log_odds, lowered
 from events.posterior import Cell
 
 CHANCE = -math.log(len(ACTIONS) - 1)  # log-odds of one of 52 actions where nothing is known
@@ -48,7 +48,4 @@ class Habituation:
         self._counted[running] = kept
         share = -math.expm1((cell.start_ns - cell.end_ns) / self._constant_ns)
         self._level += share * (np.clip(odds - CHANCE, 0.0, MOST) - self._level)
-        shifted: FloatArray = 0.5 + 0.5 * np.tanh(0.5 * (odds - self._counted))
-        probs = np.where(self._counted > 0.0, shifted, cell.probs).astype(np.float32)
-        return Cell(cell.start_ns, cell.end_ns, probs)
-
+        return Cell(cell.start_ns, cell.end_ns, lowered(cell.probs, odds, self._counted))

@@ -7,7 +7,8 @@ import pytest
 
 from engines.errors import BadInput
 from engines.taxonomy import ACTIONS
-from events.baseline import LEAST_WINDOWS, MARGIN, Baseline, log_odds
+from events.baseline import LEAST_WINDOWS, MARGIN, Baseline
+from events.log_odds import log_odds
 from events.offline import WindowGrid, detect
 from events.settings import AggregatorSettings
 

@@ -10,8 +10,8 @@ import pytest
 
 from engines.taxonomy import ACTIONS
 from events.aggregator import Aggregator
-from events.baseline import log_odds
 from events.habituation import CHANCE, MOST, Habituation
+from events.log_odds import log_odds
 from events.offline import WindowGrid, detect
 from events.posterior import Cell
 from events.scores import Event
