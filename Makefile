@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+CLOCKED := tests/realtime tests/benchmarks tests/engines/test_gpu.py  # what waits for the clock runs alone
+
 .PHONY: demo test lint bench clean
 .DELETE_ON_ERROR:
 
@@ -11,7 +13,8 @@ demo: $(VENV)/.runtime
 	$(BIN)/python run_live.py demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile $(addprefix --ignore=,$(CLOCKED))
+	$(BIN)/python -m pytest $(CLOCKED)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

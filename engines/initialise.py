@@ -26,6 +26,9 @@ STATISTICS_BATCH = 4  # clips at once: enough to vary, few enough for memory
 def initialise(spec: NetworkSpec, seed: int) -> MANet:
     """An untrained network in evaluation mode; the same seed gives the same weights.
 
+    The classifier reads eigenvectors, whose signs hang on the last bit: another machine, or another number of torch's
+    threads, may give another one.
+
     Args:
         spec: what to build.
         seed: 0 or more.

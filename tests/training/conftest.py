@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import torch
 
 from training.__main__ import main
 
 COLORS = {5: (200, 40, 40), 24: (40, 200, 40), 43: (40, 40, 200)}  # action index → colour of its clips
 FRAMES, HEIGHT, WIDTH = 12, 60, 50
+THREADS = torch.get_num_threads()  # before any command has set them
+
+
+@pytest.fixture(autouse=True, scope="module")
+def threads_as_found() -> Iterator[None]:
+    """Commands set how many threads the whole process computes with, and rounding depends on it."""
+    yield
+    torch.set_num_threads(THREADS)
 
 
 def write_clip(path: Path, color: tuple[int, int, int], seed: int) -> None:
