@@ -15,7 +15,7 @@ from realtime.overlay import Overlay, OverlayState
 
 LEAST_SEEN = 0.5  # MA-52 clips show 64 % of their picture, 4:3 webcams 57 %, 16:9 ones 43 %
 LOST_WITH: dict[BodyPart, str] = {  # what cannot be told without a part
-    "face": "what a hand touches on it",
+    "face": "nods and small movements of the head",
     "hands": "upper limb actions and touches",
     "legs": "lower limb and leg-hand actions",
     "feet": "tiptoe, stretching and retracting feet",

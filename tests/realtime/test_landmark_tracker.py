@@ -252,3 +252,4 @@ def test_an_unknown_part_is_refused() -> None:
 def test_every_part_says_what_is_lost_with_it() -> None:
     warnings = framing_warnings(Framing(person_found=True, unseen=("face", "hands", "feet")), "center")
     assert [line.split(" out of view")[0] for line in warnings] == ["face", "hands", "feet"]
+    assert "nods" in warnings[0]  # measured: docs/landmarks-small.md
