@@ -67,8 +67,9 @@ class NoiseSettings:
     face_lost_yaw: Range = (1.05, 1.45)  # rad between face and camera
     face_lost: Range = (0.0, 0.01)
     face_covered: Range = (0.05, 0.5)  # share of time lost while a hand covers the face
-    faces_lost_session: float = 0.15  # of sessions without a face (far away, or made unrecognisable) ...
-    head_without_face: Range = (2.5, 5.0)  # ... where the pose's head is that much noisier
+    faces_lost_session: float = 0.2  # of sessions without a face (far away, or made unrecognisable) ...
+    head_without_face: Range = (2.5, 5.0)  # ... where the pose's head is that much noisier ...
+    turns_without_face: Range = (0.5, 1.0)  # ... and follows only this share of the head's turns
     legs_hidden: float = 0.14  # of whole-body sessions, legs behind a table or a desk
     guess_drift: float = 0.1  # std of slow drift of points that are not in the picture, widths
     guess_bias: float = 0.12
@@ -133,6 +134,8 @@ class _Observer:
         s, rng, width = self.settings, self.rng, np.float32(self.width)
         parts = ((HEAD, s.head), (SHOULDERS, s.shoulders), (ELBOWS, s.elbows), (WRISTS, s.wrists), (HIPS, s.hips),
                  (KNEES, s.knees), (FEET, s.feet))  # fmt: skip
+        if self.faceless:
+            self._stiffen(pose[:, HEAD, :3], np.float32(_draw(rng, s.turns_without_face)))
         noise = 0.75 * self._white(33, 3)
         common = 0.66 * self._white(len(parts), 3)
         drift = 0.75 * self._drift(33)
@@ -155,6 +158,14 @@ class _Observer:
         bias = rng.normal(0.0, s.bias, (33, 3)) * np.array([1.0, 1.0, 2.5])
         bias[HEAD] *= 0.35
         pose[..., :3] += (bias * self.width).astype(np.float32)
+
+    @staticmethod
+    def _stiffen(head: Float32Array, share: np.float32) -> None:
+        """Let the points (T, 11, 3) of a head follow only a share of its turns; it moves along in full."""
+        middle = head.mean(axis=1, keepdims=True)
+        shape = head - middle
+        usual = shape.mean(axis=0)
+        head[:] = middle + usual + share * (shape - usual)
 
     def _one_euro(self, points: Float32Array) -> Float32Array:
         """The filter that the tracker applies to a single person's pose (Casiez et al. 2012): slow points lag more."""

@@ -8,7 +8,8 @@ from simulation.geometry import Array, minimum_jerk
 from simulation.motions.base import Motion, motion
 from simulation.motions.legs import swing_knees
 
-LOOSE_SHARE = 0.4  # of moving heads, that move the rest of the body a little
+LOOSE_SHARE = 0.5  # of moving heads, that move the rest of the body a little
+ASIDE_SHARE = 0.4  # of shaken heads, whose middle is not straight ahead
 
 
 def _carry(m: Motion, angle: Array) -> None:
@@ -17,7 +18,7 @@ def _carry(m: Motion, angle: Array) -> None:
         return
     m.add("twist", m.between(-0.05, 0.15) * angle)
     m.add("side", m.between(-0.06, 0.06) * angle)
-    swing_knees(m, m.between(-0.25, 0.25) * angle)
+    swing_knees(m, m.between(-0.4, 0.4) * angle)
 
 
 @motion(5, "head", shortest_s=0.6)
@@ -77,8 +78,8 @@ def tilting_head(m: Motion) -> None:
 @motion(8, "head", shortest_s=0.7)
 def turning_head(m: Motion) -> None:
     """The face turns to one side and stays there a moment, once, or looks to both sides."""
-    gate = m.envelope(m.ease(0.3, 0.7), m.ease(0.3, 0.7), 0.05)
-    yaw = m.sign * m.size(0.33, 0.95)
+    gate = m.envelope(m.ease(0.22, 0.7), m.ease(0.22, 0.7), 0.05)
+    yaw = m.sign * m.size(0.33, 1.05)
     if m.length > 2.5 and m.rng.random() < 0.3:  # to one side, then slowly to the other
         turn_over = minimum_jerk((m.times / m.length - 0.42) / 0.2)
         gate = gate * (1.0 - m.between(1.4, 2.0) * turn_over)
@@ -112,11 +113,13 @@ def nodding(m: Motion) -> None:
 
 @motion(10, "head", shortest_s=0.8)
 def shaking_head(m: Motion) -> None:
-    """The face swings left and right about its middle, again and again."""
+    """The face swings left and right about its middle, again and again; the middle may be turned aside."""
     hertz = max(m.between(1.0, 2.8) * m.subject.tempo**0.5, 1.3 / m.length)
     gate = _swing(m, hertz, m.between(0.0, 0.6))
-    depth = m.size(0.14, 0.36) * min(1.0, 2.4 / hertz)
+    depth = min(m.size(0.14, 0.5), 0.9 / hertz)
     phase = m.cycle(hertz, 0.08)
+    if m.rng.random() < ASIDE_SHARE:
+        m.add("head_yaw", m.between(-1.0, 1.0) * depth * m.envelope(m.ease(0.22, 0.5), m.ease(0.22, 0.5)))
     m.add("head_yaw", m.sign * depth * gate * np.sin(phase))
     m.add("head_roll", m.between(-0.3, 0.3) * depth * gate * np.sin(phase))
     m.add("head_pitch", m.between(-0.02, 0.1) * gate)
