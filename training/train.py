@@ -59,6 +59,11 @@ class Run:
     stop_after: int | None = None  # epochs of the recipe's schedule; None: all
     offsets: Float32Array | None = None  # (52,) added to logits in the loss alone, see `training.sampling`
 
+    @property
+    def epochs(self) -> int:
+        """To train."""
+        return min(self.recipe.epochs, self.stop_after or self.recipe.epochs)
+
     def identity(self) -> str:
         """All that decides the final weights, as JSON."""
         recipe = {f"recipe.{name}": value for name, value in asdict(self.recipe).items()}
@@ -104,7 +109,7 @@ def train(run: Run, source: Source, validation: Source | None, label_vectors: Fl
     loop = _Loop(run, graph, optimiser, vectors, file)
     with progress_bar() as progress:
         task = progress.add_task("training", total=run.recipe.epochs * loop.steps_per_epoch(source), loss="")
-        while state.epoch < min(run.recipe.epochs, run.stop_after or run.recipe.epochs):
+        while state.epoch < run.epochs:
             started = time.perf_counter()
             loop.epoch(source, state, lambda done, loss: progress.update(task, completed=done, loss=f"{loss:.3f}"))
             row = loop.row(state, len(source) * source.per_item, time.perf_counter() - started)
@@ -228,7 +233,10 @@ class _Loop:
         return time.monotonic() - self._saved_s >= SAVE_EVERY_S
 
     def save(self, state: State) -> None:
-        states.save(self._file, self._run.identity(), self._run.trained_on, self._graph.network, self._optimiser, state)
+        run, trained_on = self._run, self._run.trained_on
+        if state.epoch < run.epochs:  # for whoever begins with this checkpoint
+            trained_on = f"broken off in epoch {state.epoch + 1} of {run.epochs}: {trained_on}"
+        states.save(self._file, run.identity(), trained_on, self._graph.network, self._optimiser, state)
         self._saved_s = time.monotonic()
 
     def row(self, state: State, examples: int, seconds: float) -> dict[str, float]:

@@ -135,8 +135,7 @@ def alerts(state: OverlayState, width: int, rows: int) -> list[Text]:
 def now(top: Iterable[TopAction], width: int, rows: int, color: bool, usual: Sequence[Action] = ()) -> list[Text]:
     """The likeliest actions with a bar each; a mark where an event runs; what is usual of the person, and lowered."""
     chosen = list(top)[:max(rows - 1, 0)]
-    hint = Text("lowered as usual: " + ", ".join(name(action) for action in usual[:MOST_USUAL]), LABEL)
-    lines = [heading("NOW", width, hint if usual else None)][:rows]
+    lines = [heading("NOW", width, _lowered(usual, width - 5) if usual else None)][:rows]
     label = min(max((len(name(item.action)) for item in chosen), default=0), max(width - 8 - LEAST_BAR, 8))
     for item in chosen:
         mark, mark_style = MARKS[item.running] if item.running else (" ", Style())
@@ -146,6 +145,14 @@ def now(top: Iterable[TopAction], width: int, rows: int, color: bool, usual: Seq
         line.append(f" {item.posterior:.2f}", "bold" if item.running is EventState.CONFIRMED else "")
         lines.append(fitted(line, width))
     return lines
+
+
+def _lowered(usual: Sequence[Action], width: int) -> Text:
+    """What is usual of the person: all names, or the first alone, shortened if need be."""
+    label = "lowered as usual: "
+    room = max(width - len(label), 1)
+    names = ", ".join(name(action) for action in usual[:MOST_USUAL])
+    return Text(label + (names if len(names) <= room else name(usual[0], room)), LABEL)
 
 
 def bar(share: float, width: int, running: EventState | None, color: bool) -> Text:

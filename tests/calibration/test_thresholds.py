@@ -42,10 +42,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def test_thresholds_suit_the_scores(bundle: Bundle) -> None:
     """Scores that never reach one half still find their events; the default thresholds would miss them."""
-    busy = [oracle(seed, "balanced", 3.0, 0.2) for seed in range(6)]
+    busy = [oracle(seed, "balanced", 3.0, 0.2) for seed in range(4)]
     for one in busy:
         np.subtract(one.logits, 2.5, out=one.logits)  # at most sigmoid(0.5 + noise), mostly below it
-    idle = [oracle(seed, "idle", 3.0, 0.2) for seed in range(3)]
+    idle = [oracle(seed, "idle", 3.0, 0.2) for seed in range(2)]
     for one in idle:
         np.subtract(one.logits, 2.5, out=one.logits)
     steps: list[int] = []
@@ -59,8 +59,8 @@ def test_thresholds_suit_the_scores(bundle: Bundle) -> None:
 
 
 def test_a_smaller_budget_costs_recall_and_is_kept(bundle: Bundle) -> None:
-    busy = [oracle(seed, "balanced", 3.0, 1.0) for seed in range(4)]
-    idle = [oracle(seed, "idle", 1.5, 2.0) for seed in range(4)]
+    busy = [oracle(seed, "balanced", 3.0, 1.0) for seed in range(2)]
+    idle = [oracle(seed, "idle", 1.5, 2.0) for seed in range(3)]
     loose = fit_thresholds(bundle, busy, idle, 1e6, lambda _: None)
     strict = fit_thresholds(bundle, busy, idle, 60.0, lambda _: None)
     assert strict.idle.false_per_hour <= 60.0 < loose.idle.false_per_hour
@@ -70,8 +70,8 @@ def test_a_smaller_budget_costs_recall_and_is_kept(bundle: Bundle) -> None:
 
 def test_a_budget_holds_on_sessions_that_nothing_was_chosen_on(bundle: Bundle) -> None:
     """Counted where they are chosen, thresholds keep a budget that they break elsewhere."""
-    busy = [oracle(seed, "balanced", 2.0, 1.5) for seed in range(5)]
-    idle, unseen = ([oracle(seed, "idle", 2.0, 1.5) for seed in seeds] for seeds in (range(10, 16), range(30, 36)))
+    busy = [oracle(seed, "balanced", 2.0, 1.5) for seed in range(3)]
+    idle, unseen = ([oracle(seed, "idle", 2.0, 1.5) for seed in seeds] for seeds in (range(10, 15), range(30, 35)))
     budget = 120.0
     fit = fit_thresholds(bundle, busy, idle, budget, lambda _: None)
     assert fit.idle.false_per_hour <= budget

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -42,11 +44,21 @@ def network(spec: EmotionSpec) -> MAENet:
 
 
 @pytest.fixture(scope="module")
-def bundle(spec: EmotionSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    branches = next(name for name, each in SPECS.items() if each == spec)
-    path = tmp_path_factory.mktemp("emotions") / branches
-    assert main(["init", *COMMON, "--branches", branches, "--out", str(path)]) == 0
-    return Bundle.load(path)
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
+    """A bundle with these branches, made once: an export takes seconds."""
+    folder = tmp_path_factory.mktemp("emotions")
+
+    def make(branches: str) -> Bundle:
+        path = folder / branches
+        assert path.exists() or main(["init", *COMMON, "--branches", branches, "--out", str(path)]) == 0
+        return Bundle.load(path)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def bundle(spec: EmotionSpec, made: Callable[[str], Bundle]) -> Bundle:
+    return made(next(name for name, each in SPECS.items() if each == spec))
 
 
 def inputs_of(spec: EmotionSpec, seed: int = 3, count: int = 2) -> dict[str, torch.Tensor]:
@@ -225,10 +237,8 @@ def test_every_runtime_gives_the_reference(bundle: Bundle, name: str) -> None:
             np.testing.assert_allclose(single["emotion"][0], whole["emotion"][index], rtol=1e-3, atol=1e-4)
 
 
-def test_other_inputs_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "full"
-    assert main(["init", *COMMON, "--out", str(path)]) == 0
-    bundle = Bundle.load(path)
+def test_other_inputs_are_refused(made: Callable[[str], Bundle], tmp_path: Path) -> None:
+    bundle = made("full")
     inputs = dict(bundle.reference_arrays().inputs)
     with open_runtime(bundle, "onnxruntime", threads=1) as runtime:
         with pytest.raises(ValueError, match="expected body, body_seen, face, face_seen, got clips"):
@@ -250,7 +260,8 @@ def test_other_inputs_are_refused(tmp_path: Path) -> None:
         assert check_parity(runtime) <= HALF_TOLERANCE * largest
 
 
-def test_a_plan_is_built_ahead_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_is_built_ahead_of_time(made: Callable[[str], Bundle], tmp_path: Path,
+                                       monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorRT-RTX reads and builds every input and output, without a GPU."""
     pytest.importorskip("tensorrt_rtx")
     from engines.runtimes.nvidia import command
@@ -260,7 +271,6 @@ def test_a_plan_is_built_ahead_of_time(tmp_path: Path, monkeypatch: pytest.Monke
         raise NoGpu("none")
 
     monkeypatch.setattr(command, "find_gpu", no_gpu)
-    path = tmp_path / "full"
-    assert main(["init", *COMMON, "--out", str(path)]) == 0
+    path = shutil.copytree(made("full").path, tmp_path / "full")
     assert main(["build", str(path), "--runtime", "tensorrt-rtx", "--batch", "2"]) == 0
     assert (path / "engines" / "tensorrt-rtx.plan").stat().st_size > 100_000

@@ -21,6 +21,7 @@ from training.commands import clip_scores
 from training.data import ClipSource
 from training.lists import read_list
 from training.losses import LossSettings
+from training.models import open_network
 from training.recipes import CODE, PAPER, RECIPES, SMALL, make_optimiser, set_rate
 from training.state import STATE_FILE, read
 from training.train import Run, new_graph, train
@@ -108,9 +109,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(data: DataSet, tmp_path: Path)
         reached.append(read(killed / STATE_FILE)["epoch"])
     assert reached[1] >= 1 > reached[0]
     assert not (killed / "model").exists()
+    assert open_network(str(killed / STATE_FILE))[1].startswith(f"broken off in epoch {reached[1] + 1} of 3: ")
     assert main(train_command(data, killed, *more, "--resume")) == 0
     resumed = weights(killed)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not open_network(str(killed / STATE_FILE))[1].startswith("broken off")
     assert (killed / "curves.csv").read_text().count("\n") == 4
     card = Bundle.load(killed / "model").card
     assert (card.network.se_ratio, card.network.embedding) == (0, False)

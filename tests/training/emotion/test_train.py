@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from engines.networks.manet import MANet
 from engines.runtimes import check_parity, open_runtime
 from engines.spec import EmotionSpec, NetworkSpec
 from training.__main__ import main
+from training.emotion import train as training
 from training.emotion.simulated import resting
 from training.emotion.stretches import Example, vary
 
@@ -33,48 +35,62 @@ def simulate(out: Path, cache: Path, *more: str, code: int = 0) -> Path:
     return out
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return torch.load(run / "state.pt", weights_only=True)["model"]
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A run to its end."""
+    return simulate(tmp_path_factory.mktemp("whole") / "run", cache)
 
 
-def test_a_run_makes_a_bundle_that_can_be_judged(tmp_path: Path, cache: Path,
-                                                 capsys: pytest.CaptureFixture[str]) -> None:
-    run = simulate(tmp_path / "run", cache)
-    bundle = Bundle.load(run / "model")
-    assert bundle.card.trained
-    assert bundle.card.provenance.trained_on == "simulated interviews: 6 sessions, 18 stretches, 2 epochs"
-    assert (bundle.card.view, bundle.card.span_s, bundle.card.length) == ("landmarks", 3.8, 16)
-    with open_runtime(bundle, "onnxruntime", threads=1) as runtime:
-        check_parity(runtime)
-    rows = list(csv.DictReader((run / "curves.csv").open()))
-    assert len(rows) == 2
-    assert all(np.isfinite(float(rows[1][name])) for name in ("loss", "actions", "emotion", "val_map"))
-    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
-
-    capsys.readouterr()
-    assert main(["evaluate-emotion", str(run / "model"), "--sessions", "4", "--out", str(tmp_path / "scores"),
-                 "--draw-workers", "0", "--threads", "1"]) == 0  # fmt: skip
-    scores = {row["score"]: float(row["value"]) for row in csv.DictReader((tmp_path / "scores/scores.csv").open())}
-    assert 0.0 <= scores["uar"] <= 1.0
-    assert "12 stretches" in capsys.readouterr().out
-
-
-def test_a_broken_off_run_goes_on_to_the_same_weights(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str],
-                                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = weights(simulate(tmp_path / "whole", cache))
-    import training.emotion.train as training
-
+@pytest.fixture
+def broken_off(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A run that breaks off when its first checkpoint is written."""
     saved = training._save
 
     def save_and_break(*arguments: object) -> None:
         saved(*arguments)  # type: ignore[arg-type]
         raise Failed("broken off")
 
-    monkeypatch.setattr(training, "_save", save_and_break)
-    simulate(tmp_path / "broken", cache, code=1)
-    monkeypatch.setattr(training, "_save", saved)
-    again = weights(simulate(tmp_path / "broken", cache, "--resume"))
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    def run(*more: str) -> Path:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_save", save_and_break)
+            return simulate(tmp_path / "broken", cache, *more, code=1)
+
+    return run
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / "state.pt", weights_only=True)["model"]
+
+
+def test_a_run_makes_a_bundle_that_can_be_judged(whole: Path, tmp_path: Path,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = Bundle.load(whole / "model")
+    assert bundle.card.trained
+    assert bundle.card.provenance.trained_on == "simulated interviews: 6 sessions, 18 stretches, 2 epochs"
+    assert (bundle.card.view, bundle.card.span_s, bundle.card.length) == ("landmarks", 3.8, 16)
+    with open_runtime(bundle, "onnxruntime", threads=1) as runtime:
+        check_parity(runtime)
+    rows = list(csv.DictReader((whole / "curves.csv").open()))
+    assert len(rows) == 2
+    assert all(np.isfinite(float(rows[1][name])) for name in ("loss", "actions", "emotion", "val_map"))
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+
+    capsys.readouterr()
+    assert main(["evaluate-emotion", str(whole / "model"), "--sessions", "4", "--out", str(tmp_path / "scores"),
+                 "--draw-workers", "0", "--threads", "1"]) == 0  # fmt: skip
+    scores = {row["score"]: float(row["value"]) for row in csv.DictReader((tmp_path / "scores/scores.csv").open())}
+    assert 0.0 <= scores["uar"] <= 1.0
+    assert "12 stretches" in capsys.readouterr().out
+
+
+def test_a_broken_off_run_goes_on_to_the_same_weights(whole: Path, tmp_path: Path, cache: Path,
+                                                      broken_off: Callable[..., Path],
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    want, half = weights(whole), broken_off()
+    assert not (half / "model").exists()
+    assert not all(torch.equal(want[name], value) for name, value in weights(half).items())
+    again = weights(simulate(half, cache, "--resume"))
+    assert all(torch.equal(want[name], again[name]) for name in want)
     capsys.readouterr()
     simulate(tmp_path / "broken", cache, "--resume", "--beta", "0.5", code=2)
     assert "the same settings and data as before" in capsys.readouterr().err
@@ -92,7 +108,8 @@ def test_each_branch_alone_is_one_flag(tmp_path: Path, cache: Path, branches: st
     assert spec.outputs == {"emotion": (5,), "actions": (40,)}
 
 
-def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns(tmp_path: Path, cache: Path) -> None:
+def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns(tmp_path: Path, cache: Path,
+                                                               broken_off: Callable[..., Path]) -> None:
     from engines.card import ModelCard, Provenance
     from engines.export import write_bundle
 
@@ -107,7 +124,7 @@ def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns(tmp_path: Path, c
     body = {name.removeprefix("body."): value for name, value in learnt.items() if name.startswith("body.")}
     assert all(torch.equal(value, theirs[name]) for name, value in body.items())
     assert "kept start, trained on noise" in Bundle.load(run / "model").card.provenance.trained_on
-    free = weights(simulate(tmp_path / "free", cache, "--init-body", str(tmp_path / "start")))
+    free = weights(broken_off("--init-body", str(tmp_path / "start")))
     assert not torch.equal(free["body.stem.conv.weight"], theirs["stem.conv.weight"])
 
 
