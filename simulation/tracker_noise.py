@@ -69,7 +69,8 @@ class NoiseSettings:
     face_covered: Range = (0.05, 0.5)  # share of time lost while a hand covers the face
     faces_lost_session: float = 0.2  # of sessions without a face (far away, or made unrecognisable) ...
     head_without_face: Range = (2.5, 5.0)  # ... where the pose's head is that much noisier ...
-    turns_without_face: Range = (0.5, 1.0)  # ... and follows only this share of the head's turns
+    turns_without_face: Range = (0.5, 1.0)  # ... and follows only this share of the head's turns, and ...
+    drift_without_face: Range = (0.004, 0.016)  # ... its points wander up and down by this (std, widths), sideways by half
     legs_hidden: float = 0.14  # of whole-body sessions, legs behind a table or a desk
     guess_drift: float = 0.1  # std of slow drift of points that are not in the picture, widths
     guess_bias: float = 0.12
@@ -151,8 +152,11 @@ class _Observer:
             if part is HEAD and self.faceless:
                 sizes[:2] *= np.float32(_draw(rng, s.head_without_face))
             pose[:, part, :3] += quick * sizes * np.float32(self.severity) * width * self._bursts()[:, None, None]
-            lazy = slow * (2.0 if part in (KNEES, FEET) else 1.0) * self.severity
-            pose[:, part, :2] += (drift[:, part] + common_drift[:, which : which + 1]) * np.float32(lazy) * width
+            lazy = np.array([slow, slow], np.float32) * np.float32(2.0 if part in (KNEES, FEET) else 1.0)
+            if part is HEAD and self.faceless:
+                lazy = np.array([0.5, 1.0], np.float32) * np.float32(_draw(rng, s.drift_without_face))
+            wandering = drift[:, part] + common_drift[:, which : which + 1]
+            pose[:, part, :2] += wandering * lazy * np.float32(self.severity) * width
         if rng.random() < s.smoothed:
             pose[..., :3] = self._one_euro(pose[..., :3])
         bias = rng.normal(0.0, s.bias, (33, 3)) * np.array([1.0, 1.0, 2.5])
