@@ -60,5 +60,5 @@ class Baseline:
         if self.offsets is None:
             return f"sit still for {self.rest_s:g} s: the baseline is being measured"
         order = [index for index in np.argsort(-self.offsets, kind="stable") if self.offsets[index] > 0.0]
-        lowered = [f"{ACTIONS[index].name} by {self.offsets[index]:.1f}" for index in order]
-        return f"baseline: {', '.join(lowered)} in log-odds" if lowered else "baseline: nothing had to be lowered"
+        named = [f"{ACTIONS[index].name} by {self.offsets[index]:.1f}" for index in order]
+        return f"baseline: {', '.join(named)} in log-odds" if named else "baseline: nothing had to be lowered"

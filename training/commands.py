@@ -78,8 +78,8 @@ def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
     for drawn in (train_cache, held_cache):
         with shown(f"drawing {drawn.plan.split}", drawn.plan.sessions) as tell:
             drawn.fill(options.draw_workers, tell)
-    epochs = min(recipe.epochs, options.stop_after or recipe.epochs)
-    about = f"simulated interviews: {plan.sessions} sessions of {plan.seconds:g} s, {epochs * options.windows} windows"
+    windows = recipe.epochs_until(options.stop_after) * options.windows
+    about = f"simulated interviews: {plan.sessions} sessions of {plan.seconds:g} s, {windows} windows"
     data = f"{plan.identity()} {plan.sessions} {plan.focus} {options.windows}"
     preference = preference_of(train_cache)
     run = replace(_run(options, recipe, spec, data, about), offsets=preference.offsets)

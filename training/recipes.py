@@ -32,6 +32,10 @@ class Recipe:
     dropout: float = DROPOUT
     mixed_precision: bool = False  # bfloat16 autocast of the network, float32 losses and weights
 
+    def epochs_until(self, stop_after: int | None) -> int:
+        """Epochs of the schedule that are trained; None: all."""
+        return min(self.epochs, stop_after or self.epochs)
+
     def rate_at(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate of a step, relative to `learning_rate`: a function of the step alone, so nothing to resume."""
         if self.schedule == "steps":

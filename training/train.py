@@ -62,7 +62,7 @@ class Run:
     @property
     def epochs(self) -> int:
         """To train."""
-        return min(self.recipe.epochs, self.stop_after or self.recipe.epochs)
+        return self.recipe.epochs_until(self.stop_after)
 
     def identity(self) -> str:
         """All that decides the final weights, as JSON."""

@@ -147,6 +147,11 @@ def now(top: Iterable[TopAction], width: int, rows: int, color: bool, usual: Seq
     return lines
 
 
+def any_doubtful(top: Iterable[TopAction], usual: Sequence[Action] = ()) -> bool:
+    """Whether `now` names an action whose name is doubtful."""
+    return any(action.doubtful for action in [*(item.action for item in top), *usual[:MOST_USUAL]])
+
+
 def _lowered(usual: Sequence[Action], width: int) -> Text:
     """What is usual of the person: all names, or the first alone, shortened if need be."""
     label = "lowered as usual: "

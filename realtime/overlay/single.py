@@ -48,8 +48,7 @@ def _body(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> list[L
         texts += [Text()] * spaced
     free = rows - len(texts)
     true = truth(state, right_width, free // 2) if state.truth and free >= 6 else []
-    named = [one.action for one in top] + list(state.usual[:panels.MOST_USUAL])
-    texts += panels.events(state, right_width, free - len(true) - bool(true), any(one.doubtful for one in named))
+    texts += panels.events(state, right_width, free - len(true) - bool(true), panels.any_doubtful(top, state.usual))
     if true:
         texts += [Text()] * (rows - len(texts) - len(true)) + true
     right = segments(texts, screen, right_width)
