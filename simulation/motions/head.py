@@ -9,7 +9,7 @@ from simulation.motions.base import Motion, motion
 from simulation.motions.legs import swing_knees
 
 LOOSE_SHARE = 0.5  # of moving heads, that move the rest of the body a little
-AHEAD_SHARE = 0.8  # of turns of heads that rest turned aside: there is little room behind
+FAR = 0.3  # rad: a head that rests turned aside further turns to the front, not to behind
 ASIDE_SHARE = 0.4  # of shaken heads, whose middle is not straight ahead
 
 
@@ -80,8 +80,8 @@ def tilting_head(m: Motion) -> None:
 def turning_head(m: Motion) -> None:
     """The face turns to one side and stays there a moment, once, or looks to both sides."""
     gate = m.envelope(m.ease(0.22, 0.7), m.ease(0.22, 0.7), 0.05)
-    ahead = -np.sign(m.state.aside) if m.rng.random() < AHEAD_SHARE else 0.0
-    yaw = float(ahead or m.sign) * m.size(0.33, 1.05)
+    sign = m.sign if abs(m.state.aside) < FAR else -float(np.sign(m.state.aside))
+    yaw = sign * m.size(0.33, 1.05)
     if m.length > 2.5 and m.rng.random() < 0.3:  # to one side, then slowly to the other
         turn_over = minimum_jerk((m.times / m.length - 0.42) / 0.2)
         gate = gate * (1.0 - m.between(1.4, 2.0) * turn_over)
