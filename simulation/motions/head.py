@@ -76,10 +76,10 @@ def tilting_head(m: Motion) -> None:
     _carry(m, roll * curve)
 
 
-@motion(8, "head", shortest_s=0.7)
+@motion(8, "head", shortest_s=0.5)
 def turning_head(m: Motion) -> None:
     """The face turns to one side and stays there a moment, once, or looks to both sides."""
-    gate = m.envelope(m.ease(0.22, 0.7), m.ease(0.22, 0.7), 0.05)
+    gate = m.envelope(m.ease(0.15, 0.7), m.ease(0.15, 0.7), 0.05)
     sign = m.sign if abs(m.state.aside) < FAR else -float(np.sign(m.state.aside))
     yaw = sign * m.size(0.33, 1.05)
     if m.length > 2.5 and m.rng.random() < 0.3:  # to one side, then slowly to the other
@@ -115,16 +115,21 @@ def nodding(m: Motion) -> None:
 
 @motion(10, "head", shortest_s=0.8)
 def shaking_head(m: Motion) -> None:
-    """The face swings left and right about its middle, again and again; the middle may be turned aside."""
-    hertz = max(m.between(1.0, 2.8) * m.subject.tempo**0.5, 1.3 / m.length)
+    """The face swings left and right about its middle, again and again, smoothly or with a rest at either side.
+
+    The middle may be turned aside.
+    """
+    hertz = max(m.between(0.8, 2.8) * m.subject.tempo**0.5, 1.3 / m.length)
     gate = _swing(m, hertz, m.between(0.0, 0.6))
     depth = min(m.size(0.14, 0.5), 0.9 / hertz)
     phase = m.cycle(hertz, 0.08)
     if m.rng.random() < ASIDE_SHARE:
         m.add("head_yaw", m.between(-1.0, 1.0) * depth * m.envelope(m.ease(0.22, 0.5), m.ease(0.22, 0.5)))
-    m.add("head_yaw", m.sign * depth * gate * np.sin(phase))
-    m.add("head_roll", m.between(-0.3, 0.3) * depth * gate * np.sin(phase))
+    rest = m.between(0.1, 3.0)
+    wave = np.tanh(rest * np.sin(phase)) / np.tanh(rest)
+    m.add("head_yaw", m.sign * depth * gate * wave)
+    m.add("head_roll", m.between(-0.3, 0.3) * depth * gate * wave)
     m.add("head_pitch", m.between(-0.02, 0.1) * gate)
     if m.rng.random() < 0.3:
         m.add("brow", m.between(-0.6, 0.2) * gate)
-    _carry(m, depth * gate * np.sin(phase))
+    _carry(m, depth * gate * wave)
