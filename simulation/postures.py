@@ -9,6 +9,7 @@ from simulation.motions.base import KNUCKLES, PALM, TOGETHER, Motion, State
 from simulation.motions.leg_hand import on_leg
 from simulation.motions.legs import SIDES, cross_legs
 
+FAR_FROM = 1.28  # standard deviations: 20 % of people face somebody at their side throughout
 CROSSED_SHARE = 0.13  # of sessions, legs crossed throughout
 HAND_RESTS = ("thighs", "knees", "clasped", "stacked", "between", "armrests", "table", "mixed", "beside")
 _REST_SHARES = (0.24, 0.1, 0.17, 0.12, 0.09, 0.09, 0.06, 0.1, 0.03)
@@ -25,7 +26,10 @@ def settle(motion: Motion, hand_rest: str | None = None, crossed: bool | None = 
     values("side")[:] += rng.normal(0.0, 0.04)
     values("twist")[:] += rng.normal(0.0, 0.06)
     values("pelvis_yaw")[:] += rng.normal(0.0, 0.16)
-    values("head_yaw")[:] += rng.normal(0.0, 0.16)  # the interviewer is not always beside the camera
+    away = float(rng.normal())  # the interviewer is not always beside the camera, and sometimes far from it
+    far = min(max(abs(away) - FAR_FROM, 0.0), 1.0)
+    m.state.aside = float(np.sign(away)) * (0.3 + 0.6 * far if far > 0.0 else 0.16 * abs(away))
+    values("head_yaw")[:] += m.state.aside
     values("head_pitch")[:] += m.between(-0.06, 0.16)
     values("head_roll")[:] += rng.normal(0.0, 0.035)
     values("head_forward")[:] += m.between(-0.005, 0.03)

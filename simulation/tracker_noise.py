@@ -68,7 +68,9 @@ class NoiseSettings:
     face_lost: Range = (0.0, 0.01)
     face_covered: Range = (0.05, 0.5)  # share of time lost while a hand covers the face
     faces_lost_session: float = 0.15  # of sessions without a face (far away, or made unrecognisable) ...
-    head_without_face: Range = (2.5, 5.0)  # ... where the pose's head is that much noisier
+    head_without_face: Range = (1.5, 3.0)  # ... where the pose's head is that much noisier ...
+    turns_without_face: Range = (0.5, 1.0)  # ... and follows only this share of the head's turns ...
+    drift_without_face: Range = (0.003, 0.012)  # ... and wanders by this (std, widths), half as far sideways
     legs_hidden: float = 0.14  # of whole-body sessions, legs behind a table or a desk
     guess_drift: float = 0.1  # std of slow drift of points that are not in the picture, widths
     guess_bias: float = 0.12
@@ -133,6 +135,8 @@ class _Observer:
         s, rng, width = self.settings, self.rng, np.float32(self.width)
         parts = ((HEAD, s.head), (SHOULDERS, s.shoulders), (ELBOWS, s.elbows), (WRISTS, s.wrists), (HIPS, s.hips),
                  (KNEES, s.knees), (FEET, s.feet))  # fmt: skip
+        if self.faceless:
+            self._stiffen(pose[:, HEAD, :3], np.float32(_draw(rng, s.turns_without_face)))
         noise = 0.75 * self._white(33, 3)
         common = 0.66 * self._white(len(parts), 3)
         drift = 0.75 * self._drift(33)
@@ -148,13 +152,24 @@ class _Observer:
             if part is HEAD and self.faceless:
                 sizes[:2] *= np.float32(_draw(rng, s.head_without_face))
             pose[:, part, :3] += quick * sizes * np.float32(self.severity) * width * self._bursts()[:, None, None]
-            lazy = slow * (2.0 if part in (KNEES, FEET) else 1.0) * self.severity
-            pose[:, part, :2] += (drift[:, part] + common_drift[:, which : which + 1]) * np.float32(lazy) * width
+            lazy = np.array([slow, slow], np.float32) * np.float32(2.0 if part in (KNEES, FEET) else 1.0)
+            if part is HEAD and self.faceless:
+                lazy = np.array([0.5, 1.0], np.float32) * np.float32(_draw(rng, s.drift_without_face))
+            wandering = drift[:, part] + common_drift[:, which : which + 1]
+            pose[:, part, :2] += wandering * lazy * np.float32(self.severity) * width
         if rng.random() < s.smoothed:
             pose[..., :3] = self._one_euro(pose[..., :3])
         bias = rng.normal(0.0, s.bias, (33, 3)) * np.array([1.0, 1.0, 2.5])
         bias[HEAD] *= 0.35
         pose[..., :3] += (bias * self.width).astype(np.float32)
+
+    @staticmethod
+    def _stiffen(head: Float32Array, share: np.float32) -> None:
+        """Let the points (T, 11, 3) of a head follow only a share of its turns; it moves along in full."""
+        middle = head.mean(axis=1, keepdims=True)
+        shape = head - middle
+        usual = shape.mean(axis=0)
+        head[:] = middle + usual + share * (shape - usual)
 
     def _one_euro(self, points: Float32Array) -> Float32Array:
         """The filter that the tracker applies to a single person's pose (Casiez et al. 2012): slow points lag more."""

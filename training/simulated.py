@@ -24,6 +24,7 @@ from engines.drawing_mirror import mirror
 from events.scores import Event, FloatArray
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
+from simulation.tracker_noise import NoiseSettings
 from simulation.windows import draw, events_of, targets
 from training.data import Float32Array
 from training.drawings_folder import claim, digest_of, write_whole
@@ -32,6 +33,7 @@ from training.video import UInt8Array
 
 RATES_HZ = (15.0, 20.0, 25.0, 30.0, 30.0)  # of cameras
 MODES = (*[BALANCED] * 6, *[NATURAL] * 2, *[IDLE] * 2)
+NOISE = NoiseSettings(faces_lost_session=0.4)  # more often than usual: heads without a face are hard to learn
 MISSED_S = 6.0  # at most: recordings begin at any moment, actions may be under way
 PACKING = 1  # level of zlib: the fastest
 JUDGED = 1000  # sessions whose windows are counted
@@ -70,7 +72,7 @@ class Plan:
         """The session of this number, and when its first drawing is (seconds)."""
         rng = np.random.default_rng([self.seed, number, 1])
         seed = int(rng.integers(2**31))
-        settings = Settings(mode=str(rng.choice(MODES)), split=self.split)
+        settings = Settings(mode=str(rng.choice(MODES)), split=self.split, noise=NOISE)
         missed_s = float(rng.uniform(0.0, MISSED_S))
         session = simulate(seed, self.seconds + MISSED_S, float(rng.choice(RATES_HZ)), settings).after(missed_s)
         return session, float(rng.uniform(0.05, self.spacing_s))

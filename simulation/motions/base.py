@@ -35,6 +35,7 @@ class State:
     slouch: float = 0.5
     bowed: float = 0.0  # rad the head was left bowed
     stretched: dict[int, Reach] = field(default_factory=dict)  # hand -> the reach it was left in
+    aside: float = 0.0  # rad of yaw at which the head rests, against the trunk
     crossed: bool = False  # the legs rest crossed
     hand_rests: list[str] = field(default_factory=lambda: ["thighs", "thighs"])  # where each hand rests (see postures)
 

@@ -8,7 +8,10 @@ from simulation.geometry import Array, minimum_jerk
 from simulation.motions.base import Motion, motion
 from simulation.motions.legs import swing_knees
 
-LOOSE_SHARE = 0.4  # of moving heads, that move the rest of the body a little
+LOOSE_SHARE = 0.5  # of moving heads, that move the rest of the body a little
+FAR = 0.3  # rad: a head that rests turned aside further turns to the front, not to behind
+BRIEF_SHARE = 0.3  # of turned heads, that look aside briefly
+ASIDE_SHARE = 0.4  # of shaken heads, whose middle is not straight ahead
 
 
 def _carry(m: Motion, angle: Array) -> None:
@@ -17,7 +20,7 @@ def _carry(m: Motion, angle: Array) -> None:
         return
     m.add("twist", m.between(-0.05, 0.15) * angle)
     m.add("side", m.between(-0.06, 0.06) * angle)
-    swing_knees(m, m.between(-0.25, 0.25) * angle)
+    swing_knees(m, m.between(-0.4, 0.4) * angle)
 
 
 @motion(5, "head", shortest_s=0.6)
@@ -74,16 +77,32 @@ def tilting_head(m: Motion) -> None:
     _carry(m, roll * curve)
 
 
-@motion(8, "head", shortest_s=0.7)
+def _brief_looks(m: Motion) -> Array:
+    """(count,) looks of half a second, again and again; 1 while the face is turned."""
+    gate, start = np.zeros(m.count), 0.0
+    while start < m.length - 0.35:
+        there, back = m.ease(0.12, 0.3), m.ease(0.12, 0.3)
+        until = min(start + there + m.between(0.1, 0.6), m.length - back)
+        gate += minimum_jerk((m.times - start) / there) - minimum_jerk((m.times - until) / back)
+        start = until + back + m.between(0.2, 1.0)
+    return np.clip(gate, 0.0, 1.0)
+
+
+@motion(8, "head", shortest_s=0.5)
 def turning_head(m: Motion) -> None:
-    """The face turns to one side and stays there a moment, once, or looks to both sides."""
-    gate = m.envelope(m.ease(0.3, 0.7), m.ease(0.3, 0.7), 0.05)
-    yaw = m.sign * m.size(0.33, 0.95)
+    """The face turns to one side and stays there a moment, once or again and again, or looks to both sides."""
+    if m.rng.random() < BRIEF_SHARE:
+        gate = _brief_looks(m)
+    else:
+        gate = m.envelope(m.ease(0.15, 0.7), m.ease(0.15, 0.7), 0.05)
+    sign = m.sign if abs(m.state.aside) < FAR else -float(np.sign(m.state.aside))
+    yaw = sign * m.size(0.33, 1.05)
     if m.length > 2.5 and m.rng.random() < 0.3:  # to one side, then slowly to the other
         turn_over = minimum_jerk((m.times / m.length - 0.42) / 0.2)
         gate = gate * (1.0 - m.between(1.4, 2.0) * turn_over)
     m.add("head_yaw", yaw * gate)
-    m.add("head_pitch", m.between(-0.1, 0.2) * np.abs(gate))
+    m.add("head_pitch", m.between(-0.2, 0.25) * np.abs(gate))
+    m.add("head_pitch", m.between(-0.1, 0.1) * m.envelope(m.ease(0.2, 0.5), m.ease(0.2, 0.5)))
     m.add("head_roll", 0.12 * m.between(-1.0, 1.0) * gate)
     m.add("twist", yaw * m.between(0.0, 0.15) * gate)
     _carry(m, 0.5 * yaw * gate)
@@ -112,14 +131,21 @@ def nodding(m: Motion) -> None:
 
 @motion(10, "head", shortest_s=0.8)
 def shaking_head(m: Motion) -> None:
-    """The face swings left and right about its middle, again and again."""
-    hertz = max(m.between(1.0, 2.8) * m.subject.tempo**0.5, 1.3 / m.length)
+    """The face swings left and right about its middle, again and again, smoothly or with a rest at either side.
+
+    The middle may be turned aside.
+    """
+    hertz = max(m.between(0.8, 2.8) * m.subject.tempo**0.5, 1.3 / m.length)
     gate = _swing(m, hertz, m.between(0.0, 0.6))
-    depth = m.size(0.14, 0.36) * min(1.0, 2.4 / hertz)
+    depth = min(m.size(0.14, 0.5), 0.9 / hertz)
     phase = m.cycle(hertz, 0.08)
-    m.add("head_yaw", m.sign * depth * gate * np.sin(phase))
-    m.add("head_roll", m.between(-0.3, 0.3) * depth * gate * np.sin(phase))
-    m.add("head_pitch", m.between(-0.02, 0.1) * gate)
+    if m.rng.random() < ASIDE_SHARE:
+        m.add("head_yaw", m.between(-1.0, 1.0) * depth * m.envelope(m.ease(0.22, 0.5), m.ease(0.22, 0.5)))
+    rest = m.between(0.1, 3.0)
+    wave = np.tanh(rest * np.sin(phase)) / np.tanh(rest)
+    m.add("head_yaw", m.sign * depth * gate * wave)
+    m.add("head_roll", m.between(-0.3, 0.3) * depth * gate * wave)
+    m.add("head_pitch", m.between(-0.15, 0.2) * gate)
     if m.rng.random() < 0.3:
         m.add("brow", m.between(-0.6, 0.2) * gate)
-    _carry(m, depth * gate * np.sin(phase))
+    _carry(m, depth * gate * wave)

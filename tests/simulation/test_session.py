@@ -121,6 +121,32 @@ def test_jitter_lies_in_the_range_seen_on_real_clips() -> None:
     assert 0.0002 < np.median(quick) < 0.003
 
 
+def test_a_head_without_a_face_is_unsteady() -> None:
+    """Of somebody masked who sits still or turns: by 0.005 to 0.016 shoulder widths (docs/tracker-noise.md)."""
+    errors = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        subject = draw_subject(rng)
+        camera = draw_camera(rng, subject, WHOLE_BODY)
+        posed = pose_body(subject, write_interview(rng, subject, 6.0, 30.0, IDLE)[0])
+        truth = project_body(posed, camera)
+        for points in (truth.pose, truth.hands, truth.face):
+            points[:] = points[0]
+        seen = observe(rng, posed, truth, camera, subject, 30.0, NoiseSettings(faces_lost_session=1.0))
+        width = np.linalg.norm(truth.pose[0, 11, :2] - truth.pose[0, 12, :2])
+        errors.append(seen.pose[30:, :11, :2].std(axis=0).mean(axis=0) / width)
+    across, upwards = np.median(errors, axis=0)
+    assert 0.005 < across < upwards < 0.016
+
+
+def test_a_head_without_a_face_shows_a_share_of_its_turns() -> None:
+    half = replace(NOISELESS, faces_lost_session=1.0, turns_without_face=(0.5, 0.5))
+    for seed in range(4):
+        seen, true = (simulate(seed, 10.0, 30.0, Settings(actions=(8,), noise=noise)) for noise in (half, None))
+        turn, all_of_it = (np.ptp(one.pose[:, 0, 0] - one.pose[:, 7:9, 0].mean(axis=1)) for one in (seen, true))
+        np.testing.assert_allclose(turn, 0.5 * all_of_it, rtol=0.1)
+
+
 def test_hands_are_lost_more_often_at_the_face() -> None:
     free = [simulate(seed, 10.0, 15.0, Settings(mode="idle", framing=UPPER_BODY,
                                                 hand_rest="table")) for seed in range(25)]
