@@ -41,11 +41,12 @@ def events_of(session: Session) -> list[Event]:
 
 
 def targets(events: Sequence[Event], ends_s: FloatArray, span_s: float, length: int, focus: float) -> Float32Array:
-    """What windows are to answer: the share that each action fills of their middle part.
+    """What windows are to answer: the share that each action fills of their middle part, or that this holds of the action.
 
     A score for the whole span would rise and fall over a whole span: short events would be faint and long. Only the
     middle is asked about, so that the score is one half where an event begins or ends, and reaches one within events
-    longer than `focus · span`.
+    longer than `focus · span`. The greater share counts, so it also reaches one amid shorter events, such as a look
+    aside of half a second; they come out up to `focus · span` long.
 
     Args:
         events: ground truth.
@@ -58,8 +59,12 @@ def targets(events: Sequence[Event], ends_s: FloatArray, span_s: float, length: 
         float32 (K, 52), 0..1.
     """
     middle = ends_s - span_s / 2 + span_s / (2 * length)
-    half = 0.5 * focus * span_s
-    return activity(events, middle - half, middle + half).astype(np.float32)
+    first, last = middle - 0.5 * focus * span_s, middle + 0.5 * focus * span_s
+    shares = activity(events, first, last)
+    for index, onset, offset in events:
+        held = np.minimum(last, offset) - np.maximum(first, onset)
+        shares[:, index] = np.maximum(shares[:, index], held / (offset - onset))
+    return shares.astype(np.float32)
 
 
 def samples(times_ns: Int64Array, ends_ns: Int64Array, span_ns: int, length: int) -> Int64Array:
