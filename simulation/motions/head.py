@@ -102,7 +102,8 @@ def turning_head(m: Motion) -> None:
         gate = gate * (1.0 - m.between(1.4, 2.0) * turn_over)
     m.add("head_yaw", yaw * gate)
     m.add("head_pitch", m.between(-0.2, 0.25) * np.abs(gate))
-    m.add("head_pitch", m.between(-0.1, 0.1) * m.envelope(m.ease(0.2, 0.5), m.ease(0.2, 0.5)))
+    slowly = m.envelope(m.ease(0.2, 0.5), m.ease(0.2, 0.5))
+    m.add("head_pitch", slowly * (m.between(-0.1, 0.1) + m.between(0.0, 0.08) * m.wander(0.3)[:, 0]))
     m.add("head_roll", 0.12 * m.between(-1.0, 1.0) * gate)
     m.add("twist", yaw * m.between(0.0, 0.15) * gate)
     _carry(m, 0.5 * yaw * gate)
@@ -133,12 +134,12 @@ def nodding(m: Motion) -> None:
 def shaking_head(m: Motion) -> None:
     """The face swings left and right about its middle, again and again, smoothly or with a rest at either side.
 
-    The middle may be turned aside.
+    More or less evenly; the middle may be turned aside.
     """
     hertz = max(m.between(0.8, 2.8) * m.subject.tempo**0.5, 1.3 / m.length)
     gate = _swing(m, hertz, m.between(0.0, 0.6))
     depth = min(m.size(0.14, 0.5), 0.9 / hertz)
-    phase = m.cycle(hertz, 0.08)
+    phase = m.cycle(hertz, m.between(0.05, 0.35))
     if m.rng.random() < ASIDE_SHARE:
         m.add("head_yaw", m.between(-1.0, 1.0) * depth * m.envelope(m.ease(0.22, 0.5), m.ease(0.22, 0.5)))
     rest = m.between(0.1, 3.0)
@@ -146,6 +147,7 @@ def shaking_head(m: Motion) -> None:
     m.add("head_yaw", m.sign * depth * gate * wave)
     m.add("head_roll", m.between(-0.3, 0.3) * depth * gate * wave)
     m.add("head_pitch", m.between(-0.15, 0.2) * gate)
+    m.add("head_pitch", m.between(0.0, 0.08) * gate * m.wander(0.3)[:, 0])
     if m.rng.random() < 0.3:
         m.add("brow", m.between(-0.6, 0.2) * gate)
     _carry(m, depth * gate * wave)
