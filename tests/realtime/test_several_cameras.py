@@ -205,7 +205,7 @@ def test_the_engine_and_its_workers_step_back_and_nobody_else():
     with stepped_back(7, lambda: open_runtime(model, "onnxruntime", threads=3)) as runtime:
         workers = {thread: nice for thread, nice in nice_of_threads().items() if thread not in before}
         assert len(workers) >= 2
-        assert set(workers.values()) == {before[threading.get_native_id()] + 7}
+        assert set(workers.values()) == {min(before[threading.get_native_id()] + 7, 19)}
         assert runtime.infer(model.reference()[0][:1]).logits.shape == (1, 52)
     after = nice_of_threads()
     assert {thread: after[thread] for thread in after if thread in before} == {
