@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.landmarks import FACE_MESH_INDICES, FACE_POINTS, HAND_POINTS, POSE_POINTS, Float32Array, Landmarks
+from engines.steady_head import SteadyHead
 from realtime.clock import NS_PER_S
 from realtime.mediapipe_task import VideoTask
 from realtime.people import Box, Follower, PersonFinder, Square, extent
@@ -84,7 +85,7 @@ class LandmarkTracker:
         self._forget()
 
     def _forget(self) -> None:
-        self._head = Follower(HEAD_MARGIN)
+        self._head, self._steady_head = Follower(HEAD_MARGIN), SteadyHead()
         self._remembered: list[tuple[int, Float32Array] | None] = [None, None]  # (time, wrist x, y) of each hand
 
     def track(self, pixels: UInt8Array, time_ns: int) -> Landmarks:
@@ -107,6 +108,7 @@ class LandmarkTracker:
         if face_crop and found_face and found_face.face_landmarks:
             points = face_crop.points(found_face.face_landmarks[0])[FACE_INDEX]
         both = self._assign(found_hands, hands_crop, pose, unit, time_ns)
+        pose = self._steady_head.step(pose, face_found=not bool(np.isnan(points[0, 0])))
         return Landmarks(time_ns, height, width, pose, both, points)
 
     def _poses(self, pixels: UInt8Array, time_ns: int) -> list[Float32Array]:

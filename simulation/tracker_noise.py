@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engines.steady_head import SteadyHead
 from simulation.body import Posed
 from simulation.camera import WHOLE_BODY, Camera
 from simulation.geometry import Array, minimum_jerk, wander
@@ -119,6 +120,9 @@ class _Observer:
         self._guess(pose)
         self._lose_hands(hands, *hands_near)
         self._lose_face(face, hands_near[0])
+        steady = SteadyHead()
+        for at, face_found in enumerate(~np.isnan(face[:, 0, 0])):
+            pose[at] = steady.step(pose[at], bool(face_found))
         seen = Tracked(pose, hands, face)
         self._freeze(seen)
         return seen

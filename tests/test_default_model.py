@@ -82,6 +82,14 @@ def test_half_a_minute_of_a_still_picture_gives_no_event(name: str, clips: Path,
 
 
 @pytest.mark.usefixtures("trackers")
+@pytest.mark.parametrize(("name", "part"), [("seated_A1_shaking_body.mp4", "body"), ("seated_B2_shaking_head.mp4", "head")])
+def test_what_real_people_do_is_an_event_of_that_body_part(name: str, part: str, clips: Path) -> None:
+    done = manet_live("replay", clips / name, "--headless", "--speed", "max")
+    assert done.code == 0, done.err
+    assert part in {one["body_part"] for one in done.of("action") if one["state"] == "ended"}
+
+
+@pytest.mark.usefixtures("trackers")
 @pytest.mark.parametrize("sign", ["again", "book", "milk", "no", "walk", "yes"])
 def test_people_without_legs_in_view_have_no_leg_events(sign: str, clips: Path) -> None:
     done = manet_live("replay", clips / f"upper_body_asl_{sign}.mkv", "--headless", "--speed", "max")

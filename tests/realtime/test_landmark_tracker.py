@@ -48,6 +48,20 @@ def found(values: list[Landmarks], name: str) -> np.ndarray:
     return np.stack([getattr(value, name) for value in values])
 
 
+def test_a_masked_head_is_held_steady_and_turns_as_before(
+    seated: list[Landmarks], trackers: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.steady_head.PLAY", 0.0)
+    steady, loose = found(seated, "pose"), found(track(trackers, read(SEATED)), "pose")
+
+    def nose(pose: np.ndarray) -> np.ndarray:
+        """(T, 2) pixels from the ears."""
+        return np.asarray(pose[:, 0, :2] - pose[:, 7:9, :2].mean(axis=1))
+
+    assert np.std(nose(steady)[:, 1]) < 0.7 * np.std(nose(loose)[:, 1])
+    np.testing.assert_array_equal(steady[..., 0], loose[..., 0])
+
+
 @pytest.mark.parametrize("clip", ["seated", "upper_body"])
 def test_a_real_person_is_tracked(clip: str, request: pytest.FixtureRequest) -> None:
     landmarks = request.getfixturevalue(clip)
