@@ -41,7 +41,7 @@ def events_of(session: Session) -> list[Event]:
 
 
 def targets(events: Sequence[Event], ends_s: FloatArray, span_s: float, length: int, focus: float) -> Float32Array:
-    """What windows are to answer: the share that each action fills of their middle part, or that this holds of the action.
+    """What windows are to answer: the share that each action fills of their middle part, or that this holds of it.
 
     A score for the whole span would rise and fall over a whole span: short events would be faint and long. Only the
     middle is asked about, so that the score is one half where an event begins or ends, and reaches one within events

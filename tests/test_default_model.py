@@ -82,7 +82,9 @@ def test_half_a_minute_of_a_still_picture_gives_no_event(name: str, clips: Path,
 
 
 @pytest.mark.usefixtures("trackers")
-@pytest.mark.parametrize(("name", "part"), [("seated_A1_shaking_body.mp4", "body"), ("seated_B2_shaking_head.mp4", "head")])
+@pytest.mark.parametrize(
+    ("name", "part"), [("seated_A1_shaking_body.mp4", "body"), ("seated_B2_shaking_head.mp4", "head")]
+)
 def test_what_real_people_do_is_an_event_of_that_body_part(name: str, part: str, clips: Path) -> None:
     done = manet_live("replay", clips / name, "--headless", "--speed", "max")
     assert done.code == 0, done.err

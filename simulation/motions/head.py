@@ -91,10 +91,8 @@ def _brief_looks(m: Motion) -> Array:
 @motion(8, "head", shortest_s=0.5)
 def turning_head(m: Motion) -> None:
     """The face turns to one side and stays there a moment, once or again and again, or looks to both sides."""
-    if m.rng.random() < BRIEF_SHARE:
-        gate = _brief_looks(m)
-    else:
-        gate = m.envelope(m.ease(0.15, 0.7), m.ease(0.15, 0.7), 0.05)
+    briefly = m.rng.random() < BRIEF_SHARE
+    gate = _brief_looks(m) if briefly else m.envelope(m.ease(0.15, 0.7), m.ease(0.15, 0.7), 0.05)
     sign = m.sign if abs(m.state.aside) < FAR else -float(np.sign(m.state.aside))
     yaw = sign * m.size(0.33, 1.05)
     if m.length > 2.5 and m.rng.random() < 0.3:  # to one side, then slowly to the other
