@@ -155,8 +155,10 @@ def cut_windows(path: Path, card: ModelCard) -> Iterator[UInt8Array]:
                 newest = frame
         if newest is None:
             raise BadInput("a video", f"{path}, which has no frames", "check the files given to --clips")
-        if 2 * len(crops) >= card.length:  # its last picture is held
-            yield np.stack(crops + [_crop(newest, card.size)] * (card.length - len(crops)))
+        if 2 * len(crops) >= card.length:  # in the middle of its window, as when it is replayed
+            before = (card.length - len(crops)) // 2
+            after = card.length - len(crops) - before
+            yield np.stack([crops[0]] * before + crops + [_crop(newest, card.size)] * after)
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise BadInput("a readable video", f"{path} ({type(error).__name__})",
                        "check the files given to --clips") from None

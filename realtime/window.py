@@ -79,9 +79,10 @@ class SlidingWindow:
         return windows
 
     def finish(self, received_ns: int) -> list[Window]:
-        """The recording is over. One shorter than a window is still judged: its last picture is held to the end.
+        """The recording is over. One shorter than a window is still judged, amid pictures of its beginning and its end.
 
-        One shorter than half a window is not, and counts as skipped.
+        Models speak of the middle of their pictures, so the first picture is held before and the last one after, equally
+        long. One shorter than half a window is not judged, and counts as skipped.
         """
         if self.start_ns is None or self.due:
             return []
@@ -91,7 +92,9 @@ class SlidingWindow:
             return []
         end_ns = self._end_ns()
         self._next += 1
-        return [self._cut(end_ns, self._largest_gap_ns(end_ns - self._span_ns, end_ns), received_ns)]
+        lasted_ns = self._times_ns[-1] - self.start_ns
+        earlier_ns = (self._span_ns - lasted_ns) // 2 + self.centre_shift_ns
+        return [self._cut(end_ns, self._largest_gap_ns(end_ns - self._span_ns, end_ns), received_ns, earlier_ns)]
 
     def _end_ns(self) -> int:
         return (self.start_ns or 0) + self._span_ns + self._next * self._hop_ns
@@ -118,9 +121,11 @@ class SlidingWindow:
         edges = [start_ns, *self._times_ns[first:last], end_ns]
         return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
-    def _cut(self, end_ns: int, largest_gap_ns: int, due_ns: int) -> Window:
+    def _cut(self, end_ns: int, largest_gap_ns: int, due_ns: int, earlier_ns: int = 0) -> Window:
+        """earlier_ns: how much before its sample points its frames are taken, none before the first."""
         start_ns = end_ns - self._span_ns
-        chosen = [bisect.bisect_right(self._times_ns, start_ns + offset) - 1 for offset in self._offsets_ns]
+        points_ns = [start_ns + offset_ns - earlier_ns for offset_ns in self._offsets_ns]
+        chosen = [max(0, bisect.bisect_right(self._times_ns, point_ns) - 1) for point_ns in points_ns]
         frames = [self._frames[at] for at in chosen]
         newest = frames[-1]
         return self._made(Window(

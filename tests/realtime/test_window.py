@@ -34,15 +34,26 @@ def test_nothing_before_the_first_full_window():
     assert (windows[0].start_ns, windows[0].end_ns, windows[0].index) == (0, SPAN, 0)
 
 
-def test_a_recording_shorter_than_a_window_is_judged_with_its_last_picture_held():
-    window, windows = cut(steady(1.5, 30))
+@pytest.mark.parametrize("seconds", [1.0, 1.5, 1.8])
+def test_a_recording_shorter_than_a_window_is_judged_in_its_middle(seconds):
+    times = steady(seconds, 30)
+    window, windows = cut(times)
     assert windows == []
     (held,) = window.finish(7)
     assert (held.start_ns, held.end_ns, held.index, held.stamps.due_ns) == (0, SPAN, 0, 7)
-    assert list(held.frame_ids[-2:]) == [45, 45]
-    assert held.frame_ids[0] == cut(steady(2.0, 30))[1][0].frame_ids[0]
     assert (window.due, sum(window.skipped.values())) == (1, 0)
     assert window.finish(8) == []
+    points = (np.arange(LENGTH) - (LENGTH - 1) / 2) * SPAN / LENGTH + times[-1] / 2
+    wanted = np.clip(points, 0, times[-1])
+    assert np.all((held.times_ns <= wanted + 2) & (held.times_ns > wanted - 1e9 / 30 - 2))
+
+
+@pytest.mark.parametrize("start_ns", [0, -5_000_000_000, 7_000_000_000])
+def test_a_short_recording_holds_its_first_picture_as_long_as_its_last(start_ns):
+    window, _ = cut(steady(1.0, 1000, start_ns))
+    (held,) = window.finish(0)
+    assert np.sum(held.frame_ids == 0) == np.sum(held.frame_ids == 1000) == 2
+    assert list(held.frame_ids) == sorted(held.frame_ids)
 
 
 def test_a_recording_shorter_than_half_a_window_is_counted_and_a_longer_one_is_left_alone():
