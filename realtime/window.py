@@ -81,8 +81,8 @@ class SlidingWindow:
     def finish(self, received_ns: int) -> list[Window]:
         """The recording is over. One shorter than a window is still judged, amid pictures of its beginning and its end.
 
-        Models speak of the middle of their pictures, so the first picture is held before and the last one after, equally
-        long. One shorter than half a window is not judged, and counts as skipped.
+        Models speak of the middle of their pictures, so the first is held before and the last one after, equally long.
+        One shorter than half a window is not judged, and counts as skipped.
         """
         if self.start_ns is None or self.due:
             return []
