@@ -155,7 +155,7 @@ def cut_windows(path: Path, card: ModelCard) -> Iterator[UInt8Array]:
                 newest = frame
         if newest is None:
             raise BadInput("a video", f"{path}, which has no frames", "check the files given to --clips")
-        if 2 * len(crops) >= card.length:  # in the middle of its window, as when it is replayed
+        if 2 * len(crops) >= card.length:  # it lies in the middle of its window
             before = (card.length - len(crops)) // 2
             after = card.length - len(crops) - before
             yield np.stack([crops[0]] * before + crops + [_crop(newest, card.size)] * after)

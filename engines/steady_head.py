@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from engines.landmark_motion import LEFT_SHOULDER, RIGHT_SHOULDER
 from engines.landmarks import Float32Array
 
 PLAY = 0.015  # shoulder widths either way: about one standard deviation of what was measured
 HEAD_POINTS = 11  # nose, eyes, ears and mouth come first in MediaPipe's pose
-LEFT_SHOULDER, RIGHT_SHOULDER = 11, 12
 
 
 class SteadyHead:

@@ -120,9 +120,7 @@ class _Observer:
         self._guess(pose)
         self._lose_hands(hands, *hands_near)
         self._lose_face(face, hands_near[0])
-        steady = SteadyHead()
-        for at, face_found in enumerate(~np.isnan(face[:, 0, 0])):
-            pose[at] = steady.step(pose[at], bool(face_found))
+        self._steady_head(pose, face)
         seen = Tracked(pose, hands, face)
         self._freeze(seen)
         return seen
@@ -312,6 +310,12 @@ class _Observer:
         face[(angle > _draw(rng, s.face_lost_yaw)) | outside | (gone & (chance > 1e-4))] = np.nan
         if self.faceless:
             face[:] = np.nan
+
+    @staticmethod
+    def _steady_head(pose: Float32Array, face: Float32Array) -> None:
+        steady = SteadyHead()
+        for at, face_found in enumerate(~np.isnan(face[:, 0, 0])):
+            pose[at] = steady.step(pose[at], bool(face_found))
 
     def _freeze(self, seen: Tracked) -> None:
         share = _draw(self.rng, self.settings.frozen_share)

@@ -75,7 +75,7 @@ def write_still(path: Path, picture: np.ndarray, seconds: float, fps: int) -> Pa
 def test_half_a_minute_of_a_still_picture_gives_no_event(name: str, clips: Path, tmp_path: Path) -> None:
     with av.open(str(clips / name)) as container:
         picture = next(container.decode(video=0)).reformat(width=540, height=648, format="rgb24").to_ndarray()
-    done = manet_live("replay", write_still(tmp_path / "still.mp4", picture, 30.0, 10), "--headless", "--speed", "max")
+    done = manet_live("replay", write_still(tmp_path / "still.mp4", picture, 30.0, 15), "--headless", "--speed", "max")
     assert done.code == 0, done.err
     assert done.of("stats")[-1]["windows"] > 100
     assert not done.of("action")
