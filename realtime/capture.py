@@ -68,7 +68,8 @@ class Capture:
         self._spec, self._clock, self._stop, self._offset = spec, clock, stop, offset
         self._sender = wire.Sender(spec.endpoint, spec.queue_frames, spec.keys)
         self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
-        self._dropped: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()  # by the source
+        self._dropped: Counter[str] = Counter()  # here
         self._grabbed = self._sent = 0
         self._reported_ns = 0
         self._origin: tuple[int, int] | None = None  # (wall ns, media ns) of the first frame, for pacing
@@ -100,6 +101,7 @@ class Capture:
                 try:
                     self._stream(source, view)
                 except EndOfSource:
+                    self._left_out = Counter(source.left_out)
                     self._report(CaptureState.ENDED, source.detail)
         except BadInput as error:
             self._report(CaptureState.FAILED, str(error), bad_input=True)
@@ -110,8 +112,7 @@ class Capture:
         reader = CodeReader() if self._spec.codes else None
         while not self._stop.is_set():
             image = source.read(HEARTBEAT_S)
-            if source.overwritten:
-                self._dropped["grabber"] = source.overwritten
+            self._left_out = Counter(source.left_out)
             if (source.state, source.detail) != (self._status.state, self._status.detail) or image is None:
                 self._report(source.state, source.detail)
             if image is None:
@@ -165,7 +166,7 @@ class Capture:
     def _report(self, state: CaptureState, detail: str, bad_input: bool = False) -> None:
         self._status = CaptureStatus(
             self._spec.camera_id, self._spec.generation, state, detail, bad_input,
-            self._grabbed, self._sent, dict(self._dropped),
+            self._grabbed, self._sent, dict(self._left_out + self._dropped),
             self._offset.reading(self._clock.now_ns()) if self._offset else None,
         )  # fmt: skip
         self._reported_ns = self._clock.now_ns()

@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 from engines.errors import BadInput
 from realtime.clock import NS_PER_S, to_s
 from realtime.messages import CaptureState
-from realtime.sources.base import EndOfSource, Image, Source
+from realtime.sources.base import OUT_OF_ORDER, EndOfSource, Image, Source
+from realtime.sources.damage import CleanDecoder
 from realtime.sources.decode import ToRgb
 from realtime.sources.timeline import Timeline
 
@@ -23,15 +24,14 @@ from realtime.sources.timeline import Timeline
 _NOT_VIDEO = {"tty": "a text file", "image2": "a still picture", "concat": "a play list", "hls": "a play list"}
 # One decoding thread costs the least CPU in all; only pictures beyond full HD need more to keep up.
 _THREADED_PIXELS = 2_500_000
+_SHORT_NS = NS_PER_S  # a recording that ends this long before its declared end is shorter than it says
 
 
 class FileSource(Source):
     """A video file. Pictures come as fast as they are asked for; pacing is the caller's.
 
-    Times follow `Timeline`. A damaged packet or picture is skipped and counted; a recording that breaks off ends there.
-
-    Attributes:
-        damaged: packets and pictures that could not be decoded.
+    Times follow `Timeline`. Damaged pictures are left out and counted (`CleanDecoder`); a recording that breaks off
+    ends there.
     """
 
     def __init__(self, path: Path, resume_after_ns: int | None = None) -> None:
@@ -41,7 +41,6 @@ class FileSource(Source):
         """
         super().__init__()
         self.path = path
-        self.damaged = 0
         self._resume_after_ns = resume_after_ns
         self._container: InputContainer | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
@@ -49,6 +48,9 @@ class FileSource(Source):
         self._timeline = Timeline(None)
         self._to_rgb = ToRgb()
         self._next_id = 0
+        self._decoder: CleanDecoder | None = None
+        self._declared_end_ns: int | None = None
+        self._last_ns = 0  # the last picture handed over
         self._broke_off = ""
 
     def open(self) -> None:
@@ -62,9 +64,10 @@ class FileSource(Source):
         self._container = container
         stream = self._video_stream(container)
         size = stream.codec_context.width * stream.codec_context.height
-        stream.thread_type = "AUTO" if size > _THREADED_PIXELS else "NONE"
+        self._decoder = CleanDecoder(stream, self, "AUTO" if size > _THREADED_PIXELS else "NONE")
+        self._declared_end_ns = _declared_end_ns(container, stream)
         self._timeline = Timeline(stream.average_rate or stream.guessed_rate)
-        self._frames = self._decode(container, stream)
+        self._frames = self._decode(container, stream, self._decoder)
         self._first = next(self._frames, None)
         if self._first is None:
             raise BadInput("a video with pictures in it", f"{self.path}, of which not one could be decoded",
@@ -86,6 +89,10 @@ class FileSource(Source):
                 raise EndOfSource(str(self.path))
             frame_id, self._next_id = self._next_id, self._next_id + 1
             media_ns = self._timeline.place(frame.pts, frame.dts, frame.time_base)
+            if media_ns is None:
+                self.left_out[OUT_OF_ORDER] += 1
+            else:
+                self._last_ns = media_ns
             if media_ns is not None and (self._resume_after_ns is None or media_ns > self._resume_after_ns):
                 self.detail = self._format
                 return Image(self._to_rgb(frame), frame_id, time.monotonic_ns(), media_ns)
@@ -112,7 +119,8 @@ class FileSource(Source):
         what = "which holds sound alone" if container.streams.audio else "which holds no pictures"
         raise BadInput("a file with a video stream", f"{self.path}, {what}", "give the recording that shows the person")
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    def _decode(self, container: InputContainer, stream: VideoStream,
+                decoder: CleanDecoder) -> Iterator[av.VideoFrame]:
         packets = container.demux(stream)
         while True:
             try:
@@ -122,27 +130,20 @@ class FileSource(Source):
             except (av.error.FFmpegError, OSError) as error:  # the container itself breaks off
                 self._broke_off = _reason(error)
                 return
-            frames: list[av.VideoFrame] = []
-            try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                return
-            except av.error.FFmpegError:
-                self.damaged += 1
-            for frame in frames:
-                if frame.is_corrupt:  # concealment smears old pixels over the hole: a gap is more honest
-                    self.damaged += 1
-                else:
-                    yield frame
+            yield from decoder.decode(packet)
 
     def _summary(self) -> str:
         timeline = self._timeline
-        parts = [f"{self._next_id} pictures"]
-        counts = {"damaged": self.damaged, "without a time": timeline.guessed, "out of order": timeline.backward,
-                  "clock restarts": timeline.restarts}
+        parts = [f"{self.pictures - self.left_out.total()} pictures"]
+        counts = {**self.left_out, "without a time": timeline.guessed, "clock restarts": timeline.restarts}
         parts += [f"{count} {what}" for what, count in counts.items() if count]
         if self._broke_off:
             parts.append(f"breaks off: {self._broke_off}")
+        if self._declared_end_ns is not None and self._declared_end_ns - self._last_ns > _SHORT_NS:
+            end_s, declared_s = to_s(self._last_ns), to_s(self._declared_end_ns)
+            parts.append(f"ends at {end_s:.1f} s of the {declared_s:.1f} s that it declares")
+        if self._decoder is not None and self._decoder.notice:
+            parts.append(self._decoder.notice)
         return ", ".join(parts)
 
 
@@ -157,6 +158,15 @@ def check_readable(path: Path) -> None:
         raise BadInput("a video file", f"{path} ({error.strerror})", "check the path") from None
     if empty:
         raise BadInput("a video file", f"{path}, an empty file", "check that the recording was finished")
+
+
+def _declared_end_ns(container: InputContainer, stream: VideoStream) -> int | None:
+    """Where the last picture should end, on the file's clock; None where that is not said."""
+    if stream.duration is not None and stream.time_base is not None:
+        return round(((stream.start_time or 0) + stream.duration) * stream.time_base * NS_PER_S)
+    if container.duration is None:
+        return None
+    return round(((container.start_time or 0) + container.duration) * NS_PER_S / av.time_base)
 
 
 def _reason(error: Exception) -> str:

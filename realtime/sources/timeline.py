@@ -21,7 +21,6 @@ class Timeline:
 
     Attributes:
         guessed: pictures without a timestamp.
-        backward: pictures dropped because their time did not grow.
         restarts: restarted clocks.
     """
 
@@ -36,7 +35,6 @@ class Timeline:
         self._faulty_dts = 0
         self._shift_ns = 0
         self.guessed = 0
-        self.backward = 0
         self.restarts = 0
 
     def place(self, pts: int | None, dts: int | None, time_base: Fraction | None) -> int | None:
@@ -53,7 +51,6 @@ class Timeline:
             time_ns = round(stamp * time_base * NS_PER_S) + self._shift_ns
         if self._last_ns is not None and time_ns <= self._last_ns:
             if self._last_ns - time_ns <= RESTART_NS:
-                self.backward += 1
                 return None
             self.restarts += 1
             self._shift_ns += self._last_ns + self._period_ns - time_ns

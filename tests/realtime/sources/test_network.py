@@ -99,7 +99,7 @@ def test_newest_picture_for_a_slow_reader_then_loss_and_return(lab: Any, port: i
             settled = time.monotonic() + 0.6
             read_until(source, lambda image: image is not None and time.monotonic() > settled)
             usual = min(phase(lab, image) for _ in range(10) if (image := source.read(1.0)))
-            before, overwritten = source.read(1.0), source.overwritten
+            before, overwritten = source.read(1.0), source.left_out["grabber"]
             time.sleep(1.0)
             asked_ns = time.monotonic_ns()
             image = source.read(0.5)
@@ -109,7 +109,7 @@ def test_newest_picture_for_a_slow_reader_then_loss_and_return(lab: Any, port: i
             assert phase(lab, image) - usual < 0.25  # it did not wait in a buffer
             assert asked_ns - image.captured_ns < 250_000_000
             assert image.media_ns == image.captured_ns
-            assert source.overwritten - overwritten >= 0.5 * RATE
+            assert source.left_out["grabber"] - overwritten >= 0.5 * RATE
             last_id = image.frame_id
         read_until(source, lambda _: source.state is CaptureState.RECONNECTING)
         assert source.detail.startswith("connection lost: ")

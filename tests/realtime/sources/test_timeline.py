@@ -38,7 +38,6 @@ def test_a_picture_that_is_not_later_is_dropped_and_counted() -> None:
     timeline = Timeline(Fraction(25))
     assert place(timeline, [(0, None), (80, None), (40, None), (80, None), (120, None)]) == [
         0, 80_000_000, None, None, 120_000_000]
-    assert timeline.backward == 2
 
 
 def test_decoding_times_count_where_presentation_times_run_backwards() -> None:

@@ -1,0 +1,104 @@
+"""Recordings that are not as they should be: the handed ones, and others made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from realtime.messages import CaptureState
+from realtime.sources import EndOfSource, FileSpec, Image, Source, open_source
+
+
+@pytest.fixture(scope="session")
+def odd() -> Path:
+    folder = Path(__file__).resolve().parents[4] / "shared" / "data" / "odd_recordings"
+    if not folder.is_dir():
+        pytest.skip("no odd recordings beside the repository")
+    return folder
+
+
+def read(spec: FileSpec) -> tuple[list[Image], Source]:
+    """All that is handed over. Whatever else there was must have been counted."""
+    images: list[Image] = []
+    with open_source(spec) as source:
+        while True:
+            try:
+                image = source.read(5.0)
+            except EndOfSource:
+                break
+            assert image is not None
+            images.append(image)
+    assert source.state is CaptureState.ENDED
+    assert len(images) + source.left_out.total() == source.pictures
+    times = [image.media_ns for image in images]
+    assert times == sorted(set(times))
+    return images, source
+
+
+def lose_packet(path: Path, where: float) -> None:
+    """Take one packet out of the middle of a picture of an MPEG transport stream; where: 0..1 of the file."""
+    data = path.read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    lost = next(at for at in range(int(where * len(packets)), len(packets))
+                if packets[at][1] & 0x5F == 0x01 and packets[at][2] == 0 and packets[at][3] & 0x20 == 0)  # fmt: skip
+    path.write_bytes(b"".join(packets[:lost] + packets[lost + 1 :]))
+
+
+def test_lost_packets_damage_everything_until_the_next_key_picture(odd: Path) -> None:
+    """The recording has one key picture, the first; the seventh is the first that lost a packet."""
+    whole, _ = read(FileSpec(str(odd / "small_ref.mp4")))
+    images, source = read(FileSpec(str(odd / "ts_1pct_loss.ts")))
+    assert (source.pictures, source.left_out) == (60, {"damaged": 54})
+    assert len(images) == 6
+    for image, good in zip(images, whole, strict=False):
+        assert np.array_equal(image.pixels, good.pixels)
+
+
+def test_concealed_pictures_are_damaged(odd: Path) -> None:
+    whole, _ = read(FileSpec(str(odd / "small_ref.mp4")))
+    images, source = read(FileSpec(str(odd / "mjpeg_damaged.avi")))
+    assert (source.pictures, source.left_out) == (33, {"damaged": 2})
+    assert source.detail.startswith("31 pictures, 2 damaged")
+    for image in images:
+        good = whole[round(image.media_ns * 15 / 1e9)].pixels.reshape(240, 2, 256, 2, 3).mean((1, 3))
+        assert np.abs(image.pixels - good).reshape(15, 16, 16, 16, 3).mean((1, 3)).max() < 12  # of 255, each 16x16
+
+
+@pytest.mark.parametrize(("name", "codec"), [
+    ("h264.ts", ["-c:v", "libx264", "-x264-params", "keyint=10:min-keyint=10:scenecut=0"]),
+    ("open.ts", ["-c:v", "libx264", "-x264-params", "keyint=10:min-keyint=10:scenecut=0:open-gop=1"]),
+    ("mpeg2.ts", ["-c:v", "mpeg2video", "-g", "10", "-bf", "2", "-sc_threshold", "1000000000"]),
+])  # fmt: skip
+def test_the_next_key_picture_is_clean_again(lab: Any, tmp_path: Path, name: str, codec: list[str]) -> None:
+    path = tmp_path / name
+    lab.ffmpeg(*lab.counting(), "-vf", "noise=alls=20:allf=t", *codec, path)
+    whole = {image.media_ns: image for image in read(FileSpec(str(path)))[0]}
+    lose_packet(path, 0.5)
+    images, source = read(FileSpec(str(path)))
+    assert 1 <= source.left_out["damaged"] <= 13
+    assert lab.number(images[-1].pixels) == 49
+    assert all(np.array_equal(image.pixels, whole[image.media_ns].pixels) for image in images)
+
+
+def test_intra_refresh_is_clean_again_after_a_whole_cycle(lab: Any, tmp_path: Path) -> None:
+    path = tmp_path / "refresh.ts"
+    lab.ffmpeg(*lab.counting(seconds=6), "-vf", "noise=alls=20:allf=t", "-c:v", "libx264", "-x264-params",
+               "intra-refresh=1:keyint=20:bframes=0:scenecut=0", path)  # fmt: skip
+    whole = {image.media_ns: image for image in read(FileSpec(str(path)))[0]}
+    assert len(whole) == 150
+    lose_packet(path, 0.33)
+    images, source = read(FileSpec(str(path)))
+    assert 20 <= source.left_out["damaged"] <= 45
+    assert images[-1].media_ns == max(whole)
+    assert all(np.array_equal(image.pixels, whole[image.media_ns].pixels) for image in images)
+
+
+def test_a_recording_shorter_than_it_declares_says_so(lab: Any, tmp_path: Path) -> None:
+    path = tmp_path / "cut.mkv"
+    lab.ffmpeg(*lab.counting(seconds=6), "-c:v", "mjpeg", path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    images, source = read(FileSpec(str(path)))
+    assert f"ends at {images[-1].media_ns / 1e9:.1f} s of the 6.0 s that it declares" in source.detail
