@@ -33,6 +33,7 @@ from realtime.sources import LocalSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.views import Sees, View, make_view, preview
 
+MAX_PAUSE_NS = 10 * NS_PER_S  # a longer hole in a recording is not waited for
 CLOSING_S = 5.0  # how long anything may take once it is told to end
 
 
@@ -73,6 +74,7 @@ class Capture:
         self._grabbed = self._sent = 0
         self._reported_ns = 0
         self._origin: tuple[int, int] | None = None  # (wall ns, media ns) of the first frame, for pacing
+        self._paced_ns = 0  # media time of the last frame
 
     @property
     def status(self) -> CaptureStatus:
@@ -139,6 +141,10 @@ class Capture:
         """Wait until the recording's clock reaches the image, as a camera would; it is captured then."""
         if self._origin is None:
             self._origin = (self._clock.now_ns(), image.media_ns)
+            self._paced_ns = image.media_ns
+        if image.media_ns - self._paced_ns > MAX_PAUSE_NS:  # nobody waits through a hole in a recording
+            self._origin = (self._clock.now_ns(), image.media_ns)
+        self._paced_ns = image.media_ns
         wall_ns, media_ns = self._origin
         due_ns = wall_ns + int((image.media_ns - media_ns) / speed)
         while not self._stop.is_set() and (now_ns := self._clock.now_ns()) < due_ns:

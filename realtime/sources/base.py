@@ -17,6 +17,7 @@ UInt8Array = npt.NDArray[np.uint8]
 
 # Why a picture is left out; the causes that `left_out` counts.
 DAMAGED = "damaged"  # a damaged or missing packet, or a picture that rests on one
+TIME = "time"  # its timestamp is far off those before and after it
 OUT_OF_ORDER = "out of order"  # not later than the picture before it
 GRABBER = "grabber"  # a newer one came before anyone read it
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,15 +17,16 @@ from av.video.stream import VideoStream
 from engines.errors import BadInput
 from realtime.clock import NS_PER_S, to_s
 from realtime.messages import CaptureState
-from realtime.sources.base import OUT_OF_ORDER, EndOfSource, Image, Source
+from realtime.sources.base import OUT_OF_ORDER, TIME, EndOfSource, Image, Source
 from realtime.sources.damage import CleanDecoder
 from realtime.sources.decode import ToRgb
-from realtime.sources.timeline import Timeline
+from realtime.sources.timeline import LOOK_AHEAD, Timeline, believable_rate, stored_ns, without_outliers
 
 # FFmpeg also "plays" text (as a terminal) and still pictures; neither is a recording of a person.
 _NOT_VIDEO = {"tty": "a text file", "image2": "a still picture", "concat": "a play list", "hls": "a play list"}
 # One decoding thread costs the least CPU in all; only pictures beyond full HD need more to keep up.
 _THREADED_PIXELS = 2_500_000
+_LONGEST_NS = 7 * 24 * 3600 * NS_PER_S  # a recording that declares more is not believed
 _SHORT_NS = NS_PER_S  # a recording that ends this long before its declared end is shorter than it says
 
 
@@ -34,24 +37,26 @@ class FileSource(Source):
     ends there.
     """
 
-    def __init__(self, path: Path, resume_after_ns: int | None = None) -> None:
+    def __init__(self, path: Path, resume_after_ns: int | None = None, fps: float | None = None) -> None:
         """resume_after_ns: pictures up to and including this presentation time are decoded but not returned.
 
         They are decoded rather than sought over: only so do frame ids and times stay those of an unbroken read.
+
+        fps: the true frame rate, Hz, which then counts in place of the stored times.
         """
         super().__init__()
         self.path = path
         self._resume_after_ns = resume_after_ns
+        self._fps = fps
         self._container: InputContainer | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
-        self._first: av.VideoFrame | None = None
         self._timeline = Timeline(None)
         self._to_rgb = ToRgb()
         self._next_id = 0
         self._decoder: CleanDecoder | None = None
         self._declared_end_ns: int | None = None
         self._last_ns = 0  # the last picture handed over
-        self._broke_off = ""
+        self._broke_off = self._rate = self._remark = ""
 
     def open(self) -> None:
         check_readable(self.path)
@@ -66,14 +71,15 @@ class FileSource(Source):
         size = stream.codec_context.width * stream.codec_context.height
         self._decoder = CleanDecoder(stream, self, "AUTO" if size > _THREADED_PIXELS else "NONE")
         self._declared_end_ns = _declared_end_ns(container, stream)
-        self._timeline = Timeline(stream.average_rate or stream.guessed_rate)
         self._frames = self._decode(container, stream, self._decoder)
-        self._first = next(self._frames, None)
-        if self._first is None:
+        beginning = list(itertools.islice(self._frames, LOOK_AHEAD))
+        if not beginning:
             raise BadInput("a video with pictures in it", f"{self.path}, of which not one could be decoded",
                            "check that it plays elsewhere; record it again")
-        rate = f" at {float(stream.average_rate):.1f} fps" if stream.average_rate else ""
-        self._format = f"{self._first.width}x{self._first.height}{rate}"
+        self._set_rate(stream, beginning)
+        self._frames = itertools.chain(beginning, self._frames)
+        self._frames = without_outliers(self._frames, self.left_out)
+        self._format = f"{beginning[0].width}x{beginning[0].height}{self._rate}"
         self.state, self.detail = CaptureState.STREAMING, self._format
 
     def read(self, timeout_s: float) -> Image | None:
@@ -81,9 +87,7 @@ class FileSource(Source):
             raise EndOfSource(str(self.path))
         deadline_ns = time.monotonic_ns() + round(timeout_s * NS_PER_S)
         while True:
-            frame, self._first = self._first, None
-            if frame is None:
-                frame = next(self._frames, None)
+            frame = next(self._frames, None)
             if frame is None:
                 self.state, self.detail = CaptureState.ENDED, self._summary()
                 raise EndOfSource(str(self.path))
@@ -106,6 +110,27 @@ class FileSource(Source):
         self._frames = iter(())
         if container is not None:
             container.close()
+
+    def _set_rate(self, stream: VideoStream, beginning: list[av.VideoFrame]) -> None:
+        """Decide how times are made.
+
+        Raises:
+            BadInput: the file claims a frame rate that cannot be.
+        """
+        declared = stream.average_rate or stream.guessed_rate
+        if self._fps is not None:
+            self._rate = f" at {self._fps:.1f} fps, as told"
+            self._timeline = Timeline(Fraction(self._fps))
+            return
+        times_ns = [time_ns for time_ns in map(stored_ns, beginning) if time_ns is not None]
+        rate, self._remark = believable_rate(declared, times_ns)
+        if rate is None and (declared or len(times_ns) > 1):
+            shown = f"{float(declared):.3g} frames/s" if declared else "times that cannot be"
+            raise BadInput("a recording with a frame rate that can be", f"{self.path}, which claims {shown}",
+                           "give the true rate with --fps, for example --fps 25")
+        self._timeline = Timeline(rate)
+        self._rate = f" at {float(rate):.1f} fps" if rate and stream.average_rate else ""
+        self._rate += f" ({self._remark})" if self._remark else ""
 
     def _video_stream(self, container: InputContainer) -> VideoStream:
         kind = container.format.name
@@ -130,7 +155,10 @@ class FileSource(Source):
             except (av.error.FFmpegError, OSError) as error:  # the container itself breaks off
                 self._broke_off = _reason(error)
                 return
-            yield from decoder.decode(packet)
+            for frame in decoder.decode(packet):
+                if self._fps is not None:  # damaged pictures have taken their time, too
+                    frame.pts, frame.time_base = self.pictures - 1, 1 / Fraction(self._fps)
+                yield frame
 
     def _summary(self) -> str:
         timeline = self._timeline
@@ -139,7 +167,11 @@ class FileSource(Source):
         parts += [f"{count} {what}" for what, count in counts.items() if count]
         if self._broke_off:
             parts.append(f"breaks off: {self._broke_off}")
-        if self._declared_end_ns is not None and self._declared_end_ns - self._last_ns > _SHORT_NS:
+        if self._remark:
+            parts.append(self._remark)
+        believed = self._fps is None and not self.left_out[TIME] and not timeline.restarts
+        if believed and self._declared_end_ns is not None \
+                and _SHORT_NS < self._declared_end_ns - self._last_ns < _LONGEST_NS:
             end_s, declared_s = to_s(self._last_ns), to_s(self._declared_end_ns)
             parts.append(f"ends at {end_s:.1f} s of the {declared_s:.1f} s that it declares")
         if self._decoder is not None and self._decoder.notice:
