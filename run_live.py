@@ -87,7 +87,8 @@ def _sources(arguments: argparse.Namespace, config: configuration.Config) -> tup
     if arguments.command == "latency" and arguments.demo:
         return (SimulatedSpec(arguments.seed, arguments.limit or DEMO_SECONDS, NATURAL),)
     if getattr(arguments, "files", None):
-        return tuple(FileSpec(str(file), fps=getattr(arguments, "fps", None)) for file in arguments.files)
+        return tuple(FileSpec(str(file), fps=getattr(arguments, "fps", None),
+                              stream=getattr(arguments, "stream", None)) for file in arguments.files)
     chosen: list[int | str | RemoteSpec] = arguments.cameras or [0]
     return tuple(one if isinstance(one, RemoteSpec) else _local(one, config) for one in chosen)
 
@@ -189,6 +190,8 @@ def _parser() -> Parser:
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording; all at once where several")
     _add_speed(replay)
     replay.add_argument("--fps", type=_rate, metavar="N", help="true frames/s, where its times are wrong")
+    replay.add_argument("--stream", type=_natural, metavar="N", help="video stream, from 0 (the default one, else the "
+                        "longest)")
 
     latency = commands.add_parser("latency", parents=[common], help="a session, and how long every stage of it took")
     measured = latency.add_mutually_exclusive_group()

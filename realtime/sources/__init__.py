@@ -37,6 +37,7 @@ class FileSpec(msgspec.Struct, frozen=True, tag="file"):
     """A recording; `resume_after_ns` is the presentation time of the last picture already seen.
 
     fps: the true frame rate, Hz, in place of the stored times; None: the stored times.
+    stream: number among its video streams, from 0; None: the one flagged as default, else the longest.
     """
 
     live: ClassVar[bool] = False
@@ -45,6 +46,7 @@ class FileSpec(msgspec.Struct, frozen=True, tag="file"):
     path: str
     resume_after_ns: int | None = None
     fps: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    stream: int | None = None
 
     @property
     def name(self) -> str:
@@ -108,7 +110,7 @@ def open_source(spec: LocalSpec) -> Source:
     if isinstance(spec, FileSpec):
         from realtime.sources.files import FileSource
 
-        return FileSource(Path(spec.path), spec.resume_after_ns, spec.fps)
+        return FileSource(Path(spec.path), spec.resume_after_ns, spec.fps, spec.stream)
     if isinstance(spec, StreamSpec):
         from realtime.sources.network import StreamSource
 

@@ -19,7 +19,7 @@ from realtime.clock import NS_PER_S, to_s
 from realtime.messages import CaptureState
 from realtime.sources.base import OUT_OF_ORDER, TIME, EndOfSource, Image, Source
 from realtime.sources.damage import CleanDecoder
-from realtime.sources.decode import ToRgb
+from realtime.sources.decode import ToRgb, pixel_aspect, square
 from realtime.sources.timeline import LOOK_AHEAD, Timeline, believable_rate, stored_ns, without_outliers
 
 # FFmpeg also "plays" text (as a terminal) and still pictures; neither is a recording of a person.
@@ -37,12 +37,14 @@ class FileSource(Source):
     ends there.
     """
 
-    def __init__(self, path: Path, resume_after_ns: int | None = None, fps: float | None = None) -> None:
+    def __init__(self, path: Path, resume_after_ns: int | None = None, fps: float | None = None,
+                 stream: int | None = None) -> None:
         """resume_after_ns: pictures up to and including this presentation time are decoded but not returned.
 
         They are decoded rather than sought over: only so do frame ids and times stay those of an unbroken read.
 
         fps: the true frame rate, Hz, which then counts in place of the stored times.
+        stream: number among the video streams, from 0; None: the one flagged as default, else the longest.
         """
         super().__init__()
         self.path = path
@@ -52,11 +54,12 @@ class FileSource(Source):
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._timeline = Timeline(None)
         self._to_rgb = ToRgb()
+        self._stream_number = stream
         self._next_id = 0
         self._decoder: CleanDecoder | None = None
         self._declared_end_ns: int | None = None
         self._last_ns = 0  # the last picture handed over
-        self._broke_off = self._rate = self._remark = ""
+        self._broke_off = self._rate = self._remark = self._choice = ""
 
     def open(self) -> None:
         check_readable(self.path)
@@ -68,6 +71,8 @@ class FileSource(Source):
                            "check that it is a complete recording, not cut off while being written") from None
         self._container = container
         stream = self._video_stream(container)
+        aspect = pixel_aspect(stream)
+        self._to_rgb = ToRgb(aspect)
         size = stream.codec_context.width * stream.codec_context.height
         self._decoder = CleanDecoder(stream, self, "AUTO" if size > _THREADED_PIXELS else "NONE")
         self._declared_end_ns = _declared_end_ns(container, stream)
@@ -79,7 +84,9 @@ class FileSource(Source):
         self._set_rate(stream, beginning)
         self._frames = itertools.chain(beginning, self._frames)
         self._frames = without_outliers(self._frames, self.left_out)
-        self._format = f"{beginning[0].width}x{beginning[0].height}{self._rate}"
+        width, height = square(beginning[0].width, beginning[0].height, aspect)
+        stretched = f", from pixels of {aspect.numerator}:{aspect.denominator}" if aspect != 1 else ""
+        self._format = f"{width}x{height}{self._rate}{stretched}{self._choice}"
         self.state, self.detail = CaptureState.STREAMING, self._format
 
     def read(self, timeout_s: float) -> Image | None:
@@ -138,11 +145,23 @@ class FileSource(Source):
         if what:
             raise BadInput("a video file", f"{self.path}, {what}", "give a recording such as .mp4, .mkv, .mov or .avi")
         covers = Disposition.attached_pic | Disposition.timed_thumbnails
-        for stream in container.streams.video:
-            if not stream.disposition & covers:
-                return stream
+        films = [stream for stream in container.streams.video if not stream.disposition & covers]
+        if films:
+            return self._choose(films)
         what = "which holds sound alone" if container.streams.audio else "which holds no pictures"
         raise BadInput("a file with a video stream", f"{self.path}, {what}", "give the recording that shows the person")
+
+    def _choose(self, films: list[VideoStream]) -> VideoStream:
+        number = self._stream_number
+        if number is None:
+            number = max(range(len(films)), key=lambda at: (bool(films[at].disposition & Disposition.default),
+                                                            _length(films[at]), -at))  # fmt: skip
+        elif not 0 <= number < len(films):
+            raise BadInput(f"--stream 0 to {len(films) - 1}", str(number),
+                           f"{self.path} has so many video streams: {len(films)}")
+        if len(films) > 1:
+            self._choice = f", video stream {number} of {len(films)} (--stream 0 to {len(films) - 1})"
+        return films[number]
 
     def _decode(self, container: InputContainer, stream: VideoStream,
                 decoder: CleanDecoder) -> Iterator[av.VideoFrame]:
@@ -190,6 +209,18 @@ def check_readable(path: Path) -> None:
         raise BadInput("a video file", f"{path} ({error.strerror})", "check the path") from None
     if empty:
         raise BadInput("a video file", f"{path}, an empty file", "check that the recording was finished")
+
+
+def _length(stream: VideoStream) -> float:
+    """Seconds, as far as the file says; 0 where it does not."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    hours, _, rest = stream.metadata.get("DURATION", "").partition(":")  # Matroska: 00:00:04.040000000
+    minutes, _, seconds = rest.partition(":")
+    try:
+        return 3600 * float(hours) + 60 * float(minutes) + float(seconds)
+    except ValueError:
+        return 0.0
 
 
 def _declared_end_ns(container: InputContainer, stream: VideoStream) -> int | None:

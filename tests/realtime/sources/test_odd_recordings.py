@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -66,10 +67,11 @@ def test_concealed_pictures_are_damaged(odd: Path) -> None:
     numbers = {round(image.media_ns * 15 / 1e9) for image in images}
     assert set(range(33)) - numbers == {9, 24}
     # Four more were altered into other valid codes, which no decoder can tell.
+    assert images[0].pixels.shape == (256, 256, 3)
     differing = set()
     for image in images:
-        good = whole[number := round(image.media_ns * 15 / 1e9)].pixels.reshape(240, 2, 256, 2, 3).mean((1, 3))
-        if np.abs(image.pixels - good).reshape(15, 16, 16, 16, 3).mean((1, 3)).max() > 12:  # of 255, each 16x16
+        good = whole[number := round(image.media_ns * 15 / 1e9)].pixels.reshape(256, 2, 256, 2, 3).mean((1, 3))
+        if np.abs(image.pixels - good).reshape(16, 16, 16, 16, 3).mean((1, 3)).max() > 12:  # of 255, each 16x16
             differing.add(number)
     assert differing == {4, 14, 19, 29}
 
@@ -137,3 +139,46 @@ def test_a_film_that_claims_600_frames_a_second_is_reported(lab: Any, tmp_path: 
     lab.ffmpeg(*lab.counting(rate=600, seconds=0.1), "-c:v", "libx264", path)
     _, source = read(FileSpec(str(path)))
     assert "claims 600 frames/s throughout; if that is wrong give the true rate with --fps" in source.detail
+
+
+def test_pixels_are_made_square(odd: Path) -> None:
+    whole, _ = read(FileSpec(str(odd / "small_ref.mp4")))
+    images, source = read(FileSpec(str(odd / "anamorphic_sar2.mp4")))
+    assert source.detail == "60 pictures"
+    for image, good in zip(images, whole, strict=True):
+        assert image.media_ns == good.media_ns
+        assert image.pixels.shape == (480, 512, 3)
+        assert good.pixels.shape == (512, 512, 3)  # its own pixels are 15:16
+        same = cv2.resize(good.pixels, (512, 480)).astype(int)
+        assert np.abs(image.pixels - same).mean() < 5  # of 255: half the columns are interpolated
+
+
+def test_pixels_are_made_square_before_the_picture_is_turned(lab: Any, counted: Path, tmp_path: Path) -> None:
+    wide, path = tmp_path / "wide.mp4", tmp_path / "turned.mp4"
+    lab.ffmpeg("-i", counted, "-vf", "setsar=2", "-c:v", "libx264", wide)
+    lab.ffmpeg("-display_rotation", "90", "-i", wide, "-c", "copy", path)
+    with open_source(FileSpec(str(path))) as source:
+        assert source.detail == "320x96 at 25.0 fps, from pixels of 2:1"
+        image = source.read(5.0)
+    assert image is not None
+    assert image.pixels.shape == (320, 96, 3)
+
+
+def test_the_film_is_read_not_the_thumbnail_before_it(odd: Path) -> None:
+    whole, _ = read(FileSpec(str(odd / "small_ref.mp4")))
+    spec = FileSpec(str(odd / "thumb_first_stream.mkv"))
+    with open_source(spec) as source:
+        assert source.detail == "512x512 at 15.0 fps, from pixels of 15:16, video stream 1 of 2 (--stream 0 to 1)"
+    images, _ = read(spec)
+    assert len(images) == 60
+    assert all(np.array_equal(image.pixels, good.pixels) for image, good in zip(images, whole, strict=True))
+    assert len(read(FileSpec(spec.path, stream=0))[0]) == 1
+    with pytest.raises(BadInput, match="--stream 0 to 1"):
+        read(FileSpec(spec.path, stream=2))
+
+
+def test_without_a_default_the_longest_is_read(lab: Any, tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    lab.ffmpeg(*lab.counting(seconds=0.4), *lab.counting(seconds=1.0), "-map", "0", "-map", "1", "-c:v", "libx264",
+               "-disposition", "0", "-default_mode", "passthrough", path)  # fmt: skip
+    assert len(read(FileSpec(str(path)))[0]) == 25
