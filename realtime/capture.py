@@ -27,7 +27,7 @@ from realtime.clock import NS_PER_S, Clock, MonotonicClock
 from realtime.clock_offset import ClockOffset
 from realtime.config import ViewSettings
 from realtime.keys import ClientKeys, Token
-from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame, Sighting
+from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame, Recording, Sighting
 from realtime.screen.codes import CodeReader
 from realtime.sources import LocalSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
@@ -69,6 +69,7 @@ class Capture:
         self._spec, self._clock, self._stop, self._offset = spec, clock, stop, offset
         self._sender = wire.Sender(spec.endpoint, spec.queue_frames, spec.keys)
         self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
+        self._recording: Recording | None = None
         self._left_out: Counter[str] = Counter()  # by the source
         self._dropped: Counter[str] = Counter()  # here
         self._grabbed = self._sent = 0
@@ -100,6 +101,7 @@ class Capture:
             view = make_view(self._spec.view, self._spec.size, self._spec.sees, self._spec.source.tracked,
                              self._spec.face_size, self._spec.face_margin)  # fmt: skip
             with contextlib.closing(view), open_source(self._spec.source) as source:
+                self._recording = source.recording
                 try:
                     self._stream(source, view)
                 except EndOfSource:
@@ -173,7 +175,7 @@ class Capture:
         self._status = CaptureStatus(
             self._spec.camera_id, self._spec.generation, state, detail, bad_input,
             self._grabbed, self._sent, dict(self._left_out + self._dropped),
-            self._offset.reading(self._clock.now_ns()) if self._offset else None,
+            self._offset.reading(self._clock.now_ns()) if self._offset else None, self._recording,
         )  # fmt: skip
         self._reported_ns = self._clock.now_ns()
         final = state in (CaptureState.ENDED, CaptureState.FAILED)

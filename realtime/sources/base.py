@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.landmarks import Landmarks
-from realtime.messages import CaptureState
+from realtime.messages import CaptureState, Recording
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -52,6 +52,7 @@ class Source(abc.ABC):
         live: the newest picture is the only one worth having; never paced.
         state: OPENING, STREAMING, RECONNECTING, ENDED or FAILED.
         detail: one line about the state, for people; never holds credentials.
+        recording: what the file says of itself, once it is open; None for other sources.
         pictures: decoded or found damaged so far.
         left_out: those among them that were not handed over, by cause. Once a recording has ended, what was handed over
             and what was left out add up to `pictures`.
@@ -62,6 +63,7 @@ class Source(abc.ABC):
     def __init__(self) -> None:
         self.state = CaptureState.OPENING
         self.detail = ""
+        self.recording: Recording | None = None
         self.pictures = 0
         self.left_out: Counter[str] = Counter()
 

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from engines.errors import BadInput
 from realtime.clock import NS_PER_S, to_s
-from realtime.messages import CaptureState
+from realtime.messages import CaptureState, Recording
 from realtime.sources.base import OUT_OF_ORDER, TIME, EndOfSource, Image, Source
 from realtime.sources.damage import CleanDecoder
 from realtime.sources.decode import ToRgb, pixel_aspect, square
@@ -55,6 +55,7 @@ class FileSource(Source):
         self._timeline = Timeline(None)
         self._to_rgb = ToRgb()
         self._stream_number = stream
+        self._among = (1, 0)  # video streams, and which of them is read
         self._next_id = 0
         self._decoder: CleanDecoder | None = None
         self._declared_end_ns: int | None = None
@@ -85,6 +86,9 @@ class FileSource(Source):
         self._frames = itertools.chain(beginning, self._frames)
         self._frames = without_outliers(self._frames, self.left_out)
         width, height = square(beginning[0].width, beginning[0].height, aspect)
+        rate = self._fps or stream.average_rate
+        begins_ns = 0 if self._fps else round((container.start_time or 0) * NS_PER_S / av.time_base)
+        self.recording = Recording(begins_ns, width, height, float(rate) if rate else None, *self._among)
         stretched = f", from pixels of {aspect.numerator}:{aspect.denominator}" if aspect != 1 else ""
         self._format = f"{width}x{height}{self._rate}{stretched}{self._choice}"
         self.state, self.detail = CaptureState.STREAMING, self._format
@@ -159,6 +163,7 @@ class FileSource(Source):
         elif not 0 <= number < len(films):
             raise BadInput(f"--stream 0 to {len(films) - 1}", str(number),
                            f"{self.path} has so many video streams: {len(films)}")
+        self._among = len(films), number
         if len(films) > 1:
             self._choice = f", video stream {number} of {len(films)} (--stream 0 to {len(films) - 1})"
         return films[number]
