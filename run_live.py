@@ -187,7 +187,8 @@ def _parser() -> Parser:
     capture.add_argument("--config", type=Path, metavar="FILE.toml", help="settings of camera and stream")
 
     replay = commands.add_parser("replay", parents=[common], help="recordings, through the live path, on one engine")
-    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording; all at once where several")
+    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording, - for standard input; all "
+                        "at once where several")
     _add_speed(replay)
     replay.add_argument("--fps", type=_rate, metavar="N", help="true frames/s, where its times are wrong")
     replay.add_argument("--stream", type=_natural, metavar="N", help="video stream, from 0 (the default one, else the "

@@ -208,6 +208,8 @@ def check_readable(path: Path) -> None:
     try:
         if path.is_dir():
             raise BadInput("a video file", f"{path}, a folder", "name one recording inside it")
+        if path.exists() and not path.is_file():  # opening a named pipe waits for whoever writes into it
+            raise BadInput("a video file", f"{path}, a pipe or a device", f"use standard input: replay - < {path}")
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +57,34 @@ def test_an_impossible_frame_rate_is_refused_in_one_line(odd: Path) -> None:
     done = manet_live("replay", odd / "avi_scale_4e9.avi", "--fps", "15", "--speed", "max", *OPTIONS)
     assert done.code == 0, done.err
     assert done.of("stats")[-1]["frames"] == 22
+
+
+def test_standard_input_is_read_as_the_file_is(odd: Path) -> None:
+    path = odd / "small_ref.mp4"
+    command = [sys.executable, str(ROOT / "run_live.py"), "replay", "-", "--speed", "max", *OPTIONS]
+    cat = subprocess.Popen(["cat", str(path)], stdout=subprocess.PIPE)  # a pipe, which cannot be sought in
+    piped = subprocess.run(command, stdin=cat.stdout, capture_output=True, text=True, timeout=60, check=False)
+    cat.wait()
+    assert piped.returncode == 0, piped.stderr
+    lines = [json.loads(line) for line in piped.stdout.splitlines()]
+    assert lines[0]["source"] == "standard input"
+    stats = [line for line in lines if line["kind"] == "stats"][-1]
+    assert (stats["frames"], stats["dropped"], stats["capture"]) == (60, {}, "ended")
+
+
+@pytest.mark.parametrize("stdin", ["empty", "closed"])
+def test_nothing_on_standard_input_is_refused(stdin: str) -> None:
+    shell = "<&-" if stdin == "closed" else "</dev/null"
+    command = ["sh", "-c", f'"$0" "$@" {shell}', sys.executable, str(ROOT / "run_live.py"), "replay", "-", *OPTIONS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "a recording on standard input" in done.stderr.splitlines()[-1]
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    done = manet_live("replay", pipe, *OPTIONS, timeout=30)  # nobody writes into it: opening it would wait for ever
+    assert done.code == 2
+    assert done.err.strip().count("\n") == 0
+    assert f"replay - < {pipe}" in done.err
