@@ -150,6 +150,10 @@ class FileSource(Source):
             raise BadInput("a video file", f"{self.path}, {what}", "give a recording such as .mp4, .mkv, .mov or .avi")
         covers = Disposition.attached_pic | Disposition.timed_thumbnails
         films = [stream for stream in container.streams.video if not stream.disposition & covers]
+        if films and not any(stream.codec_context for stream in films):
+            raise BadInput("a video in a known format", f"{self.path}, whose format nothing here decodes",
+                           "convert it, for example to H.264 in .mp4")
+        films = [stream for stream in films if stream.codec_context]
         if films:
             return self._choose(films)
         what = "which holds sound alone" if container.streams.audio else "which holds no pictures"

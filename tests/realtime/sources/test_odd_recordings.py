@@ -182,3 +182,23 @@ def test_without_a_default_the_longest_is_read(lab: Any, tmp_path: Path) -> None
     lab.ffmpeg(*lab.counting(seconds=0.4), *lab.counting(seconds=1.0), "-map", "0", "-map", "1", "-c:v", "libx264",
                "-disposition", "0", "-default_mode", "passthrough", path)  # fmt: skip
     assert len(read(FileSpec(str(path)))[0]) == 25
+
+
+def test_without_any_key_picture_it_goes_on_with_what_there_is(lab: Any, tmp_path: Path) -> None:
+    path = tmp_path / "endless.ts"
+    lab.ffmpeg(*lab.counting(seconds=30), "-vf", "noise=alls=20:allf=t", "-c:v", "libx264", "-preset",
+               "ultrafast", "-x264-params", "keyint=infinite:scenecut=0:bframes=0", path)  # fmt: skip
+    lose_packet(path, 0.02)
+    images, source = read(FileSpec(str(path)))
+    assert "no whole picture among 600: going on with what there is" in source.detail
+    assert 600 <= source.left_out["damaged"] <= 603
+    assert source.pictures == 750
+    assert images[-1].media_ns - images[0].media_ns == 749 * 40_000_000
+
+
+def test_a_stream_that_nothing_decodes_is_refused(odd: Path, tmp_path: Path) -> None:
+    path = tmp_path / "unknown.mp4"
+    path.write_bytes((odd / "small_ref.mp4").read_bytes().replace(b"avc1", b"zzz1"))
+    with pytest.raises(BadInput, match="nothing here decodes") as caught:
+        read(FileSpec(str(path)))
+    assert "\n" not in str(caught.value)
