@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from realtime.clock import NS_PER_S, to_s
 from realtime.messages import CaptureState
 from realtime.sources.base import OUT_OF_ORDER, EndOfSource, Image, Source
 from realtime.sources.damage import CleanDecoder
-from realtime.sources.decode import ToRgb
+from realtime.sources.decode import ToRgb, may_be_still
 from realtime.sources.timeline import Timeline
 
 # FFmpeg also "plays" text (as a terminal) and still pictures; neither is a recording of a person.
@@ -57,7 +58,8 @@ class FileSource(Source):
         check_readable(self.path)
         try:
             # Only local files: a play list in disguise must not reach for the network.
-            container = av.open(str(self.path.resolve()), options={"protocol_whitelist": "file"})
+            container = av.open(str(self.path.resolve()), options={"protocol_whitelist": "file"},
+                                metadata_errors="replace")  # titles in any character set
         except (av.error.FFmpegError, OSError) as error:
             raise BadInput("a video file", f"{self.path} ({_reason(error)})",
                            "check that it is a complete recording, not cut off while being written") from None
@@ -72,6 +74,11 @@ class FileSource(Source):
         if self._first is None:
             raise BadInput("a video with pictures in it", f"{self.path}, of which not one could be decoded",
                            "check that it plays elsewhere; record it again")
+        if may_be_still(container):
+            second = next(self._frames, None)
+            if second is None:
+                raise self._no_video("a still picture")
+            self._frames = itertools.chain([second], self._frames)
         rate = f" at {float(stream.average_rate):.1f} fps" if stream.average_rate else ""
         self._format = f"{self._first.width}x{self._first.height}{rate}"
         self.state, self.detail = CaptureState.STREAMING, self._format
@@ -107,14 +114,19 @@ class FileSource(Source):
         if container is not None:
             container.close()
 
+    def _no_video(self, what: str) -> BadInput:
+        return BadInput("a video file", f"{self.path}, {what}", "give a recording such as .mp4, .mkv, .mov or .avi")
+
     def _video_stream(self, container: InputContainer) -> VideoStream:
         kind = container.format.name
-        what = _NOT_VIDEO.get(kind) or ("a still picture" if kind.endswith("_pipe") else None)
-        if what:
-            raise BadInput("a video file", f"{self.path}, {what}", "give a recording such as .mp4, .mkv, .mov or .avi")
+        if kind in _NOT_VIDEO:
+            raise self._no_video(_NOT_VIDEO[kind])
         covers = Disposition.attached_pic | Disposition.timed_thumbnails
         for stream in container.streams.video:
             if not stream.disposition & covers:
+                if stream.codec_context is None:  # of a codec that FFmpeg does not know
+                    raise BadInput("a video that FFmpeg can decode", f"{self.path}, of an unknown codec",
+                                   "convert it to H.264 in .mp4")
                 return stream
         what = "which holds sound alone" if container.streams.audio else "which holds no pictures"
         raise BadInput("a file with a video stream", f"{self.path}, {what}", "give the recording that shows the person")
