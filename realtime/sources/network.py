@@ -28,6 +28,8 @@ _KEYFRAME_S = 20.0  # some cameras send a whole picture only this often; until t
 _LOSS_S = 5.0  # how long pictures are counted before it is judged how many are lost
 _LOSS_STEPS = (0.5, 0.1, 0.01)  # shares that are reported when they are passed: every other figure would be a line
 
+_STILL = "this is a still picture, not a live stream; use the camera's RTSP, MJPEG or MPEG-TS address"
+
 
 class _NotAStream(Exception):
     """What answered can never become a live picture: trying again will not mend it."""
@@ -103,6 +105,8 @@ class StreamSource(NewestSource[av.VideoFrame]):
         if container.format.name in _IN_BURSTS:
             raise _NotAStream(f"{container.format.name.upper()} comes in bursts of seconds; "
                               "use the camera's RTSP, MJPEG or MPEG-TS address")
+        if container.format.name == "image2":  # goes by the name alone, and declares a duration
+            raise _NotAStream(_STILL)
         if container.duration is not None and container.duration > 0:
             raise _NotAStream("this is a recording, not a live stream; download it and replay the file")
         stream = next((video for video in container.streams.video if video.codec_context is not None), None)
@@ -111,8 +115,7 @@ class StreamSource(NewestSource[av.VideoFrame]):
         pictures = self.pictures
         reason = self._pictures(container, stream)
         if may_be_still(container) and self.pictures - pictures <= 1 and not self._stop.is_set():
-            raise _NotAStream("this is a still picture, not a live stream; "
-                              "use the camera's RTSP, MJPEG or MPEG-TS address")
+            raise _NotAStream(_STILL)
         return reason
 
     def _pictures(self, container: InputContainer, stream: VideoStream) -> str:
@@ -137,7 +140,7 @@ class StreamSource(NewestSource[av.VideoFrame]):
                     return "data, but no picture that can be decoded"
                 decoder.go_on(f"no whole picture for {silent_s:.0f} s")
                 silent_since_ns = time.monotonic_ns()
-            if silent_s > self._settings.read_timeout_s and self.state is CaptureState.STREAMING:
+            if silent_s > self._settings.read_timeout_s:
                 self._say(CaptureState.RECONNECTING, "data, but no whole picture; waiting for a keyframe")
         return "the stream ended"
 
