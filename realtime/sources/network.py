@@ -14,7 +14,7 @@ from realtime.config import StreamSettings
 from realtime.messages import CaptureState
 from realtime.sources.base import DAMAGED, UInt8Array
 from realtime.sources.damage import CleanDecoder
-from realtime.sources.decode import ToRgb, may_be_still
+from realtime.sources.decode import ToRgb, may_be_still, pixel_aspect, square
 from realtime.sources.newest import NewestSource
 from realtime.sources.urls import check_url, public_name
 
@@ -122,6 +122,8 @@ class StreamSource(NewestSource[av.VideoFrame]):
         """Publish the stream's clean pictures until it ends; returns why it did."""
         decoder = CleanDecoder(stream, self, "SLICE")  # frame threads would hold pictures back
         loss = _Loss(self.pictures, self.left_out[DAMAGED])
+        aspect = pixel_aspect(stream)
+        self._to_rgb = ToRgb(aspect)
         rate = f" at {float(stream.average_rate):.1f} fps" if stream.average_rate else ""
         silent_since_ns = time.monotonic_ns()
         for packet in container.demux(stream):
@@ -131,7 +133,8 @@ class StreamSource(NewestSource[av.VideoFrame]):
             for frame in decoder.decode(packet):
                 silent_since_ns = time.monotonic_ns()
                 loss.judge(self.pictures, self.left_out[DAMAGED], silent_since_ns)
-                parts = [f"{frame.width}x{frame.height}{rate}", loss.text, decoder.notice]
+                width, height = square(frame.width, frame.height, aspect)
+                parts = [f"{width}x{height}{rate}", loss.text, decoder.notice]
                 self._say(CaptureState.STREAMING, ", ".join(part for part in parts if part))
                 self._publish(frame)
             silent_s = (time.monotonic_ns() - silent_since_ns) / NS_PER_S
