@@ -22,7 +22,9 @@ import av
 import av.error
 
 from engines.errors import BadInput
+from realtime.clock import NS_PER_S
 from realtime.sources import EndOfSource, FileSpec, open_source
+from realtime.sources.timeline import MAX_GAP_NS, UNCONFIRMED_NS
 
 RATE = 12  # Hz
 SECONDS = 2
@@ -194,6 +196,20 @@ def read(path: Path, outcome: Outcome) -> None:
         outcome.fault = f"times do not ascend: {times}"
     elif len(times) + sum(source.left_out.values()) != source.pictures:
         outcome.fault = f"{source.pictures} pictures, of which {len(times)} came and {outcome.left_out} did not"
+    elif times and times[-1] - times[0] > _longest_ns(outcome):
+        outcome.fault = f"times from {times[0] / NS_PER_S} s to {times[-1] / NS_PER_S} s"
+
+
+def _longest_ns(outcome: Outcome) -> int:
+    """How far the times of one file may be apart.
+
+    One packet's time may be wrong by hours; where it is the last one's, up to a minute is believed. A clock that is set
+    anew, and bytes that spell another time base, make another recording: only its gaps are bounded.
+    """
+    level, *kinds = outcome.damage
+    if level == "bytes" or len(kinds) > 2 or "late clock" in kinds:
+        return 2 * PICTURES * MAX_GAP_NS  # pictures that are there twice
+    return (SECONDS + 1) * NS_PER_S + UNCONFIRMED_NS * ("jump" in kinds)
 
 
 def work(folder: Path, first: int, count: int) -> None:

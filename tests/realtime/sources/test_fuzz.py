@@ -79,6 +79,6 @@ def test_a_worker_that_dies_is_blamed_on_its_seed(stock: Path, monkeypatch: pyte
 
 def test_undamaged_files_come_whole(stock: Path) -> None:
     for name in STOCK:
-        outcome = Outcome(0, name, [])
+        outcome = Outcome(0, name, ["packets"])
         read(stock / name, outcome)
         assert (outcome.fault, outcome.delivered, outcome.left_out) == ("", PICTURES, {}), name
