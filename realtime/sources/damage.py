@@ -125,4 +125,8 @@ class CleanDecoder:
         self._source.left_out[DAMAGED] += 1
         self._waited += 1
         if self._waited > MAX_WAIT and not self.notice:
-            self.notice = f"no whole picture among {MAX_WAIT}: going on with what there is"
+            self.go_on(f"no whole picture among {MAX_WAIT}")
+
+    def go_on(self, reason: str) -> None:
+        """From now on leave out only what is itself damaged: a whole picture has been waited for long enough."""
+        self.notice = f"{reason}: going on with what there is"

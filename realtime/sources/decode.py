@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.buffer import Buffer
+from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -80,3 +81,8 @@ def upright(image: UInt8Array, matrix: Matrix | None) -> UInt8Array:
         image = image.transpose(1, 0, 2)
         flip_x, flip_y = c < 0, b < 0
     return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
+
+
+def may_be_still(container: InputContainer) -> bool:
+    """Whether this is a picture's own format: a still picture, or several of them one behind the other (bare MJPEG)."""
+    return container.format.name.endswith("_pipe")

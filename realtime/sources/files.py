@@ -19,7 +19,7 @@ from realtime.clock import NS_PER_S, to_s
 from realtime.messages import CaptureState, Recording
 from realtime.sources.base import OUT_OF_ORDER, TIME, EndOfSource, Image, Source
 from realtime.sources.damage import CleanDecoder
-from realtime.sources.decode import ToRgb, pixel_aspect, square
+from realtime.sources.decode import ToRgb, may_be_still, pixel_aspect, square
 from realtime.sources.timeline import LOOK_AHEAD, Timeline, believable_rate, stored_ns, without_outliers
 
 # FFmpeg also "plays" text (as a terminal) and still pictures; neither is a recording of a person.
@@ -66,7 +66,8 @@ class FileSource(Source):
         check_readable(self.path)
         try:
             # Only local files: a play list in disguise must not reach for the network.
-            container = av.open(str(self.path.resolve()), options={"protocol_whitelist": "file"})
+            container = av.open(str(self.path.resolve()), options={"protocol_whitelist": "file"},
+                                metadata_errors="replace")  # titles in any character set
         except (av.error.FFmpegError, OSError) as error:
             raise BadInput("a video file", f"{self.path} ({_reason(error)})",
                            "check that it is a complete recording, not cut off while being written") from None
@@ -82,6 +83,8 @@ class FileSource(Source):
         if not beginning:
             raise BadInput("a video with pictures in it", f"{self.path}, of which not one could be decoded",
                            "check that it plays elsewhere; record it again")
+        if may_be_still(container) and len(beginning) == 1:
+            raise self._no_video("a still picture")
         self._set_rate(stream, beginning)
         self._frames = itertools.chain(beginning, self._frames)
         self._frames = without_outliers(self._frames, self.left_out)
@@ -122,6 +125,9 @@ class FileSource(Source):
         if container is not None:
             container.close()
 
+    def _no_video(self, what: str) -> BadInput:
+        return BadInput("a video file", f"{self.path}, {what}", "give a recording such as .mp4, .mkv, .mov or .avi")
+
     def _set_rate(self, stream: VideoStream, beginning: list[av.VideoFrame]) -> None:
         """Decide how times are made.
 
@@ -145,9 +151,8 @@ class FileSource(Source):
 
     def _video_stream(self, container: InputContainer) -> VideoStream:
         kind = container.format.name
-        what = _NOT_VIDEO.get(kind) or ("a still picture" if kind.endswith("_pipe") else None)
-        if what:
-            raise BadInput("a video file", f"{self.path}, {what}", "give a recording such as .mp4, .mkv, .mov or .avi")
+        if kind in _NOT_VIDEO:
+            raise self._no_video(_NOT_VIDEO[kind])
         covers = Disposition.attached_pic | Disposition.timed_thumbnails
         films = [stream for stream in container.streams.video if not stream.disposition & covers]
         if films and not any(stream.codec_context for stream in films):
