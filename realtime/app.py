@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,10 +15,12 @@ from pathlib import Path
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.errors import BadInput
+from engines.new_files import NewFiles
 from engines.runtimes import open_runtime
 from realtime.emotion import NOTE, EmotionModel
+from realtime.ipc_paths import private_folder
 from realtime.keys import load_keys
-from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
+from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput, check_record
 from realtime.priority import stepped_back
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
@@ -35,6 +36,8 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> None:
     """Run one session until every source ends or the user stops it.
 
+    The user's files are made last, and taken back where not one picture comes: a failed start leaves nothing behind.
+
     Args:
         after: given the session once it is over, unless it failed.
 
@@ -43,6 +46,11 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         SessionFailed: it broke while it ran (exit code 1).
     """
     with ExitStack() as stack:
+        if request.record is not None:
+            check_record(request.record)
+        publish = _publisher(request)
+        if publish:
+            stack.callback(publish.close)
         sources = stack.enter_context(with_standard_input(request.sources, tell))
         request = replace(request, sources=sources)
         for source in request.sources:
@@ -50,7 +58,6 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         model = Bundle.load(bundles.find(request.model))
         _ = model.card.manet  # an emotion model is none to find actions with
         emotion_bundle = _emotion_bundle(request, model)
-        stream = EventStream(_outputs(request, model, emotion_bundle, stack))
         if not all(source.tracked for source in request.sources):
             faces = emotion_bundle is not None and bool(emotion_bundle.card.maenet.face)
             prepare_view(request.config.view, tell, model.card.view, faces)
@@ -66,13 +73,19 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
             ))  # fmt: skip
             tell(NOTE)
         stop = stack.enter_context(stop_on_signals())
-        folder = Path(tempfile.mkdtemp(prefix="manet-live-"))  # mode 0700: the sockets and the captures' logs
+        folder = private_folder()  # the sockets and the captures' logs
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        made = stack.enter_context(NewFiles())
+        stream = EventStream(_outputs(request, publish, _session_record(request, model, emotion_bundle), made, stack))
         session = Session(request, model, runtime, stream, folder, emotion)
         try:
-            session.run(stop)
+            with closing(session):
+                session.run(stop)
         finally:
-            session.close()
+            if session.begun:
+                made.keep()
+        if request.record is not None and not session.begun:
+            tell(f"not one picture came: no record is kept in {request.record}")
         after(session)
         if stream.lost:
             raise SessionFailed(stream.lost[0])  # the session is over, but what was asked for is not all there
@@ -99,22 +112,25 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
                    "choose another --emotion, or --no-emotion")
 
 
-def _outputs(request: Request, model: Bundle, emotion: Bundle | None, stack: ExitStack) -> list[Output]:
-    outputs: list[Output] = []
-
-    def add(output: Output) -> None:
-        outputs.append(output)
-        stack.callback(output.close)
-
+def _publisher(request: Request) -> PublishOutput | None:
+    """Raises BadInput: the endpoint cannot be had, the keys cannot be used, or there is nothing to use them for."""
     config = request.config.output
-    if config.publish:
-        add(PublishOutput(config.publish, load_keys(Path(config.keys)) if config.keys else None))
-    elif config.keys and not any(isinstance(source, RemoteSpec) for source in request.sources):
+    if config.publish is not None:
+        return PublishOutput(config.publish, load_keys(Path(config.keys)) if config.keys is not None else None)
+    if config.keys is not None and not any(isinstance(source, RemoteSpec) for source in request.sources):
         raise BadInput("--publish or --listen with --keys", "--keys alone", "say where to publish")
-    if request.record:
-        add(RecordOutput(request.record, _session_record(request, model, emotion)))
+    return None
+
+
+def _outputs(request: Request, publish: PublishOutput | None, record: dict[str, object], made: NewFiles,
+             stack: ExitStack) -> list[Output]:
+    outputs: list[Output] = [publish] if publish else []
+    if request.record is not None:
+        recorder = RecordOutput(request.record, record, made)
+        stack.callback(recorder.close)
+        outputs.append(recorder)
     if request.headless and request.print_events:
-        add(StdoutOutput())
+        outputs.append(StdoutOutput())
     return outputs
 
 

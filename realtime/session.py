@@ -69,6 +69,11 @@ class Session:
         self._lost_told = 0  # of the stream's
 
     @property
+    def begun(self) -> bool:
+        """A picture has come, from whichever camera."""
+        return any(channel.intake.received for channel in self.channels)
+
+    @property
     def position_ns(self) -> int:
         """Time since the session's first frame, of the camera that is furthest."""
         return max(channel.position_ns for channel in self.channels)
