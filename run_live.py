@@ -15,9 +15,9 @@ from engines.errors import BadInput
 from realtime import config as configuration
 from realtime.app import run, stop_on_signals, tell
 from realtime.clock import MonotonicClock
-from realtime.keys import CAMERAS, LISTENERS, make_keys
+from realtime.keys import CAMERAS, LISTENERS, load_client_keys, make_keys
 from realtime.measure import Files, measure, measure_events
-from realtime.remote.camera_end import load_client_keys, serve
+from realtime.remote.camera_end import serve
 from realtime.request import Request
 from realtime.sources import CameraSpec, FileSpec, RemoteSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras

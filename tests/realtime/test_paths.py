@@ -255,3 +255,57 @@ def test_what_stands_at_a_path_is_named(tmp_path):
     assert what_stands_at(tmp_path / "file") == "a file"
     assert what_stands_at(tmp_path / "socket") == "a socket"
     assert what_stands_at(tmp_path / "none") is None
+
+
+def test_latency_overwrites_no_file_of_the_users(recording, tmp_path):
+    (tmp_path / "old.json").write_text("precious\n")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "nowhere")
+    before = tree(tmp_path)
+    for option, name, what in (("--json", "old.json", "a file"), ("--csv", "link.csv", "a link that leads nowhere")):
+        line = refused("latency", recording, "--headless", "--trace", tmp_path / "new", option, tmp_path / name)
+        assert line.endswith(f"expected a new {option} file, got {tmp_path / name}, {what}; "
+                             "name another, or move it away")
+    assert tree(tmp_path) == before
+
+
+def test_latency_leaves_no_file_behind_when_it_fails(tmp_path):
+    files = ("--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv", "--plot", tmp_path / "a.svg")
+    done = manet_live("latency", "--camera", "77", "--headless", "--engine", "onnxruntime", *files)
+    assert done.code == 2, done
+    assert tree(tmp_path) == {}
+
+
+def test_latency_writes_what_it_can(recording, tmp_path):
+    (tmp_path / "empty.csv").write_bytes(b"")  # as mktemp makes them: it holds nothing of the user's
+    done = manet_live("latency", recording, *FAST, "--json", "/dev/full", "--csv", tmp_path / "empty.csv",
+                      "--trace", tmp_path / "new")  # fmt: skip
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == ("manet-live: failed: could not write --json /dev/full: "
+                                         "No space left on device")
+    assert (tmp_path / "empty.csv").read_text().startswith("frame_id,")
+    assert json.loads((tmp_path / "new").read_text())["traceEvents"]
+
+
+def test_keys_keep_off_what_stands_there(tmp_path):
+    (tmp_path / "file").write_text("mine\n")
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "lab.key").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "keys" / "cameras").write_text("mine\n")
+    before = tree(tmp_path)
+    assert refused("keys", tmp_path / "file").endswith(
+        f"expected a folder for keys that can be written, got {tmp_path}/file (Not a directory); name another")
+    assert refused("keys", tmp_path / "keys", "--client", "lab").endswith("keys are never overwritten")
+    assert "(Not a directory)" in refused("keys", tmp_path / "keys", "--client", "desk")
+    assert tree(tmp_path) == before
+
+
+def test_keys_that_could_not_all_be_written_are_taken_back(tmp_path):
+    code = ("import resource, signal, sys; from pathlib import Path; from realtime.keys import make_keys\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (150, 150))\n"
+            "try: make_keys(Path(sys.argv[1]), ['lab'])\n"  # lab.key is the longest
+            "except Exception as error: print(error)\n")
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "keys"], cwd=ROOT, text=True, check=True,
+                          capture_output=True)  # fmt: skip
+    assert done.stdout == (f"expected a folder for keys that can be written, got {tmp_path}/keys (File too large); "
+                           "name another\n")
+    assert tree(tmp_path) == {}
