@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from engines.errors import BadInput, Failed
+from engines.printable import printable, show_any_text
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,6 +23,7 @@ def run_guarded(command: Callable[[], None]) -> int:
 
     The last two print one line on standard error. Ctrl-C is a user's way to end a command, not a failure.
     """
+    show_any_text()
     try:
         command()
     except BrokenPipeError:
@@ -46,5 +48,5 @@ def run_command(parser: Parser, arguments: Sequence[str] | None, check: Callable
 
 
 def _fail(code: int, kind: str, error: Exception) -> int:
-    print(f"manet-live: {kind}: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"manet-live: {kind}: {printable(' '.join(str(error).split()))}", file=sys.stderr)
     return code

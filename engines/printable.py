@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 
 # Bytes that are no UTF-8 come as lone surrogates (PEP 383); control characters would act on the terminal.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -11,6 +13,13 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 def printable(text: str) -> str:
     """With every byte that is no text, and every control character, as its escape: `caf\\xe9.mp4`."""
     return _UNPRINTABLE.sub(_escape, text)
+
+
+def show_any_text() -> None:
+    """What standard output and error cannot encode, they show as an escape: no name ends a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def is_text(text: str) -> bool:

@@ -16,6 +16,7 @@ from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.errors import BadInput
 from engines.new_files import NewFiles
+from engines.printable import printable
 from engines.runtimes import open_runtime
 from realtime.emotion import NOTE, EmotionModel
 from realtime.ipc_paths import private_folder
@@ -101,7 +102,7 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
         return None
     if request.emotion is None and DEFAULT_EMOTION not in bundles.known():
         return None
-    bundle = Bundle.load(bundles.find(request.emotion or DEFAULT_EMOTION))
+    bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
     spec, card = bundle.card.maenet, model.card
     if bundle.card.view == card.view and spec.size in (0, card.size):
         return bundle
@@ -161,4 +162,4 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 def tell(line: str) -> None:
     """A line for people, on standard error."""
-    print(f"manet-live: {line}", file=sys.stderr, flush=True)
+    print(f"manet-live: {printable(line)}", file=sys.stderr, flush=True)

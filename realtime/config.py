@@ -103,7 +103,8 @@ class StreamOutSettings(Settings, frozen=True):
 
     publish: Annotated[str | None, Meta(description="ZeroMQ endpoint for the event stream, ipc:// or tcp://")] = None
     keys: Annotated[
-        str | None, Meta(description="folder made by `keys`: encrypt it and let in only the clients listed there")
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="folder made by `keys`: encrypt it and let in only the clients listed there"),
     ] = None
     stats_every_s: Annotated[Seconds, Meta(ge=0.5, le=3600.0, description="media time between stats lines")] = 5.0
 

@@ -279,11 +279,12 @@ def _read_secret(path: Path, kind: type[Keys]) -> Keys | None:
         BadInput: others than its owner can read it.
         OSError: it cannot be read.
     """
+    data = _read(path)
     if os.name == "posix" and path.stat().st_mode & 0o077:
         raise BadInput("a key file that its owner alone can read", f"{path}, open to others",
                        f"`chmod 600 {path}`, and make new keys if others may have read it")
     try:
-        return msgspec.json.decode(_read(path), type=kind)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 

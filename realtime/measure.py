@@ -16,6 +16,7 @@ from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.errors import BadInput, Failed
 from engines.new_files import NewFiles, what_stands_at
+from engines.printable import printable
 from realtime.app import run
 from realtime.channel import Channel
 from realtime.event_timing import event_timing
@@ -126,7 +127,7 @@ def measure_events(model: str, interviews: int, seconds: float, seed: int, threa
 
 
 def _tell(line: str) -> None:
-    print(f"manet-live: {line}", file=sys.stderr, flush=True)
+    print(f"manet-live: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def _console() -> Console:
