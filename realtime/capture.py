@@ -110,6 +110,10 @@ class Capture:
                     self._report(CaptureState.ENDED, source.detail)
         except BadInput as error:
             self._report(CaptureState.FAILED, str(error), bad_input=True)
+        except ImportError as error:  # no restart brings it
+            got = str(error).partition("\n")[0]
+            missing = BadInput("every library that manet-live needs", got, "install manet-live again")
+            self._report(CaptureState.FAILED, str(missing), bad_input=True)
         except SourceLost as error:
             self._report(CaptureState.FAILED, str(error))
 
