@@ -22,6 +22,7 @@ from realtime.app import run, stop_on_signals, tell
 from realtime.clock import MonotonicClock
 from realtime.keys import CAMERAS, LISTENERS, make_keys
 from realtime.measure import Files, measure, measure_events
+from realtime.mediapipe_process import block_reports
 from realtime.remote.camera_end import load_client_keys, serve
 from realtime.request import Request
 from realtime.sources import CameraSpec, FileSpec, RemoteSpec, SimulatedSpec, SourceSpec, StreamSpec
@@ -170,6 +171,7 @@ def _capture(arguments: argparse.Namespace) -> None:
     endpoint = arguments.connect if "://" in arguments.connect else f"tcp://{arguments.connect}"
     check_listening(endpoint)
     keys = load_client_keys(arguments.key)
+    block_reports()  # it films in this very process
     with stop_on_signals() as stop:
         serve(source, endpoint, keys, MonotonicClock(), stop, tell)
 

@@ -116,8 +116,7 @@ class Channel:
             codes=request.read_codes,
         )  # fmt: skip
         return receiver, CaptureProcess(
-            spec, folder / f"capture-{self.camera_id}.log", self._clock, to_ns(config.supervision.hang_s),
-            config.supervision.max_restarts,
+            spec, folder / f"capture-{self.camera_id}.log", self._clock, config.supervision,
         )  # fmt: skip
 
     @property
