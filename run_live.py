@@ -20,10 +20,10 @@ from engines.errors import BadInput
 from realtime import config as configuration
 from realtime.app import run, stop_on_signals, tell
 from realtime.clock import MonotonicClock
-from realtime.keys import CAMERAS, LISTENERS, make_keys
+from realtime.keys import CAMERAS, LISTENERS, load_client_keys, make_keys
 from realtime.measure import Files, measure, measure_events
 from realtime.mediapipe_process import block_reports
-from realtime.remote.camera_end import load_client_keys, serve
+from realtime.remote.camera_end import serve
 from realtime.request import Request
 from realtime.sources import CameraSpec, FileSpec, RemoteSpec, SimulatedSpec, SourceSpec, StreamSpec
 from realtime.sources.camera import list_cameras
@@ -197,17 +197,17 @@ def _parser() -> Parser:
 
     capture = commands.add_parser("capture", help="film for a `live --listen` on another machine")
     capture.add_argument("--connect", required=True, metavar="HOST:PORT", help="where it listens")
-    capture.add_argument("--key", type=Path, required=True, metavar="FILE", help="NAME.key, made there by `keys`")
+    capture.add_argument("--key", type=_path, required=True, metavar="FILE", help="NAME.key, made there by `keys`")
     filmed = capture.add_mutually_exclusive_group()
     filmed.add_argument("--camera", type=_camera, dest="cameras", metavar="N", help="webcam number (default 0)")
     filmed.add_argument("--url", type=_url, dest="cameras", metavar="URL", help="rtsp://, http:// or udp:// stream")
     filmed.add_argument("--demo", action="store_true", help="a simulated interview")
     capture.add_argument("--seconds", type=_seconds, default=DEMO_SECONDS, metavar="S", help="of it (default 30)")
     capture.add_argument("--seed", type=_natural, default=0, metavar="N", help="of it")
-    capture.add_argument("--config", type=Path, metavar="FILE.toml", help="settings of camera and stream")
+    capture.add_argument("--config", type=_path, metavar="FILE.toml", help="settings of camera and stream")
 
     replay = commands.add_parser("replay", parents=[common], help="recordings, through the live path, on one engine")
-    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording, - for standard input; all "
+    replay.add_argument("files", type=_path, nargs="+", metavar="FILE", help="a recording, - for standard input; all "
                         "at once where several")
     _add_speed(replay)
     replay.add_argument("--fps", type=_rate, metavar="N", help="true frames/s, where its times are wrong")
@@ -230,10 +230,10 @@ def _parser() -> Parser:
     _add_speed(latency)
     for name, what in (("json", "the figures"), ("csv", "every frame"), ("plot", "stages over time, distribution"),
                        ("trace", "every frame and window, for Perfetto")):  # fmt: skip
-        latency.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what}")
+        latency.add_argument(f"--{name}", type=_path, metavar="FILE", help=f"write {what}")
 
     keys = commands.add_parser("keys", help="key pairs for --publish to other hosts, and --listen to their cameras")
-    keys.add_argument("folder", type=Path, metavar="DIR", help="where they are kept")
+    keys.add_argument("folder", type=_path, metavar="DIR", help="where they are kept")
     keys.add_argument("--client", action="append", default=[], metavar="NAME", help="may read --publish"
                       "; give it NAME.key")
     keys.add_argument("--camera", action="append", default=[], metavar="NAME", help="may send frames; give it NAME.key")
@@ -260,9 +260,9 @@ def _common() -> Parser:
     common.add_argument("--latency", type=float, metavar="S", help="fast (the hop) to steady (the model's span)")
     common.add_argument("--baseline", type=float, metavar="S",
                         help="the person sits still for the first S seconds, and that raises no events later")
-    common.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; the command line wins over it")
+    common.add_argument("--config", type=_path, metavar="FILE.toml", help="settings; the command line wins over it")
     common.add_argument("--print-config", action="store_true", help="show the effective settings and stop")
-    common.add_argument("--record", type=Path, metavar="DIR", help="write the event log of the session there")
+    common.add_argument("--record", type=_path, metavar="DIR", help="write the event log of the session there")
     common.add_argument("--consent", metavar="TEXT", help="the consent given, noted in the stream and the record")
     common.add_argument("--publish", metavar="ENDPOINT", help="also publish the event stream over ZeroMQ")
     common.add_argument("--keys", metavar="DIR", help="encrypt it, for those whose keys are there (see `keys`)")
@@ -283,8 +283,14 @@ def _rate(text: str) -> float:
     return rate
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty name")
+    return Path(text)
+
+
 def _files(text: str) -> list[Path]:
-    return [Path(text)]
+    return [_path(text)]
 
 
 def _camera(text: str) -> list[int]:

@@ -5,6 +5,7 @@ The seal shows that nothing changed since the bundle was made. It does not say w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import re
@@ -217,8 +218,9 @@ def find(name_or_dir: str | Path) -> Path:
         BadInput: neither a bundle folder nor a known name; the line lists the known ones.
     """
     path = Path(name_or_dir)
-    if (path / CARD_FILE).is_file():
-        return path
+    with contextlib.suppress(OSError):  # too long for a path, or a folder that is closed to us
+        if str(name_or_dir) and (path / CARD_FILE).is_file():
+            return path
     models = known()
     if str(name_or_dir) in models:
         return models[str(name_or_dir)]

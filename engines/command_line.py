@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from engines.errors import BadInput, Failed
+from engines.printable import printable, show_any_text
 
 UNREAD_S = 0.1  # that standard error may take to have room again
 
@@ -27,6 +28,7 @@ def run_guarded(command: Callable[[], None]) -> int:
 
     The last two print one line on standard error. Ctrl-C is a user's way to end a command, not a failure.
     """
+    show_any_text()
     try:
         command()
     except BrokenPipeError:
@@ -51,7 +53,7 @@ def run_command(parser: Parser, arguments: Sequence[str] | None, check: Callable
 
 
 def _fail(code: int, kind: str, error: Exception) -> int:
-    notify(f"manet-live: {kind}: {' '.join(str(error).split())}")
+    notify(f"manet-live: {kind}: {printable(' '.join(str(error).split()))}")
     return code
 
 

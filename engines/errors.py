@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from engines.printable import printable
+
 
 class BadInput(Exception):
     """Bad usage or bad input: one line saying what was expected, what came and how to mend it.
@@ -12,7 +14,7 @@ class BadInput(Exception):
     """
 
     def __init__(self, expected: str, got: str, mend: str) -> None:
-        super().__init__(f"expected {expected}, got {got}; {mend}")
+        super().__init__(printable(" ".join(f"expected {expected}, got {got}; {mend}".split())))
 
     @classmethod
     def from_line(cls, line: str) -> BadInput:

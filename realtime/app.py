@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,11 +15,14 @@ from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.command_line import notify
 from engines.errors import BadInput
+from engines.new_files import NewFiles
+from engines.printable import printable
 from engines.runtimes import open_runtime
 from realtime.emotion import NOTE, EmotionModel
+from realtime.ipc_paths import private_folder
 from realtime.keys import load_keys
 from realtime.output_writer import Output
-from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
+from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput, check_record
 from realtime.priority import stepped_back
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
@@ -37,6 +39,8 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> None:
     """Run one session until every source ends or the user stops it.
 
+    The user's files are made last, and taken back where not one picture comes: a failed start leaves nothing behind.
+
     Args:
         after: given the session once it is over, unless it failed.
 
@@ -45,6 +49,12 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         SessionFailed: it broke while it ran (exit code 1).
     """
     with ExitStack() as stack:
+        if request.record is not None:
+            check_record(request.record)
+        opened = stack.enter_context(ExitStack())  # what is nobody's yet
+        publish = _publisher(request)
+        if publish:
+            opened.callback(publish.close)
         sources = stack.enter_context(with_standard_input(request.sources, tell))
         request = replace(request, sources=sources)
         for source in request.sources:
@@ -52,8 +62,6 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         model = Bundle.load(bundles.find(request.model))
         _ = model.card.manet  # an emotion model is none to find actions with
         emotion_bundle = _emotion_bundle(request, model)
-        stream = _stream(request, model, emotion_bundle)
-        stack.callback(_close, stream)
         if not all(source.tracked for source in request.sources):
             faces = emotion_bundle is not None and bool(emotion_bundle.card.maenet.face)
             prepare_view(request.config.view, tell, model.card.view, faces)
@@ -70,17 +78,26 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
             ))  # fmt: skip
             tell(NOTE)
         stop = stack.enter_context(stop_on_signals())
-        folder = Path(tempfile.mkdtemp(prefix="manet-live-"))  # mode 0700: the sockets and the captures' logs
+        folder = private_folder()  # the sockets and the captures' logs
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        made = stack.enter_context(NewFiles())
+        record = _session_record(request, model, emotion_bundle)
+        stream = EventStream(_outputs(request, publish, record, made))
+        opened.pop_all()  # the outputs are the stream's to close from here on
+        stack.callback(_close, stream)
         session = Session(request, model, runtime, stream, folder, emotion)
         try:
-            session.run(stop)
-            if request.lossless:
-                stream.drain(stop)
+            with closing(session):
+                session.run(stop)
+                if request.lossless:
+                    stream.drain(stop)
         finally:
-            session.close()
+            if session.begun:
+                made.keep()
             if session.unfinished:
                 runtimes.pop_all()  # in use: left to the end of this process
+        if request.record is not None and not session.begun:
+            tell(f"not one picture came: no record is kept in {request.record}")
         after(session)
         _close(stream)
         for line in stream.lost.values():
@@ -97,7 +114,7 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
         return None
     if request.emotion is None and DEFAULT_EMOTION not in bundles.known():
         return None
-    bundle = Bundle.load(bundles.find(request.emotion or DEFAULT_EMOTION))
+    bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
     spec, card = bundle.card.maenet, model.card
     if bundle.card.view == card.view and spec.size in (0, card.size):
         return bundle
@@ -106,13 +123,6 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
     wanted, given = f"{card.size} pixels of {card.view}", f"{spec.size} pixels of {bundle.card.view}"
     raise BadInput(f"an emotion model that sees {wanted}, as {card.name} does", f"{bundle.card.name}: {given}",
                    "choose another --emotion, or --no-emotion")
-
-
-def _stream(request: Request, model: Bundle, emotion: Bundle | None) -> EventStream:
-    with ExitStack() as stack:
-        stream = EventStream(_outputs(request, model, emotion, stack))
-        stack.pop_all()  # the outputs are the stream's to close from here on
-    return stream
 
 
 def _close(stream: EventStream) -> None:
@@ -124,22 +134,23 @@ def _close(stream: EventStream) -> None:
             tell(f"{output}: {count - before.get(output, 0)} lines were not read in time and are lost")
 
 
-def _outputs(request: Request, model: Bundle, emotion: Bundle | None, stack: ExitStack) -> list[Output]:
-    outputs: list[Output] = []
-
-    def add(output: Output) -> None:
-        outputs.append(output)
-        stack.callback(output.close)
-
+def _publisher(request: Request) -> PublishOutput | None:
+    """Raises BadInput: the endpoint cannot be had, the keys cannot be used, or there is nothing to use them for."""
     config = request.config.output
-    if config.publish:
-        add(PublishOutput(config.publish, load_keys(Path(config.keys)) if config.keys else None))
-    elif config.keys and not any(isinstance(source, RemoteSpec) for source in request.sources):
+    if config.publish is not None:
+        return PublishOutput(config.publish, load_keys(Path(config.keys)) if config.keys is not None else None)
+    if config.keys is not None and not any(isinstance(source, RemoteSpec) for source in request.sources):
         raise BadInput("--publish or --listen with --keys", "--keys alone", "say where to publish")
-    if request.record:
-        add(RecordOutput(request.record, _session_record(request, model, emotion)))
+    return None
+
+
+def _outputs(request: Request, publish: PublishOutput | None, record: dict[str, object],
+             made: NewFiles) -> list[Output]:
+    outputs: list[Output] = [publish] if publish else []
+    if request.record is not None:
+        outputs.append(RecordOutput(request.record, record, made))
     if request.headless and request.print_events:
-        add(StdoutOutput())
+        outputs.append(StdoutOutput())
     return outputs
 
 
@@ -170,4 +181,4 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 def tell(line: str) -> None:
     """A line for people, on standard error."""
-    notify(f"manet-live: {line}")
+    notify(f"manet-live: {printable(line)}")

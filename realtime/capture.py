@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import json
 import os
 import signal
 import sys
@@ -55,6 +56,15 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     face_size: Annotated[int, Meta(ge=0, le=1024)] = 0  # side of the face image, pixels; 0: none is made
     face_margin: float = 0.0
     codes: bool = False  # read the codes of a filmed screen, too
+
+    def to_json(self) -> bytes:
+        """One line. Python's own JSON: a recording's name may be any bytes, which msgspec takes for no text."""
+        return json.dumps(msgspec.to_builtins(self)).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, line: bytes) -> CaptureSpec:
+        """Raises ValueError or msgspec.ValidationError: it is none."""
+        return msgspec.convert(json.loads(line), cls)
 
 
 class Capture:
@@ -202,7 +212,7 @@ def main() -> int:
     faulthandler.enable(os.dup(sys.stderr.fileno()))  # a copy, which holds while libraries are kept quiet
     block_reports()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the analysis process's to handle
-    spec = msgspec.json.decode(sys.stdin.buffer.readline(), type=CaptureSpec)
+    spec = CaptureSpec.from_json(sys.stdin.buffer.readline())
     stop = threading.Event()
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

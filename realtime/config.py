@@ -5,6 +5,7 @@ The command line writes into the same structure (`load(path, overrides)`), so a 
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 from pathlib import Path
@@ -14,12 +15,17 @@ import msgspec
 from msgspec import Meta
 
 from engines.errors import BadInput
+from engines.printable import is_text
 from events.settings import AggregatorSettings, EmotionSettings, Seconds
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+_MAX_FILE_BYTES = 1 << 20
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,7 +103,8 @@ class StreamOutSettings(Settings, frozen=True):
 
     publish: Annotated[str | None, Meta(description="ZeroMQ endpoint for the event stream, ipc:// or tcp://")] = None
     keys: Annotated[
-        str | None, Meta(description="folder made by `keys`: encrypt it and let in only the clients listed there")
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="folder made by `keys`: encrypt it and let in only the clients listed there"),
     ] = None
     stats_every_s: Annotated[Seconds, Meta(ge=0.5, le=3600.0, description="media time between stats lines")] = 5.0
 
@@ -146,6 +153,7 @@ def load(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) 
         if given and isinstance(tree.setdefault(section, {}), dict):
             tree[section].update(given)
     where = str(path) if path else "the command line"
+    _check_text(tree, where)
     try:
         return msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
@@ -155,12 +163,30 @@ def load(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) 
                        "--print-config lists every key with its bounds") from None
 
 
+def _check_text(tree: dict[str, Any], where: str) -> None:
+    """Every text must be one that can be written to the record, and given to the system."""
+    for section, values in tree.items():
+        for key, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, str) and "\0" in value:
+                raise BadInput("text without zero characters", f"[{section}] {key} in {where}", "leave them out")
+            if isinstance(value, str) and not is_text(value):
+                raise BadInput("text in UTF-8", f"[{section}] {key} {value!r} in {where}",
+                               "write it as UTF-8, or use a name that is")
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+        if len(data) > _MAX_FILE_BYTES:
+            raise BadInput("a configuration file", f"{path}, larger than {_MAX_FILE_BYTES} bytes",
+                           "check the path of --config")
+        return tomllib.loads(data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig"))
     except OSError as error:
         raise BadInput("a configuration file", f"{path} ({error.strerror})", "check the path of --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise BadInput("a TOML file in UTF-8", f"{path}: {error}", "save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # not TOML, a number of thousands of digits, brackets without end
         raise BadInput("a TOML file", f"{path}: {error}", "mend the line it names") from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
 from events.aggregator import thresholds
 from events.offline import reports
 from events.scores import LEAST_TIOU, match
@@ -147,11 +145,3 @@ def _spread(values_ns: list[int]) -> Spread | None:
         return None
     p50, p90 = (np.percentile(values_ns, [50, 90]) / 1e6).round(1).tolist()
     return Spread(p50, p90)
-
-
-def write_json(result: TimingReport, path: Path) -> None:
-    """Raises BadInput where the file cannot be written."""
-    try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    except OSError as error:
-        raise BadInput("a --json file that can be written", f"{path} ({error.strerror})", "check its folder") from None

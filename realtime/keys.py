@@ -6,10 +6,12 @@ import hmac
 import os
 import re
 import secrets
+import struct
 import threading
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import zmq
@@ -17,12 +19,14 @@ import zmq.utils.monitor
 import zmq.utils.z85
 
 from engines.errors import BadInput
+from engines.new_files import NewFiles
 
 SERVER_FILE = "server.key"
 LISTENERS, CAMERAS = "clients", "cameras"  # folders of allow-lists: who may read the event stream, who may send frames
 HANDSHAKE_MS = 5000  # a connection that has not shown its key by then is closed
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_MAX_FILE_BYTES = 4096
 _REFUSALS = {
     zmq.Event.HANDSHAKE_FAILED_AUTH: "key",  # a key that is not on the list, a wrong token
     zmq.Event.HANDSHAKE_FAILED_PROTOCOL: "protocol",  # no key, a wrong server key, a message that was tampered with
@@ -56,6 +60,9 @@ class ClientKeys(msgspec.Struct, frozen=True, tag="curve"):
         socket.curve_serverkey = self.server.encode()
         socket.curve_publickey = self.own.public.encode()
         socket.curve_secretkey = self.own.secret.encode()
+
+
+Keys = TypeVar("Keys", KeyPair, ClientKeys)
 
 
 class ServerKeys(msgspec.Struct, frozen=True, tag="curve"):
@@ -183,23 +190,35 @@ def make_keys(folder: Path, clients: Iterable[str], cameras: Iterable[str] = ())
         if not _NAME.fullmatch(name) or f"{name}.key" == SERVER_FILE:
             raise BadInput("a client's name of letters, digits, - and _", repr(name), "choose another")
         taken = (f"{name}.key", f"{LISTENERS}/{name}.pub", f"{CAMERAS}/{name}.pub")
-        if any((folder / path).exists() for path in taken):
+        if any(os.path.lexists(folder / path) for path in taken):
             raise BadInput("a new client's name", f"{name}, which has keys in {folder}", "keys are never overwritten")
-    made = []
     try:
-        for each in (folder, folder / LISTENERS, folder / CAMERAS):
-            each.mkdir(parents=True, mode=0o700, exist_ok=True)
-        if not (folder / SERVER_FILE).exists():
-            made.append(_write(folder / SERVER_FILE, msgspec.json.encode(KeyPair.new())))
-        server = _read_pair(folder)
-        for name, allow_list in names:
-            keys = ClientKeys(KeyPair.new(), server.public)
-            made.append(_write(folder / allow_list / f"{name}.pub", keys.own.public.encode()))
-            made.append(_write(folder / f"{name}.key", msgspec.json.encode(keys)))
+        with NewFiles() as made:
+            for each in (folder, folder / LISTENERS, folder / CAMERAS):
+                made.folder(each, 0o700)
+            written = _write_keys(folder, names, made)
+            made.keep()
     except OSError as error:
         raise BadInput("a folder for keys that can be written", f"{folder} ({error.strerror})",
                        "name another") from None
-    return made
+    return written
+
+
+def _write_keys(folder: Path, names: list[tuple[str, str]], made: NewFiles) -> list[Path]:
+    """names: with the allow-list of each. Raises BadInput or OSError; what was written by then is in `made`."""
+    files: list[tuple[Path, bytes]] = []
+    if os.path.lexists(folder / SERVER_FILE):
+        server = _read_pair(folder)
+    else:
+        server = KeyPair.new()
+        files.append((folder / SERVER_FILE, msgspec.json.encode(server)))
+    for name, allow_list in names:
+        keys = ClientKeys(KeyPair.new(), server.public)
+        files += [(folder / allow_list / f"{name}.pub", keys.own.public.encode()),
+                  (folder / f"{name}.key", msgspec.json.encode(keys))]
+    for path, data in files:
+        made.write(path, data + b"\n", 0o600)
+    return [path for path, _ in files]
 
 
 def load_keys(folder: Path, allow_list: str = LISTENERS) -> ServerKeys:
@@ -211,8 +230,12 @@ def load_keys(folder: Path, allow_list: str = LISTENERS) -> ServerKeys:
     own = _read_pair(folder)
     allowed = []
     for path in sorted((folder / allow_list).glob("*.pub")):
-        key = path.read_text(encoding="utf-8", errors="replace").strip()
-        if not _Z85.fullmatch(key):
+        try:
+            key = _read(path).decode(errors="replace").strip()
+        except OSError as error:
+            raise BadInput("a public key that can be read", f"{path} ({error.strerror})",
+                           "make it with `keys`") from None
+        if not _is_key(key):
             raise BadInput("a public key of 40 Z85 characters", f"something else in {path}", "make it with `keys`")
         allowed.append(key)
     if not allowed:
@@ -222,24 +245,65 @@ def load_keys(folder: Path, allow_list: str = LISTENERS) -> ServerKeys:
     return ServerKeys(own, tuple(allowed))
 
 
+def load_client_keys(path: Path) -> ClientKeys:
+    """The key file that `keys DIR --camera NAME` made.
+
+    Raises:
+        BadInput: none there, not keys, or readable by others than the owner.
+    """
+    try:
+        keys = _read_secret(path, ClientKeys)
+    except OSError as error:
+        raise BadInput("a camera's key file", f"{path} ({error.strerror})",
+                       "make it on the analysis machine with `keys DIR --camera NAME`") from None
+    if keys is None or not (_is_pair(keys.own) and _is_key(keys.server)):
+        raise BadInput("a key file as `keys DIR --camera NAME` makes it", str(path), "copy it anew")
+    return keys
+
+
 def _read_pair(folder: Path) -> KeyPair:
     path = folder / SERVER_FILE
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            raise BadInput("a key file that its owner alone can read", f"{path}, open to others",
-                           f"`chmod 600 {path}`, and make new keys if others may have read it")
-        pair = msgspec.json.decode(path.read_bytes(), type=KeyPair)
+        pair = _read_secret(path, KeyPair)
     except OSError as error:
         raise BadInput("a folder with keys", f"{path} ({error.strerror})", f"make them with `keys {folder}`") from None
-    except msgspec.DecodeError:
-        pair = KeyPair("", "")
-    if not (_Z85.fullmatch(pair.public) and _Z85.fullmatch(pair.secret)):
+    if pair is None or not _is_pair(pair):
         raise BadInput("a key file as `keys` makes it", str(path), "make new keys in another folder")
     return pair
 
 
-def _write(path: Path, data: bytes) -> Path:
-    """A new file that only its owner can read; never over an old one."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data + b"\n")
-    return path
+def _read_secret(path: Path, kind: type[Keys]) -> Keys | None:
+    """What a file with a secret holds; None where that is something else.
+
+    Raises:
+        BadInput: others than its owner can read it.
+        OSError: it cannot be read.
+    """
+    data = _read(path)
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise BadInput("a key file that its owner alone can read", f"{path}, open to others",
+                       f"`chmod 600 {path}`, and make new keys if others may have read it")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _read(path: Path) -> bytes:
+    """No more of it than the longest key file could hold. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(_MAX_FILE_BYTES)
+
+
+def _is_key(text: str) -> bool:
+    """Z85 of 32 bytes; of the alphabet alone some five characters say more than four bytes can hold."""
+    try:
+        return bool(_Z85.fullmatch(text)) and len(zmq.utils.z85.decode(text.encode())) == 32
+    except struct.error:
+        return False
+
+
+def _is_pair(pair: KeyPair) -> bool:
+    """Two keys that belong together."""
+    return _is_key(pair.public) and _is_key(pair.secret) and (
+        zmq.curve_public(pair.secret.encode()) == pair.public.encode())

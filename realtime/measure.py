@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +14,11 @@ from rich.console import Console
 
 from engines import bundle as bundles
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.errors import BadInput, Failed
+from engines.new_files import NewFiles, what_stands_at
 from realtime.app import run, tell
 from realtime.channel import Channel
-from realtime.event_timing import event_timing, write_json
+from realtime.event_timing import event_timing
 from realtime.latency import ROWS_FILES
 from realtime.latency.files import write_csv, write_trace
 from realtime.latency.plot import SUFFIXES, write_plot
@@ -35,11 +39,11 @@ class Files:
     plot: Path | None = None  # PNG, SVG or PDF
     trace: Path | None = None  # for Perfetto
 
-    def check(self) -> None:
-        """Before a long run, not after it.
+    def reserve(self, made: NewFiles) -> None:
+        """Before a long run, not after it: make them, empty. What is there and holds nothing, or is a device, will do.
 
         Raises:
-            BadInput: a file that cannot be written, or a plot of unknown kind.
+            BadInput: a file that is there already or cannot be written, or a plot of unknown kind.
         """
         for name in ("json", "csv", "plot", "trace"):
             path: Path | None = getattr(self, name)
@@ -48,11 +52,39 @@ class Files:
             if name == "plot" and path.suffix.lower() not in SUFFIXES:
                 raise BadInput(f"a --plot file ending in {', '.join(SUFFIXES)}", str(path), "rename it")
             try:
-                with path.open("ab"):
-                    pass
+                standing = what_stands_at(path)
+                if standing is None:
+                    made.open(path).close()
+                elif standing in ("a file", "a folder", "a link that leads nowhere") and not _empty(path):
+                    raise BadInput(f"a new --{name} file", f"{path}, {standing}", "name another, or move it away")
+                elif not os.access(path, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             except OSError as error:
                 raise BadInput(f"a --{name} file that can be written", f"{path} ({error.strerror})",
                                "check its folder") from None
+
+    def write(self, made: NewFiles, writers: dict[str, Callable[[Path], object]]) -> None:
+        """Each that is wanted, by its name; one that cannot be written does not keep the others from it.
+
+        Raises:
+            Failed: some could not be written; nothing is left of those.
+        """
+        lost = []
+        for name, write in writers.items():
+            path: Path | None = getattr(self, name)
+            if path is None:
+                continue
+            try:
+                write(path)
+                made.keep(path)
+            except OSError as error:
+                lost.append(f"--{name} {path}: {error.strerror}")
+        if lost:
+            raise Failed(f"could not write {'; '.join(lost)}")
+
+
+def _empty(path: Path) -> bool:
+    return path.is_file() and not path.stat().st_size
 
 
 def measure(request: Request, files: Files, filming: bool = False) -> None:
@@ -64,16 +96,18 @@ def measure(request: Request, files: Files, filming: bool = False) -> None:
     Raises:
         BadInput: of the session, a file that cannot be written, or no screen to film.
         SessionFailed: it broke while it ran.
+        Failed: it is over, and a file could not be written.
     """
-    files.check()
     request, over = replace(request, print_events=False, latency_rows=ROWS_FILES), list[Session]()
-    if filming:
-        with Screen() as screen:
-            run(replace(request, headless=True, read_codes=True), over.append)
-        _conclude(over[0], files, screen.shown)
-    else:
-        run(request, over.append)
-        _conclude(over[0], files)
+    with NewFiles() as made:
+        files.reserve(made)
+        if filming:
+            with Screen() as screen:
+                run(replace(request, headless=True, read_codes=True), over.append)
+            _conclude(over[0], files, made, screen.shown)
+        else:
+            run(request, over.append)
+            _conclude(over[0], files, made)
 
 
 def measure_events(model: str, interviews: int, seconds: float, seed: int, threads: int, files: Files) -> None:
@@ -84,11 +118,11 @@ def measure_events(model: str, interviews: int, seconds: float, seed: int, threa
     """
     if files.csv or files.plot or files.trace:
         raise BadInput("--json alone beside --events", "--csv, --plot or --trace", "they show a run: give a source")
-    files.check()
-    result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=tell)
-    _console().print(result)
-    if files.json:
-        write_json(result, files.json)
+    with NewFiles() as made:
+        files.reserve(made)
+        result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=tell)
+        _console().print(result)
+        files.write(made, {"json": lambda path: path.write_bytes(_json(result))})
 
 
 def _console() -> Console:
@@ -117,15 +151,18 @@ def report(session: Session, channel: Channel, shown: Shown | None = None) -> Re
     )
 
 
-def _conclude(session: Session, files: Files, shown: Shown | None = None) -> None:
+def _json(result: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(result)) + b"\n"
+
+
+def _conclude(session: Session, files: Files, made: NewFiles, shown: Shown | None = None) -> None:
     (channel,) = session.channels
     result = report(session, channel, shown)
     _console().print(result)
-    if files.json:
-        files.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    if files.csv:
-        write_csv(channel.latency, files.csv)
-    if files.trace:
-        write_trace(channel.latency, files.trace)
-    if files.plot:
-        write_plot(channel.latency, files.plot, f"{result.source} · {result.model} on {result.engine}")
+    title = f"{result.source} · {result.model} on {result.engine}"
+    files.write(made, {
+        "json": lambda path: path.write_bytes(_json(result)),
+        "csv": lambda path: write_csv(channel.latency, path),
+        "trace": lambda path: write_trace(channel.latency, path),
+        "plot": lambda path: write_plot(channel.latency, path, title),
+    })

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 import select
@@ -13,11 +14,15 @@ import msgspec
 import zmq
 
 from engines.errors import BadInput
+from engines.new_files import NewFiles, what_stands_at
+from realtime.ipc_paths import IpcListener
 from realtime.keys import Door, ServerKeys
 from realtime.output_writer import Output, OutputLost, ReaderLeft
 
 PUBLISH_LINGER_MS = 200
+_NO_FILE = "@"  # begins the name of a Linux socket that is in no folder
 MAX_SUBSCRIPTION_BYTES = 1024
+EVENTS_FILE, SESSION_FILE = "events.jsonl", "session.json"  # of a record
 
 
 class StdoutOutput(Output):
@@ -62,6 +67,8 @@ class PublishOutput(Output):
     def __init__(self, endpoint: str, keys: ServerKeys | None = None) -> None:
         """Raises BadInput: an endpoint that is none, is taken, or that others could reach without keys."""
         check_endpoint(endpoint, keys is not None)
+        path = endpoint.removeprefix("ipc://") if endpoint.startswith("ipc://") else ""
+        self._listener = IpcListener(path, "--publish") if path and path[0] not in _NO_FILE else None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
         self._socket.maxmsgsize = MAX_SUBSCRIPTION_BYTES  # all that a subscriber has to say
@@ -69,7 +76,9 @@ class PublishOutput(Output):
         self._socket.xpub_nodrop = True
         self._door = Door(self._context, self._socket, keys) if keys else None
         try:
-            self._socket.bind(endpoint)
+            if self._listener:  # bound already: ZeroMQ is given the socket, and deletes nothing
+                self._socket.setsockopt(zmq.USE_FD, self._listener.detach())
+            self._socket.bind("ipc://listening" if self._listener else endpoint)
         except zmq.ZMQError as error:
             self._shut(linger_ms=0)
             raise BadInput("a free endpoint for --publish", f"{endpoint} ({error.strerror})",
@@ -92,14 +101,14 @@ class PublishOutput(Output):
 
     def close(self) -> None:
         self._shut(PUBLISH_LINGER_MS)
-        if self.endpoint.startswith("ipc://"):
-            Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
 
     def _shut(self, linger_ms: int) -> None:
         if self._door:
             self._door.close()
         self._socket.close(linger=linger_ms)
         self._context.term()
+        if self._listener:
+            self._listener.close()
 
 
 def check_endpoint(endpoint: str, keyed: bool) -> None:
@@ -123,6 +132,33 @@ def check_endpoint(endpoint: str, keyed: bool) -> None:
                        "for other hosts make keys with `keys DIR --client NAME` and give --keys DIR")
 
 
+def check_record(folder: Path) -> None:
+    """Before anything is opened for a session: can its record be made at `folder`?
+
+    Raises:
+        BadInput: something else stands there, it holds a session, or it cannot be written.
+    """
+    try:
+        standing = what_stands_at(folder)
+        if standing == "a folder":
+            held = next((name for name in (EVENTS_FILE, SESSION_FILE) if os.path.lexists(folder / name)), "")
+            if held:
+                raise BadInput("a new folder for --record", f"{folder}, which holds a session ({held})", "name another")
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        elif standing:
+            raise BadInput("a new folder for --record", f"{folder}, {standing}", "name another")
+        else:
+            with NewFiles() as trial:  # and away again
+                trial.folder(folder)
+    except OSError as error:
+        raise _no_record(folder, error) from None
+
+
+def _no_record(folder: Path, error: OSError) -> BadInput:
+    return BadInput("a folder that can be written for --record", f"{folder} ({error.strerror})", "name another")
+
+
 class RecordOutput(Output):
     """The log of a session: `events.jsonl`, append-only, handed to the system line by line.
 
@@ -133,18 +169,24 @@ class RecordOutput(Output):
     name = "the event log"
     whole = True
 
-    def __init__(self, folder: Path, session: dict[str, object]) -> None:
-        """Raises BadInput: the folder cannot be made, or already holds a session."""
+    def __init__(self, folder: Path, session: dict[str, object], made: NewFiles | None = None) -> None:
+        """made: knows afterwards what was made, to take it back where the session never begins.
+
+        Raises:
+            BadInput: the folder cannot be made, or already holds a session. Nothing is left of the attempt.
+        """
         self._lines = self._size = 0
+        new = made or NewFiles()
+        check_record(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / "events.jsonl").open("xb", buffering=0)
-            (folder / "session.json").write_bytes(msgspec.json.format(msgspec.json.encode(session)) + b"\n")
-        except FileExistsError:
-            raise BadInput("a new folder for --record", f"{folder}, which holds a session", "name another") from None
+            new.folder(folder)
+            new.write(folder / SESSION_FILE, msgspec.json.format(msgspec.json.encode(session)) + b"\n")
+            self._file = new.open(folder / EVENTS_FILE)
         except OSError as error:
-            raise BadInput("a folder that can be written for --record", f"{folder} ({error.strerror})",
-                           "name another") from None
+            new.discard()
+            raise _no_record(folder, error) from None
+        if made is None:
+            new.keep()
 
     def write(self, kind: str, line: bytes) -> None:  # noqa: ARG002 - the kind is in the line
         rest = memoryview(line + b"\n")

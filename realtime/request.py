@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.errors import BadInput
+from engines.printable import is_text
 from realtime.config import Config
 from realtime.latency import ROWS_RECENT
 from realtime.sources import SourceSpec
@@ -34,13 +35,20 @@ class Request:
     latency_rows: int = ROWS_RECENT  # frames and windows whose stamps are kept one by one
 
     def __post_init__(self) -> None:
-        """Raises BadInput: no source, too many, one of them twice. ValueError: live sources and recordings together."""
+        """Check what can be checked without opening anything.
+
+        Raises:
+            BadInput: no source, too many, one of them twice, or a consent that is no text.
+            ValueError: live sources and recordings together.
+        """
         if not 1 <= len(self.sources) <= MAX_CAMERAS:
             raise BadInput(f"1 to {MAX_CAMERAS} cameras or recordings", str(len(self.sources)),
                            "run another session for the rest")
         for place, source in enumerate(self.sources):
             if source in self.sources[:place]:
                 raise BadInput("each camera or recording once", f"{source.name} twice", "leave one out")
+        if self.consent is not None and not is_text(self.consent):
+            raise BadInput("--consent in UTF-8", repr(self.consent), "set the terminal to UTF-8")
         if len({source.live for source in self.sources}) > 1:
             raise ValueError(f"expected live sources or recordings, got both: {self.source_names}")
 

@@ -72,6 +72,11 @@ class Session:
         self.unfinished: list[str] = []  # parts that still run after `close`; what they use must be left open
 
     @property
+    def begun(self) -> bool:
+        """A picture has come, from whichever camera."""
+        return any(channel.intake.received for channel in self.channels)
+
+    @property
     def position_ns(self) -> int:
         """Time since the session's first frame, of the camera that is furthest."""
         return max(channel.position_ns for channel in self.channels)

@@ -62,7 +62,7 @@ class CaptureProcess:
         self._started_ns = self._clock.now_ns()
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # it died at once, as `check` will find
-                self._process.stdin.write(msgspec.json.encode(self._spec) + b"\n")
+                self._process.stdin.write(self._spec.to_json())
                 self._process.stdin.flush()
 
     def check(self, state: CaptureState, waiting_since_ns: int | None, last_media_ns: int | None) -> str | None:

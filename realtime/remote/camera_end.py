@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import zmq
@@ -37,21 +36,6 @@ from realtime.wire import ENCRYPTION_BYTES, PROTOCOL
 POLL_S = 0.1
 
 Say = Callable[[str], None]
-
-
-def load_client_keys(path: Path) -> ClientKeys:
-    """The key file that `keys DIR --camera NAME` made.
-
-    Raises:
-        BadInput: none there, or not keys.
-    """
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=ClientKeys)
-    except OSError as error:
-        raise BadInput("a camera's key file", f"{path} ({error.strerror})",
-                       "make it on the analysis machine with `keys DIR --camera NAME`") from None
-    except msgspec.DecodeError:
-        raise BadInput("a key file as `keys DIR --camera NAME` makes it", str(path), "copy it anew") from None
 
 
 def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop: threading.Event, say: Say) -> None:

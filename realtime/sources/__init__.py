@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from engines.errors import BadInput
+from engines.printable import printable
 from realtime.config import CameraSettings, StreamSettings
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.sources.urls import check_listening, check_url, public_name
@@ -50,7 +51,7 @@ class FileSpec(msgspec.Struct, frozen=True, tag="file"):
 
     @property
     def name(self) -> str:
-        return Path(self.path).name
+        return printable(Path(self.path).name)
 
 
 class SimulatedSpec(msgspec.Struct, frozen=True, tag="simulated"):

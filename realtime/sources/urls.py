@@ -6,6 +6,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from engines.errors import BadInput
+from engines.printable import is_text
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp")
 _NEEDS_PORT = ("udp", "tcp")
@@ -20,6 +21,8 @@ def check_url(url: str) -> SplitResult:
         BadInput: it is malformed or its scheme is not supported.
     """
     example = "for example rtsp://host/path, http://host:port/path or udp://@:port"
+    if not is_text(url):
+        raise BadInput("a stream URL in UTF-8", public_name(url), "write other bytes as %XX")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -55,6 +58,7 @@ def check_listening(endpoint: str) -> None:
     try:
         parts = urlsplit(endpoint)
         good = parts.scheme == "tcp" and bool(parts.hostname) and 0 < (parts.port or 0) < 65535 and not parts.path
+        good = good and is_text(endpoint)
     except ValueError:
         good = False
     if not good:

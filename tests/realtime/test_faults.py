@@ -176,9 +176,10 @@ def test_an_overlay_whose_terminal_is_closed_leaves_nothing_running(recording, t
     """A terminal that is the session's own hangs up with a signal; any other just takes no more."""
     master, slave = pty.openpty()
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    (tmp_path / "settings.toml").write_text("[output]\nstats_every_s = 0.5\n")
     process = subprocess.Popen(
         [sys.executable, ROOT / "run_live.py", "replay", recording, "--model", "untrained-small",
-         "--engine", "onnxruntime", "--record", tmp_path / "log"],
+         "--engine", "onnxruntime", "--record", tmp_path / "log", "--config", tmp_path / "settings.toml"],
         stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
         env={**os.environ, "TERM": "xterm-256color"},
         preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
@@ -186,7 +187,8 @@ def test_an_overlay_whose_terminal_is_closed_leaves_nothing_running(recording, t
     os.close(slave)
     try:
         seen, deadline = b"", time.monotonic() + 60
-        while b"UNTRAINED WEIGHTS" not in seen:
+        log = tmp_path / "log" / "events.jsonl"
+        while b"UNTRAINED WEIGHTS" not in seen or b'"stats"' not in log.read_bytes():  # pictures have come
             assert time.monotonic() < deadline, seen[-2000:]
             if select.select([master], [], [], 0.5)[0]:
                 seen += os.read(master, 65536)

@@ -264,6 +264,6 @@ def test_wrong_use_is_one_line(recording, tmp_path):
     assert ".svg" in refused("latency", recording, "--headless", "--plot", tmp_path / "plot.doc")
     missing = tmp_path / "none" / "x.json"
     assert "--json file that can be written" in refused("latency", recording, "--headless", "--json", missing)
-    assert "--trace file that can be written" in refused("latency", recording, "--headless", "--trace", tmp_path)
+    assert "a new --trace file" in refused("latency", recording, "--headless", "--trace", tmp_path)
     assert "not allowed with" in refused("latency", recording, "--demo")
     assert "no-such.mp4" in refused("latency", "no-such.mp4", "--headless")

@@ -16,11 +16,11 @@ from engines.runtimes import open_runtime
 from realtime.clock import MonotonicClock
 from realtime.clock_offset import ClockOffset
 from realtime.config import Config, StreamOutSettings, ViewSettings
-from realtime.keys import CAMERAS, load_keys, make_keys
+from realtime.keys import CAMERAS, load_client_keys, load_keys, make_keys
 from realtime.latency.stages import FRAME_COLUMNS
 from realtime.messages import CaptureState
 from realtime.remote.analysis_end import RemoteCapture
-from realtime.remote.camera_end import _Link, load_client_keys, serve
+from realtime.remote.camera_end import _Link, serve
 from realtime.remote.talk import Order
 from realtime.request import Request
 from realtime.session import Session

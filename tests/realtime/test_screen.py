@@ -18,11 +18,11 @@ from engines.bundle import Bundle
 from engines.runtimes import open_runtime
 from realtime.clock import MonotonicClock
 from realtime.config import CameraSettings, Config, StreamOutSettings
-from realtime.keys import make_keys
+from realtime.keys import load_client_keys, make_keys
 from realtime.latency.stages import BY_NAME
 from realtime.measure import report
 from realtime.messages import Sighting
-from realtime.remote.camera_end import load_client_keys, serve
+from realtime.remote.camera_end import serve
 from realtime.request import Request
 from realtime.screen.codes import CELLS, CODES, SIDE, CodeReader, code_at, draw
 from realtime.screen.filmed import Shown
