@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from engines import bundle as bundles
 from engines.bundle import Bundle
+from engines.command_line import notify
 from engines.errors import BadInput
 from engines.new_files import NewFiles
 from engines.printable import printable
@@ -21,16 +21,18 @@ from engines.runtimes import open_runtime
 from realtime.emotion import NOTE, EmotionModel
 from realtime.ipc_paths import private_folder
 from realtime.keys import load_keys
+from realtime.output_writer import Output
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput, check_record
 from realtime.priority import stepped_back
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
 from realtime.sources import RemoteSpec, probe
 from realtime.sources.standard_input import with_standard_input
-from realtime.stream import EventStream, Output
+from realtime.stream import EventStream
 from realtime.views import prepare_view
 
 DEFAULT_EMOTION = "emotions-small"
+FLUSH_S = 0.4  # that outputs get for what still waits, when the session is over
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -49,9 +51,10 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
     with ExitStack() as stack:
         if request.record is not None:
             check_record(request.record)
+        opened = stack.enter_context(ExitStack())  # what is nobody's yet
         publish = _publisher(request)
         if publish:
-            stack.callback(publish.close)
+            opened.callback(publish.close)
         sources = stack.enter_context(with_standard_input(request.sources, tell))
         request = replace(request, sources=sources)
         for source in request.sources:
@@ -63,13 +66,14 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
             faces = emotion_bundle is not None and bool(emotion_bundle.card.maenet.face)
             prepare_view(request.config.view, tell, model.card.view, faces)
         engine = request.config.engine
-        runtime = stack.enter_context(
+        runtimes = stack.enter_context(ExitStack())
+        runtime = runtimes.enter_context(
             stepped_back(engine.nice, lambda: open_runtime(model, engine.runtime, engine.threads, report=tell))
         )
         emotion = None
         if emotion_bundle is not None:
             bundle = emotion_bundle
-            emotion = EmotionModel(bundle, stack.enter_context(
+            emotion = EmotionModel(bundle, runtimes.enter_context(
                 stepped_back(engine.nice, lambda: open_runtime(bundle, engine.runtime, engine.threads, report=tell))
             ))  # fmt: skip
             tell(NOTE)
@@ -77,19 +81,27 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         folder = private_folder()  # the sockets and the captures' logs
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         made = stack.enter_context(NewFiles())
-        stream = EventStream(_outputs(request, publish, _session_record(request, model, emotion_bundle), made, stack))
+        record = _session_record(request, model, emotion_bundle)
+        stream = EventStream(_outputs(request, publish, record, made))
+        opened.pop_all()  # the outputs are the stream's to close from here on
+        stack.callback(_close, stream)
         session = Session(request, model, runtime, stream, folder, emotion)
         try:
             with closing(session):
                 session.run(stop)
+                if request.lossless:
+                    stream.drain(stop)
         finally:
             if session.begun:
                 made.keep()
+            if session.unfinished:
+                runtimes.pop_all()  # in use: left to the end of this process
         if request.record is not None and not session.begun:
             tell(f"not one picture came: no record is kept in {request.record}")
         after(session)
-        if stream.lost:
-            raise SessionFailed(stream.lost[0])  # the session is over, but what was asked for is not all there
+        _close(stream)
+        for line in stream.lost.values():
+            raise SessionFailed(line)  # the session is over, but what was asked for is not all there
 
 
 def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
@@ -113,6 +125,15 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
                    "choose another --emotion, or --no-emotion")
 
 
+def _close(stream: EventStream) -> None:
+    """End the outputs; harmless when they have ended."""
+    before = stream.lines_lost
+    stream.close(FLUSH_S)
+    for output, count in stream.lines_lost.items():
+        if count > before.get(output, 0) and output not in stream.lost:
+            tell(f"{output}: {count - before.get(output, 0)} lines were not read in time and are lost")
+
+
 def _publisher(request: Request) -> PublishOutput | None:
     """Raises BadInput: the endpoint cannot be had, the keys cannot be used, or there is nothing to use them for."""
     config = request.config.output
@@ -123,13 +144,11 @@ def _publisher(request: Request) -> PublishOutput | None:
     return None
 
 
-def _outputs(request: Request, publish: PublishOutput | None, record: dict[str, object], made: NewFiles,
-             stack: ExitStack) -> list[Output]:
+def _outputs(request: Request, publish: PublishOutput | None, record: dict[str, object],
+             made: NewFiles) -> list[Output]:
     outputs: list[Output] = [publish] if publish else []
     if request.record is not None:
-        recorder = RecordOutput(request.record, record, made)
-        stack.callback(recorder.close)
-        outputs.append(recorder)
+        outputs.append(RecordOutput(request.record, record, made))
     if request.headless and request.print_events:
         outputs.append(StdoutOutput())
     return outputs
@@ -162,4 +181,4 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 def tell(line: str) -> None:
     """A line for people, on standard error."""
-    print(f"manet-live: {printable(line)}", file=sys.stderr, flush=True)
+    notify(f"manet-live: {printable(line)}")

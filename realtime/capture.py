@@ -28,6 +28,7 @@ from realtime.clock import NS_PER_S, Clock, MonotonicClock
 from realtime.clock_offset import ClockOffset
 from realtime.config import ViewSettings
 from realtime.keys import ClientKeys, Token
+from realtime.mediapipe_process import block_reports
 from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame, Recording, Sighting
 from realtime.screen.codes import CodeReader
 from realtime.sources import LocalSpec, open_source
@@ -119,6 +120,10 @@ class Capture:
                     self._report(CaptureState.ENDED, source.detail)
         except BadInput as error:
             self._report(CaptureState.FAILED, str(error), bad_input=True)
+        except ImportError as error:  # no restart brings it
+            got = str(error).partition("\n")[0]
+            missing = BadInput("every library that manet-live needs", got, "install manet-live again")
+            self._report(CaptureState.FAILED, str(missing), bad_input=True)
         except SourceLost as error:
             self._report(CaptureState.FAILED, str(error))
 
@@ -204,7 +209,8 @@ def _brought_over(frame: Frame, offset: ClockOffset) -> Frame:
 
 def main() -> int:
     """Entry point of the process: read the spec, capture, stop at the end of standard input."""
-    faulthandler.enable()
+    faulthandler.enable(os.dup(sys.stderr.fileno()))  # a copy, which holds while libraries are kept quiet
+    block_reports()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the analysis process's to handle
     spec = CaptureSpec.from_json(sys.stdin.buffer.readline())
     stop = threading.Event()

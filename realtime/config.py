@@ -115,7 +115,14 @@ class SupervisionSettings(Settings, frozen=True):
     hang_s: Annotated[
         Seconds, Meta(ge=2.0, le=120.0, description="a capture process silent for this long is replaced")
     ] = 10.0
-    max_restarts: Annotated[int, Meta(ge=0, le=100, description="capture restarts per session")] = 3
+    max_restarts: Annotated[int, Meta(ge=0, le=100, description="capture restarts within restart_window_s")] = 3
+    restart_window_s: Annotated[
+        Seconds, Meta(ge=10.0, le=86400.0, description="a restart that is longer ago does not count")
+    ] = 600.0
+    backoff_min_s: Annotated[Seconds, Meta(ge=0.05, le=10.0, description="first wait before a restart")] = 0.5
+    backoff_max_s: Annotated[
+        Seconds, Meta(ge=0.05, le=300.0, description="longest wait before a restart; each is twice the last")
+    ] = 10.0
     queue_frames: Annotated[int, Meta(ge=1, le=1000, description="frames the sender may hold before it drops")] = 60
 
 

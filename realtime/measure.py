@@ -15,8 +15,7 @@ from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.errors import BadInput, Failed
 from engines.new_files import NewFiles, check_new_file
-from engines.printable import printable
-from realtime.app import run
+from realtime.app import run, tell
 from realtime.channel import Channel
 from realtime.event_timing import event_timing
 from realtime.latency import ROWS_FILES
@@ -108,13 +107,9 @@ def measure_events(model: str, interviews: int, seconds: float, seed: int, threa
         raise BadInput("--json alone beside --events", "--csv, --plot or --trace", "they show a run: give a source")
     with NewFiles() as made:
         files.reserve(made)
-        result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=_tell)
+        result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=tell)
         _console().print(result)
         files.write(made, {"json": lambda path: path.write_bytes(_json(result))})
-
-
-def _tell(line: str) -> None:
-    print(f"manet-live: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def _console() -> Console:
@@ -123,7 +118,7 @@ def _console() -> Console:
 
 def report(session: Session, channel: Channel, shown: Shown | None = None) -> Report:
     """The figures of one camera of a session that is over, or of one that runs; `shown`: what it filmed."""
-    log, stats = channel.latency, channel.stats({})
+    log, stats = channel.latency, channel.stats({}, {})
     return Report(
         source=channel.source.name,
         model=session.model.card.name,

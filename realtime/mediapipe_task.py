@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.clock import NS_PER_MS
+from realtime.mediapipe_process import block_reports, quiet
 
 UInt8Array = npt.NDArray[np.uint8]
-
-# MediaPipe reports usage to its maker over HTTPS and has no switch for it. Nothing about an interview leaves this
-# machine, so it is handed a proxy that does not exist: the discard port of the loopback.
-NOWHERE = "http://127.0.0.1:9"
 
 
 class VideoTask:
@@ -27,10 +21,8 @@ class VideoTask:
     def __init__(self, kind: Literal["pose", "hand", "face", "face detector"], model: Path | bytes,
                  **options: float) -> None:
         """model: the task's file, or what is in it; options: as the kind's options class names them."""
-        os.environ["https_proxy"] = os.environ["HTTPS_PROXY"] = NOWHERE
-        os.environ.pop("no_proxy", None)
-        os.environ.pop("NO_PROXY", None)
-        with _quiet():
+        block_reports()
+        with quiet():
             from mediapipe.tasks.python.core.base_options import BaseOptions
             from mediapipe.tasks.python.vision import face_detector, face_landmarker, hand_landmarker, pose_landmarker
             from mediapipe.tasks.python.vision.core import image, vision_task_running_mode
@@ -56,27 +48,9 @@ class VideoTask:
         """The library's own result for uint8 (H, W, 3) RGB. Lets other threads run meanwhile."""
         first = self._last_ms < 0
         self._last_ms = max(self._last_ms + 1, time_ns // NS_PER_MS)  # it refuses times that do not grow
-        with _quiet() if first else contextlib.nullcontext():
+        with quiet() if first else contextlib.nullcontext():
             picture = self._image(image_format=self._format, data=np.ascontiguousarray(pixels))
             return self._landmarker.detect_for_video(picture, self._last_ms)
 
     def close(self) -> None:
         self._landmarker.close()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the library's start-up chatter, which no log level stops, off our stderr."""
-    try:
-        stderr = sys.__stderr__.fileno() if sys.__stderr__ else 2
-        saved = os.dup(stderr)
-    except (OSError, ValueError):
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), stderr)
-        yield
-    finally:
-        os.dup2(saved, stderr)
-        os.close(saved)

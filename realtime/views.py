@@ -21,7 +21,7 @@ from realtime.coverage import Coverage
 from realtime.faces import FaceFinder, FaceView
 from realtime.landmark_tracker import LandmarkTracker
 from realtime.messages import Framing
-from realtime.model_files import FACE, HAND, POSE, model_path
+from realtime.model_files import FACE, HAND, POSE, model_path, whole_model
 from realtime.people import Box, Follower, PersonFinder
 from realtime.sources.base import Image
 
@@ -190,18 +190,18 @@ def make_view(
         none are looked for.
 
     Raises:
-        BadInput: a model file cannot be had.
+        BadInput: a model file is missing or damaged; `prepare_view` fetches it.
     """
     if sees == "landmarks" and tracked:
         return LandmarkView(size, None, face_size)
     if sees == "landmarks":
-        return LandmarkView(size, LandmarkTracker(model_path(POSE), model_path(HAND), model_path(FACE)), face_size)
-    faces = FaceView(face_size, face_margin, FaceFinder(model_path(FACE))) if face_size else None
+        return LandmarkView(size, LandmarkTracker(*map(whole_model, (POSE, HAND, FACE))), face_size)
+    faces = FaceView(face_size, face_margin, FaceFinder(whole_model(FACE))) if face_size else None
     if settings.crop == "center":
         return CenterView(size, faces)
     if settings.crop == "full":
         return FullView(size, faces)
-    return PersonView(size, settings.person_margin, PersonFinder(model_path(POSE)), faces)
+    return PersonView(size, settings.person_margin, PersonFinder(whole_model(POSE)), faces)
 
 
 def preview(body: UInt8Array, side: int = PREVIEW_SIDE) -> UInt8Array:

@@ -9,7 +9,7 @@ import pytest
 
 from realtime.capture import CaptureSpec
 from realtime.clock import MonotonicClock, SessionStart
-from realtime.config import CameraSettings, ViewSettings
+from realtime.config import CameraSettings, SupervisionSettings, ViewSettings
 from realtime.inference import WindowQueue
 from realtime.intake import Intake
 from realtime.keys import link_for
@@ -40,7 +40,8 @@ class Rig:
                                            original(frame))
         spec = CaptureSpec(source, ViewSettings(crop="full"), 64, self.receiver.endpoint, 0, 0, 60, speed, True,
                            client_keys)
-        self.capture = CaptureProcess(spec, folder / "log", self.clock, int(hang_s * 1e9), max_restarts)
+        settings = SupervisionSettings(hang_s=hang_s, max_restarts=max_restarts)
+        self.capture = CaptureProcess(spec, folder / "log", self.clock, settings)
         self.notes: list[str] = []
 
     def __enter__(self):
@@ -127,7 +128,7 @@ def test_a_killed_or_frozen_capture_is_replaced_and_no_frame_is_lost(tmp_path, b
     word = "signal 9" if blow == signal.SIGKILL else "silent for 6 s"
     assert len(rig.notes) == 1
     assert word in rig.notes[0]
-    assert "restarted (1 of 3)" in rig.notes[0]
+    assert "; restarted (1 of 3) in 0.5 s" in rig.notes[0]
     assert [index for index, _ in rig.seen] == list(range(count))
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
@@ -140,7 +141,7 @@ def test_restarts_are_bounded(tmp_path):
         os.kill(rig.capture.pid, signal.SIGKILL)
         rig.until(lambda: rig.intake.status.generation == 1 and len(rig.seen) > 30)
         os.kill(rig.capture.pid, signal.SIGKILL)
-        with pytest.raises(CaptureFailed, match="ended with signal 9, restarted 1 times before"):
+        with pytest.raises(CaptureFailed, match="ended with signal 9, restarted 1 times in the last 600 s"):
             rig.until(lambda: False, 20)
 
 
@@ -150,6 +151,76 @@ def test_a_camera_that_does_not_open_is_bad_input_from_the_capture_process(tmp_p
     assert rig.intake.status.state is CaptureState.FAILED
     assert rig.intake.status.bad_input
     assert "77" in rig.intake.status.detail
+
+
+CRASH_AT = """
+import os, signal
+from realtime import capture
+view = capture.make_view
+def crashing(*arguments):
+    made = view(*arguments)
+    apply = made.apply
+    def checked(image):
+        if image.media_ns == 400_000_000:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return apply(image)
+    made.apply = checked
+    return made
+capture.make_view = crashing
+"""
+
+
+def run_first(monkeypatch, folder, code):
+    """In every capture process, once `realtime.capture` can be imported."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'realtime.capture' in ' '.join(sys.orig_argv):\n"
+        "    import runpy\n"
+        f"    CODE = {code!r}\n"
+        "    module = runpy._run_module_as_main\n"
+        "    def wrapped(name, *rest):\n"
+        "        exec(CODE, {})\n"
+        "        import realtime.capture as capture\n"
+        "        sys.exit(capture.main())\n"
+        "    runpy._run_module_as_main = wrapped\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def test_a_picture_that_crashes_the_capture_ends_it_after_two_tries_in_vain(tmp_path, monkeypatch):
+    run_first(monkeypatch, tmp_path / "first", CRASH_AT)
+    path = write_numbered(tmp_path / "numbered.mp4", range(0, 4000, 40))
+    with Rig(tmp_path, FileSpec(str(path)), speed=None) as rig, pytest.raises(
+        CaptureFailed, match=r"^capture process ended with signal 11, no frame in 2 starts; it last said: "
+    ):
+        rig.until(lambda: False)
+    assert [index for index, _ in rig.seen] == list(range(10))  # all before it
+    assert [note.partition("; ")[2] for note in rig.notes] == [
+        "restarted (1 of 3) in 0.5 s", "restarted (2 of 3) in 1 s"]  # fmt: skip
+
+
+def test_a_library_that_is_missing_is_said_once_and_nothing_is_restarted(tmp_path, monkeypatch):
+    run_first(monkeypatch, tmp_path / "first", "import sys; sys.modules['realtime.sources.files'] = None")
+    path = write_numbered(tmp_path / "numbered.mp4", range(0, 400, 40))
+    with Rig(tmp_path, FileSpec(str(path)), speed=None) as rig:
+        rig.until_ended()
+    assert rig.intake.status.bad_input
+    assert rig.intake.status.detail.startswith("expected every library that manet-live needs, got import of "
+                                               "realtime.sources.files halted")  # fmt: skip
+    assert rig.notes == []
+    assert rig.capture.restarts == 0
+
+
+def test_no_restart_after_the_order_to_stop(tmp_path):
+    path = write_numbered(tmp_path / "numbered.mp4", range(0, 60_000, 20))
+    with Rig(tmp_path, FileSpec(str(path)), speed=1.0) as rig:
+        rig.until(lambda: len(rig.seen) > 5)
+        os.kill(rig.capture.pid, signal.SIGKILL)
+        rig.until(lambda: rig.notes)
+        rig.capture.ask_to_stop()
+        assert rig.capture._start_at_ns is None
+        assert rig.capture.pid == 0
 
 
 def test_capture_ends_when_the_analysis_process_is_gone(tmp_path):

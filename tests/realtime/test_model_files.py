@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+import urllib.request
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,8 @@ from types import ModuleType
 import pytest
 
 from engines.errors import BadInput
-from realtime import model_files
-from realtime.model_files import FACE, HAND, POSE, ModelFile, Part, model_folder, model_path
+from realtime import mediapipe_process, model_files
+from realtime.model_files import FACE, HAND, POSE, ModelFile, Part, model_folder, model_path, whole_model
 
 CONTENT = b"a model" * 1000
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,8 +74,93 @@ def test_fetched_once_from_the_store(folder: Path, tmp_path: Path) -> None:
 
 def test_a_file_put_there_by_hand_is_taken(folder: Path) -> None:
     folder.mkdir()
-    (folder / "test.task").write_bytes(b"mine")
-    assert model_path(described("file:///nowhere")).read_bytes() == b"mine"
+    (folder / "test.task").write_bytes(CONTENT)
+    assert model_path(described("file:///nowhere")).read_bytes() == CONTENT
+
+
+PARTS = (part("m/a.tflite", b"A" * 100), part("m/b.tflite", b"B" * 77))
+
+
+def damage(path: Path, at: int) -> bytes:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    return bytes(data)
+
+
+def test_a_damaged_file_is_fetched_again_and_kept_aside(folder: Path, tmp_path: Path) -> None:
+    model, said = described(store(tmp_path)), list[str]()
+    damaged = damage(model_path(model), 3000)
+    with pytest.raises(BadInput, match=r"test\.task, which is damaged"):
+        whole_model(model)
+    assert model_path(model, said.append).read_bytes() == CONTENT
+    assert said == [f"{folder / 'test.task'} is damaged: it is replaced", "fetching test.task from its maker's store"]
+    assert (folder / "test.task.damaged").read_bytes() == damaged
+    assert whole_model(model) == folder / "test.task"
+
+
+def test_the_first_damaged_file_is_never_overwritten(folder: Path, tmp_path: Path) -> None:
+    model = described(store(tmp_path))
+    folder.mkdir()
+    (folder / "test.task").write_bytes(b"a person's own")
+    model_path(model).write_bytes(CONTENT[:-1])
+    assert model_path(model).read_bytes() == CONTENT
+    assert (folder / "test.task.damaged").read_bytes() == b"a person's own"
+
+
+def test_a_damaged_file_is_named_where_no_other_can_be_had(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    (folder / "test.task").write_bytes(CONTENT[:4000])
+    with pytest.raises(BadInput) as caught:
+        model_path(described("file:///nowhere/test.task"))
+    assert f"a damaged one, {folder / 'test.task'} (its maker's store: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in folder.iterdir()] == ["test.task"]
+    assert (folder / "test.task").read_bytes() == CONTENT[:4000]
+
+
+def test_any_damage_to_a_file_put_together_is_found(folder: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100, "m/b.tflite": b"B" * 77})
+    model = described("file:///nowhere", PARTS)
+    path = model_path(model)
+    whole = path.read_bytes()
+    assert (folder / "test.task.sha256").read_text() == f"{hashlib.sha256(whole).hexdigest()}  test.task\n"
+    for at in range(len(whole)):
+        damage(path, at)
+        with pytest.raises(BadInput, match="which is damaged"):
+            whole_model(model)
+        path.write_bytes(whole)
+    assert whole_model(model) == path
+
+
+def test_a_file_without_a_note_is_checked_by_its_archives_checksums(folder: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100, "m/b.tflite": b"B" * 77})
+    model = described("file:///nowhere", PARTS)
+    path = model_path(model)
+    (folder / "test.task.sha256").unlink()
+    assert whole_model(model) == path
+    whole = path.read_bytes()
+    for changed in (whole[:-1], whole[:100], b"", b"mine", whole.replace(b"A" * 100, b"A" * 50 + b"C" + b"A" * 49)):
+        path.write_bytes(changed)
+        with pytest.raises(BadInput, match="which is damaged"):
+            whole_model(model)
+
+
+def test_nothing_is_fetched_where_the_file_must_be_there(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"test\.task \(No such file or directory\)"):
+        whole_model(described(store(tmp_path)))
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(("no_proxy", "direct"), [("", False), (".example", True), ("*", True)])
+def test_files_are_fetched_by_the_users_proxy(monkeypatch: pytest.MonkeyPatch, no_proxy: str, direct: bool) -> None:
+    monkeypatch.setattr(mediapipe_process, "_before", {})
+    for name, value in (("https_proxy", "http://proxy.example:1"), ("HTTPS_PROXY", ""), ("no_proxy", no_proxy)):
+        monkeypatch.setenv(name, value)
+    mediapipe_process.block_reports()
+    opener = model_files._opener("https://store.example/model.task")
+    proxies = [handler.proxies for handler in opener.handlers if isinstance(handler, urllib.request.ProxyHandler)]
+    assert proxies == ([] if direct else [{"https": "http://proxy.example:1"}])
 
 
 def test_a_wrong_file_is_refused_and_the_wheel_is_tried(folder: Path, tmp_path: Path) -> None:
