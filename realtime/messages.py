@@ -132,6 +132,7 @@ class Window:
     times_ns: Int64Array  # (T,) media times of the frames chosen
     largest_gap_ns: int  # longest stretch inside the window without a new frame
     stamps: Stamps
+    recorded_end_ns: int | None = field(default=None, kw_only=True)  # before end_ns where the last picture is held
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4:
@@ -143,6 +144,9 @@ class Window:
         check_array("times_ns", self.times_ns, np.int64, (length,))
         if np.any(np.diff(self.times_ns) < 0) or not self.start_ns < self.end_ns:
             raise ValueError("window: times must not decrease and start must precede end")
+        if self.recorded_end_ns is not None and not self.start_ns < self.recorded_end_ns <= self.end_ns:
+            raise ValueError(f"window: expected a recorded end in {self.start_ns}..{self.end_ns}, got "
+                             f"{self.recorded_end_ns}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
