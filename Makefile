@@ -10,7 +10,7 @@ MEDIA_TIME := $(patsubst %,tests/realtime/test_%.py,baseline_session emotion eve
 CLOCKED := $(filter-out $(MEDIA_TIME),$(wildcard tests/realtime/test_*.py)) tests/realtime/sources tests/benchmarks \
     tests/engines/test_gpu.py
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test fuzz lint bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -19,6 +19,10 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses logical --dist loadfile $(addprefix --ignore=,$(CLOCKED))
 	$(BIN)/python -m pytest $(CLOCKED)
+
+# Many more damaged recordings than `make test` reads; FUZZ_FIRST is the first seed.
+fuzz: $(VENV)/.dev
+	FUZZ_COUNT=$${FUZZ_COUNT:-50000} $(BIN)/python -m pytest tests/realtime/sources/test_fuzz.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -87,7 +87,8 @@ def _sources(arguments: argparse.Namespace, config: configuration.Config) -> tup
     if arguments.command == "latency" and arguments.demo:
         return (SimulatedSpec(arguments.seed, arguments.limit or DEMO_SECONDS, NATURAL),)
     if getattr(arguments, "files", None):
-        return tuple(FileSpec(str(file)) for file in arguments.files)
+        return tuple(FileSpec(str(file), fps=getattr(arguments, "fps", None),
+                              stream=getattr(arguments, "stream", None)) for file in arguments.files)
     chosen: list[int | str | RemoteSpec] = arguments.cameras or [0]
     return tuple(one if isinstance(one, RemoteSpec) else _local(one, config) for one in chosen)
 
@@ -186,8 +187,12 @@ def _parser() -> Parser:
     capture.add_argument("--config", type=Path, metavar="FILE.toml", help="settings of camera and stream")
 
     replay = commands.add_parser("replay", parents=[common], help="recordings, through the live path, on one engine")
-    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording; all at once where several")
+    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording, - for standard input; all "
+                        "at once where several")
     _add_speed(replay)
+    replay.add_argument("--fps", type=_rate, metavar="N", help="true frames/s, where its times are wrong")
+    replay.add_argument("--stream", type=_natural, metavar="N", help="video stream, from 0 (the default one, else the "
+                        "longest)")
 
     latency = commands.add_parser("latency", parents=[common], help="a session, and how long every stage of it took")
     measured = latency.add_mutually_exclusive_group()
@@ -250,6 +255,12 @@ def _seconds(text: str) -> float:
     if not 1.0 <= (seconds := float(text)) <= 3600.0:
         raise argparse.ArgumentTypeError(f"expected 1 to 3600 seconds, got {text}")
     return seconds
+
+
+def _rate(text: str) -> float:
+    if not 1 / 60 <= (rate := float(text)) <= 2000.0:
+        raise argparse.ArgumentTypeError(f"expected 1/60 to 2000 frames/s, got {text}")
+    return rate
 
 
 def _files(text: str) -> list[Path]:

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from realtime.priority import stepped_back
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
 from realtime.sources import RemoteSpec, probe
+from realtime.sources.standard_input import with_standard_input
 from realtime.stream import EventStream, Output
 from realtime.views import prepare_view
 
@@ -41,6 +43,8 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         SessionFailed: it broke while it ran (exit code 1).
     """
     with ExitStack() as stack:
+        sources = stack.enter_context(with_standard_input(request.sources, tell))
+        request = replace(request, sources=sources)
         for source in request.sources:
             probe(source)
         model = Bundle.load(bundles.find(request.model))

@@ -27,12 +27,13 @@ from realtime.clock import NS_PER_S, Clock, MonotonicClock
 from realtime.clock_offset import ClockOffset
 from realtime.config import ViewSettings
 from realtime.keys import ClientKeys, Token
-from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame, Sighting
+from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame, Recording, Sighting
 from realtime.screen.codes import CodeReader
 from realtime.sources import LocalSpec, open_source
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.views import Sees, View, make_view, preview
 
+MAX_PAUSE_NS = 10 * NS_PER_S  # a longer hole in a recording is not waited for
 CLOSING_S = 5.0  # how long anything may take once it is told to end
 
 
@@ -68,10 +69,13 @@ class Capture:
         self._spec, self._clock, self._stop, self._offset = spec, clock, stop, offset
         self._sender = wire.Sender(spec.endpoint, spec.queue_frames, spec.keys)
         self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
-        self._dropped: Counter[str] = Counter()
+        self._recording: Recording | None = None
+        self._left_out: Counter[str] = Counter()  # by the source
+        self._dropped: Counter[str] = Counter()  # here
         self._grabbed = self._sent = 0
         self._reported_ns = 0
         self._origin: tuple[int, int] | None = None  # (wall ns, media ns) of the first frame, for pacing
+        self._paced_ns = 0  # media time of the last frame
 
     @property
     def status(self) -> CaptureStatus:
@@ -97,9 +101,11 @@ class Capture:
             view = make_view(self._spec.view, self._spec.size, self._spec.sees, self._spec.source.tracked,
                              self._spec.face_size, self._spec.face_margin)  # fmt: skip
             with contextlib.closing(view), open_source(self._spec.source) as source:
+                self._recording = source.recording
                 try:
                     self._stream(source, view)
                 except EndOfSource:
+                    self._left_out = Counter(source.left_out)
                     self._report(CaptureState.ENDED, source.detail)
         except BadInput as error:
             self._report(CaptureState.FAILED, str(error), bad_input=True)
@@ -110,8 +116,7 @@ class Capture:
         reader = CodeReader() if self._spec.codes else None
         while not self._stop.is_set():
             image = source.read(HEARTBEAT_S)
-            if source.overwritten:
-                self._dropped["grabber"] = source.overwritten
+            self._left_out = Counter(source.left_out)
             if (source.state, source.detail) != (self._status.state, self._status.detail) or image is None:
                 self._report(source.state, source.detail)
             if image is None:
@@ -138,6 +143,10 @@ class Capture:
         """Wait until the recording's clock reaches the image, as a camera would; it is captured then."""
         if self._origin is None:
             self._origin = (self._clock.now_ns(), image.media_ns)
+            self._paced_ns = image.media_ns
+        if image.media_ns - self._paced_ns > MAX_PAUSE_NS:  # nobody waits through a hole in a recording
+            self._origin = (self._clock.now_ns(), image.media_ns)
+        self._paced_ns = image.media_ns
         wall_ns, media_ns = self._origin
         due_ns = wall_ns + int((image.media_ns - media_ns) / speed)
         while not self._stop.is_set() and (now_ns := self._clock.now_ns()) < due_ns:
@@ -165,8 +174,8 @@ class Capture:
     def _report(self, state: CaptureState, detail: str, bad_input: bool = False) -> None:
         self._status = CaptureStatus(
             self._spec.camera_id, self._spec.generation, state, detail, bad_input,
-            self._grabbed, self._sent, dict(self._dropped),
-            self._offset.reading(self._clock.now_ns()) if self._offset else None,
+            self._grabbed, self._sent, dict(self._left_out + self._dropped),
+            self._offset.reading(self._clock.now_ns()) if self._offset else None, self._recording,
         )  # fmt: skip
         self._reported_ns = self._clock.now_ns()
         final = state in (CaptureState.ENDED, CaptureState.FAILED)

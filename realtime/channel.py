@@ -28,7 +28,7 @@ from realtime.request import Request
 from realtime.sources import RemoteSpec, SimulatedSpec, SourceSpec
 from realtime.sources.simulated import simulate_session
 from realtime.sources.urls import side_door
-from realtime.stream import EventStream, OtherClock, StatsLine, StretchTotals
+from realtime.stream import EventStream, OtherClock, RecordingLine, StatsLine, StretchTotals
 from realtime.supervisor import CaptureFailed, CaptureProcess
 from realtime.views import PREVIEW_SIDE
 from realtime.window import SlidingStretch, SlidingWindow
@@ -80,6 +80,7 @@ class Channel:
         self._given_up = ""  # why, once the capture process could not be kept alive
         self._told = (CaptureState.OPENING, "")
         self._baseline_told = ""
+        self._recording_told = False
 
     def _door(self, model: Bundle, folder: Path) -> tuple[Receiver, CaptureProcess | RemoteCapture]:
         """Where its frames come in, and whoever looks after what sends them.
@@ -169,6 +170,15 @@ class Channel:
             self._told = status.state, status.detail
             lines.append(f"{status.state.value}: {status.detail}" if status.detail else status.state.value)
         return lines
+
+    def look_at_recording(self) -> RecordingLine | None:
+        """What the recording is: once, when its first frame has come."""
+        found = self.status.recording
+        if self._recording_told or found is None or self.start.ns is None:
+            return None
+        self._recording_told = True
+        return RecordingLine(self.camera_id, self.source.name, round(to_s(self.start.ns - found.begins_ns), 6),
+                             found.width, found.height, found.fps, found.streams, found.stream)
 
     @property
     def baseline(self) -> str:

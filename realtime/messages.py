@@ -89,6 +89,18 @@ class CaptureState(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """What a file says of itself, and which of it is read."""
+
+    begins_ns: int  # the file's beginning, of sound or picture, on the media clock
+    width: int  # square pixels, before rotation
+    height: int  # square pixels, before rotation
+    fps: float | None  # as declared, or as told; None where neither
+    streams: int  # video streams in the file, cover pictures aside
+    stream: int  # the one that is read, from 0
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureStatus:
     """What a capture process reports beside its frames: its state and its running totals.
 
@@ -104,6 +116,7 @@ class CaptureStatus:
     sent: int = 0  # frames pushed
     dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
     clock: ClockReading | None = None  # the analysis' clock minus its own, where it runs on another machine
+    recording: Recording | None = None  # where the source is a file that has been opened
 
 
 HEARTBEAT_S = 0.5

@@ -153,6 +153,7 @@ class Session:
                 raise self._broken(error) from None
             for line in lines:
                 self._say("capture", line, channel)
+        self._tell_recordings()
         self._tell_baselines()
         self._tell_what_is_lost()
         if self.engine.error is not None:
@@ -173,6 +174,7 @@ class Session:
         self.close()
         if self.engine.error is not None:
             raise self._broken(self.engine.error)
+        self._tell_recordings()
         for line in self.stats():
             self._stream.write(line)
         self._tell_baselines()
@@ -184,6 +186,11 @@ class Session:
             mendable = [channel for channel in failed if channel.status.bad_input]
             raise BadInput.from_line(mendable[0].status.detail) if mendable else failure
         self._say("stopped" if interrupted else "ended")
+
+    def _tell_recordings(self) -> None:
+        for channel in self.channels:
+            if line := channel.look_at_recording():
+                self._stream.write(line)
 
     def _tell_baselines(self) -> None:
         for channel in self.channels:

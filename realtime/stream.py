@@ -87,6 +87,19 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     other_clock_ms: OtherClock | None = None  # null where the camera is this machine's
 
 
+class RecordingLine(msgspec.Struct, frozen=True, tag_field="kind", tag="recording"):
+    """What a camera's recording is, once its first frame has come."""
+
+    camera: int
+    source: str
+    file_offset_s: float  # add it to a time of this stream to get the file's own, from its beginning
+    width: int
+    height: int
+    fps: float | None
+    streams: int
+    stream: int
+
+
 class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     """The session, or the source of one of its cameras, began, changed or ended."""
 
@@ -101,7 +114,7 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
 
 
 FloatArray = npt.NDArray[np.float64]
-Line = ActionLine | EmotionLine | StatsLine | SessionLine
+Line = ActionLine | EmotionLine | StatsLine | RecordingLine | SessionLine
 
 
 class OutputLost(Exception):

@@ -7,7 +7,7 @@ before anything is allocated from it; whatever does not fit is a `WireError` tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Annotated
 
 import msgspec
@@ -25,11 +25,12 @@ from realtime.messages import (
     CaptureStatus,
     Frame,
     Framing,
+    Recording,
     Sighting,
     UInt8Array,
 )
 
-PROTOCOL = 4
+PROTOCOL = 5
 MAX_HEADER_BYTES = 8192
 MOST_CODES = 16  # of a sighting
 ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
@@ -73,6 +74,7 @@ class _StatusHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     sent: Count
     dropped: Annotated[dict[Annotated[str, Meta(max_length=40)], Count], Meta(max_length=20)]
     clock: tuple[Time, Count] | None  # offset and error, ns, where it runs on another machine
+    recording: tuple[Time, Count, Count, float | None, Count, Count] | None  # as in messages.Recording
 
 
 class _SightingHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sighting", tag_field="kind"):
@@ -114,6 +116,7 @@ def encode_status(status: CaptureStatus) -> list[bytes | memoryview]:
         PROTOCOL, status.generation, status.camera_id, status.state, status.detail[:1000], status.bad_input,
         status.grabbed, status.sent, status.dropped,
         None if status.clock is None else (status.clock.offset_ns, status.clock.error_ns),
+        None if status.recording is None else astuple(status.recording),
     )  # fmt: skip
     return [_encoder.encode(header)]
 
@@ -149,6 +152,7 @@ def decode(parts: Sequence[bytes | memoryview]) -> FrameMessage | CaptureStatus 
         return CaptureStatus(
             header.camera_id, header.generation, header.state, header.detail, header.bad_input,
             header.grabbed, header.sent, header.dropped, None if header.clock is None else ClockReading(*header.clock),
+            None if header.recording is None else Recording(*header.recording),
         )  # fmt: skip
     return FrameMessage(header.generation, _frame(header, parts[1:]))
 

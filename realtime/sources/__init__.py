@@ -6,7 +6,7 @@ A spec says which; it is plain data, so that the capture process can be told in 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -34,13 +34,19 @@ class CameraSpec(msgspec.Struct, frozen=True, tag="camera"):
 
 
 class FileSpec(msgspec.Struct, frozen=True, tag="file"):
-    """A recording; `resume_after_ns` is the presentation time of the last picture already seen."""
+    """A recording; `resume_after_ns` is the presentation time of the last picture already seen.
+
+    fps: the true frame rate, Hz, in place of the stored times; None: the stored times.
+    stream: number among its video streams, from 0; None: the one flagged as default, else the longest.
+    """
 
     live: ClassVar[bool] = False
     tracked: ClassVar[bool] = False  # brings its own landmarks
 
     path: str
     resume_after_ns: int | None = None
+    fps: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    stream: int | None = None
 
     @property
     def name(self) -> str:
@@ -104,7 +110,7 @@ def open_source(spec: LocalSpec) -> Source:
     if isinstance(spec, FileSpec):
         from realtime.sources.files import FileSource
 
-        return FileSource(Path(spec.path), spec.resume_after_ns)
+        return FileSource(Path(spec.path), spec.resume_after_ns, spec.fps, spec.stream)
     if isinstance(spec, StreamSpec):
         from realtime.sources.network import StreamSource
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -10,9 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.landmarks import Landmarks
-from realtime.messages import CaptureState
+from realtime.messages import CaptureState, Recording
 
 UInt8Array = npt.NDArray[np.uint8]
+
+# Why a picture is left out; the causes that `left_out` counts.
+DAMAGED = "damaged"  # a damaged or missing packet, or a picture that rests on one
+TIME = "time"  # its timestamp is far off those before and after it
+OUT_OF_ORDER = "out of order"  # not later than the picture before it
+GRABBER = "grabber"  # a newer one came before anyone read it
 
 
 class EndOfSource(Exception):
@@ -45,7 +52,10 @@ class Source(abc.ABC):
         live: the newest picture is the only one worth having; never paced.
         state: OPENING, STREAMING, RECONNECTING, ENDED or FAILED.
         detail: one line about the state, for people; never holds credentials.
-        overwritten: pictures the grabber replaced before anyone read them.
+        recording: what the file says of itself, once it is open; None for other sources.
+        pictures: decoded or found damaged so far.
+        left_out: those among them that were not handed over, by cause. Once a recording has ended, what was handed over
+            and what was left out add up to `pictures`.
     """
 
     live: bool = False
@@ -53,7 +63,9 @@ class Source(abc.ABC):
     def __init__(self) -> None:
         self.state = CaptureState.OPENING
         self.detail = ""
-        self.overwritten = 0
+        self.recording: Recording | None = None
+        self.pictures = 0
+        self.left_out: Counter[str] = Counter()
 
     @abc.abstractmethod
     def open(self) -> None:

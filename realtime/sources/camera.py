@@ -61,6 +61,7 @@ class CameraSource(NewestSource[UInt8Array]):
             raise BadInput("a camera", f"number {self.index}, which opens but gives no picture",
                            "close other programs that use it; try another --camera number")
         self._say(CaptureState.STREAMING, self._describe(capture, first))
+        self.pictures += 1
         self._publish(first)
         self._capture = capture
         self._start()
@@ -75,6 +76,7 @@ class CameraSource(NewestSource[UInt8Array]):
                 if image is None:
                     self._give_up(f"{self.name} gives no more pictures; is it still plugged in?")
                     return
+                self.pictures += 1
                 self._publish(image)
         finally:
             capture.release()

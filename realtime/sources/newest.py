@@ -8,7 +8,7 @@ import time
 from typing import Generic, TypeVar
 
 from realtime.messages import CaptureState
-from realtime.sources.base import Image, Source, SourceLost, UInt8Array
+from realtime.sources.base import GRABBER, Image, Source, SourceLost, UInt8Array
 
 Raw = TypeVar("Raw")  # what the grabber gets; turned into pixels only if someone reads it
 
@@ -77,7 +77,8 @@ class NewestSource(Source, Generic[Raw]):
         with self._news:
             if self._stop.is_set():
                 return
-            self.overwritten += self._newest is not None
+            if self._newest is not None:
+                self.left_out[GRABBER] += 1
             self._newest = raw, self._grabbed, captured_ns
             self._grabbed += 1
             self._news.notify_all()

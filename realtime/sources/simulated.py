@@ -38,6 +38,7 @@ class SimulatedSource(Source):
             raise EndOfSource
         landmarks = self._session.landmarks(self._next)
         self._next += 1
+        self.pictures += 1
         return Image(self._drawing.draw(landmarks), self._next - 1, time.monotonic_ns(), landmarks.time_ns, landmarks)
 
     def close(self) -> None:

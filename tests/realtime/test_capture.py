@@ -106,6 +106,14 @@ def test_pacing_follows_presentation_times(tmp_path):
     assert np.all(since >= np.array(times) / 2 - 1)  # never early; how late depends on the machine
 
 
+def test_nobody_waits_through_a_hole_in_a_recording(tmp_path):
+    times = [0, 100, 200, 300, 400, 1_000_000, 1_000_100, 1_000_200]
+    path = write_numbered(tmp_path / "hole.mp4", times)
+    with Rig(tmp_path, FileSpec(str(path)), speed=1.0) as rig:
+        rig.until_ended()
+    assert rig.seen == list(enumerate(times))
+
+
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_killed_or_frozen_capture_is_replaced_and_no_frame_is_lost(tmp_path, blow):
     count = 600

@@ -1,8 +1,10 @@
 """`live --url` against a real ffmpeg on the loopback, killed and started again while the session runs."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -124,3 +126,40 @@ def test_two_streams_share_a_clock_and_one_that_is_lost_leaves_the_other_alone(r
         assert last["windows"] + sum(last["skipped"].values()) == last["windows_due"]
     assert stats[-1]["skipped"].get("gap", 0) == 0
     assert session.lines[-1]["state"] == "stopped"
+
+
+def test_a_stream_that_loses_packets_says_so(recording, tmp_path):
+    """Every tenth datagram of ffmpeg's is lost on the way."""
+    config = tmp_path / "settings.toml"
+    config.write_text(SETTINGS)
+    port = free_port()
+    stop = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inlet:
+        inlet.bind(("127.0.0.1", 0))
+        inlet.settimeout(0.1)
+
+        def relay() -> None:
+            count = 0
+            while not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    datagram = inlet.recv(65536)
+                    count += 1
+                    if count % 10:
+                        inlet.sendto(datagram, ("127.0.0.1", port))
+
+        thread = threading.Thread(target=relay)
+        thread.start()
+        sender = send("udp", inlet.getsockname()[1], recording)
+        session = Session(f"udp://127.0.0.1:{port}", config=config)
+        try:
+            session.wait_for(lambda line: line["kind"] == "session" and "left out as damaged" in line["detail"], 40)
+            os.kill(session.process.pid, signal.SIGINT)
+            assert session.process.wait(5) == 0, session.process.stderr.read()
+        finally:
+            stop.set()
+            thread.join()
+            for process in (sender, session.process):
+                process.kill()
+                process.wait()
+    last = [line for line in session.lines if line["kind"] == "stats"][-1]
+    assert last["dropped"]["damaged"] > 30

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from realtime import wire
 from realtime.clock_offset import ClockReading
 from realtime.keys import link_for
-from realtime.messages import MAX_SIDE, CaptureState, CaptureStatus, Frame, Framing
+from realtime.messages import MAX_SIDE, CaptureState, CaptureStatus, Frame, Framing, Recording
 
 SERVER, CLIENT = link_for("ipc://")
 
@@ -49,7 +49,7 @@ def test_a_frame_survives_the_round_trip(side, face, preview, generation):
 
 def test_a_status_survives_the_round_trip():
     status = CaptureStatus(0, 2, CaptureState.RECONNECTING, "connection lost", False, 100, 90, {"wire": 10},
-                           ClockReading(-5, 7))
+                           ClockReading(-5, 7), Recording(-40, 512, 480, 15.0, 2, 1))
     assert wire.decode(as_bytes(wire.encode_status(status))) == status
 
 
@@ -69,7 +69,7 @@ def tampered(**changes) -> list[bytes]:
         ([b"not msgpack at all"], "header"),
         (as_bytes(wire.encode_frame(make_frame(), 0))[:1], "expected 1 images, got 0 parts"),
         ([as_bytes(wire.encode_frame(make_frame(), 0))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
-        (tampered(protocol=99), "expected protocol 4, got 99"),
+        (tampered(protocol=99), "expected protocol 5, got 99"),
         (tampered(body=[100000, 100000]), "body"),
         (tampered(body=[2**30, 1]), "body"),
         (tampered(body=[8, 4]), "body announces"),

@@ -102,7 +102,7 @@ def test_pictures_are_rgb_stamped_at_grab_and_the_newest(fake: type[FakeCapture]
         assert image.captured_ns == image.media_ns
         assert abs(now_ns - image.captured_ns) < 50_000_000
         assert image.frame_id > before.frame_id + 5
-        assert source.overwritten >= image.frame_id - before.frame_id - 3
+        assert source.left_out["grabber"] >= image.frame_id - before.frame_id - 3
 
 
 def test_what_is_asked_of_the_driver(fake: type[FakeCapture]) -> None:

@@ -38,7 +38,7 @@ def test_every_picture_comes_once_in_order_with_its_time(lab: Any, counted: Path
     with open_source(FileSpec(str(counted))) as source:
         assert (source.live, source.state, source.detail) == (False, CaptureState.STREAMING, "160x96 at 25.0 fps")
         images = read_all(source)
-        assert (source.state, source.detail, source.overwritten) == (CaptureState.ENDED, "50 pictures", 0)
+        assert (source.state, source.detail, source.left_out.total()) == (CaptureState.ENDED, "50 pictures", 0)
     assert [lab.number(image.pixels) for image in images] == list(range(50))
     assert [image.frame_id for image in images] == list(range(50))
     assert [image.media_ns for image in images] == [index * 40_000_000 for index in range(50)]
@@ -144,7 +144,7 @@ def test_a_damaged_stretch_is_skipped_and_counted(lab: Any, tmp_path: Path) -> N
     with source:
         images = read_all(source)
     numbers = [lab.number(image.pixels) for image in images]
-    assert source.damaged == 1
+    assert (source.pictures, source.left_out) == (50, {"damaged": 1})
     assert source.detail == "49 pictures, 1 damaged"
     assert len(numbers) == 49
     assert numbers[-1] == 49

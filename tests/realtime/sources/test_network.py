@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import http.server
+import random
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from realtime.config import StreamSettings
 from realtime.messages import CaptureState
-from realtime.sources import Image, Source, SourceLost, StreamSpec, open_source
+from realtime.sources import Image, Source, SourceLost, StreamSpec, network, open_source
+from realtime.sources.base import DAMAGED
 from realtime.sources.network import StreamSource
 
 RATE = 25
@@ -99,7 +102,7 @@ def test_newest_picture_for_a_slow_reader_then_loss_and_return(lab: Any, port: i
             settled = time.monotonic() + 0.6
             read_until(source, lambda image: image is not None and time.monotonic() > settled)
             usual = min(phase(lab, image) for _ in range(10) if (image := source.read(1.0)))
-            before, overwritten = source.read(1.0), source.overwritten
+            before, overwritten = source.read(1.0), source.left_out["grabber"]
             time.sleep(1.0)
             asked_ns = time.monotonic_ns()
             image = source.read(0.5)
@@ -109,7 +112,7 @@ def test_newest_picture_for_a_slow_reader_then_loss_and_return(lab: Any, port: i
             assert phase(lab, image) - usual < 0.25  # it did not wait in a buffer
             assert asked_ns - image.captured_ns < 250_000_000
             assert image.media_ns == image.captured_ns
-            assert source.overwritten - overwritten >= 0.5 * RATE
+            assert source.left_out["grabber"] - overwritten >= 0.5 * RATE
             last_id = image.frame_id
         read_until(source, lambda _: source.state is CaptureState.RECONNECTING)
         assert source.detail.startswith("connection lost: ")
@@ -264,3 +267,111 @@ def test_rtsp_comes_back_after_the_server_does(port: int) -> None:
                 assert time.monotonic_ns() - image.captured_ns < 250_000_000
             read_until(source, lambda _: source.state is CaptureState.RECONNECTING)
             assert "connection lost" in source.detail
+
+
+X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-b:v", "800k"]
+NOISE = ["-vf", "noise=alls=20:allf=t"]  # pictures of several packets, as a camera's are
+
+
+@contextmanager
+def lossy(lab: Any, port: int, loss: float, *encoder: str) -> Iterator[None]:
+    """ffmpeg's MPEG-TS over UDP through a relay that loses this share of datagrams, the same ones each time."""
+    source = lab.stock / "noisy.mkv"
+    rng = random.Random(1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inlet, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outlet:
+        inlet.bind(("127.0.0.1", 0))
+        inlet.settimeout(0.1)
+        stop = threading.Event()
+
+        def relay() -> None:
+            while not stop.is_set():
+                with suppress(TimeoutError):
+                    datagram = inlet.recv(65536)
+                    if rng.random() >= loss:
+                        outlet.sendto(datagram, ("127.0.0.1", port))
+
+        thread = threading.Thread(target=relay)
+        thread.start()
+        target = f"udp://127.0.0.1:{inlet.getsockname()[1]}?pkt_size=1316"
+        try:
+            with running(lab.command("-re", "-stream_loop", "-1", "-i", source, *X264, *encoder, "-f", "mpegts",
+                                     target)):
+                yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def read_for(source: Source, seconds: float) -> tuple[list[Image], set[str]]:
+    images: list[Image] = []
+    details: set[str] = set()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        image = source.read(0.05)
+        details.add(source.detail)
+        if image is not None:
+            images.append(image)
+    return images, details
+
+
+def worst_block(lab: Any, image: Image) -> float:
+    """How far the worst 8x8 block's brightness is from that of the picture that was sent, 0-255."""
+    sent = lab.noisy[lab.number(image.pixels)].astype(float)
+    blocks = (image.pixels.mean(2) - sent.mean(2)).reshape(12, 8, 20, 8).mean((1, 3))  # (H/8, W/8)
+    return float(np.abs(blocks).max())
+
+
+@pytest.fixture
+def noisy(lab: Any) -> None:
+    """The pictures that `lossy` sends, uint8 (250, 96, 160, 3)."""
+    source = lab.stock / "noisy.mkv"
+    if not source.exists():
+        lab.ffmpeg(*lab.counting(RATE, 10.0), *NOISE, "-c:v", "ffv1", source)
+        raw = lab.ffmpeg("-i", source, "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+        lab.noisy = np.frombuffer(raw, np.uint8).reshape(-1, 96, 160, 3)
+
+
+@pytest.mark.usefixtures("noisy")
+def test_what_rests_on_a_lost_packet_is_left_out_and_counted(lab: Any, port: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(network, "_LOSS_S", 2.0)
+    with open_source(StreamSpec(url("udp", port), QUICK)) as source, lossy(lab, port, 0.1, "-g", "5"):
+        images, details = read_for(source, 7.0)
+        damaged = source.left_out[DAMAGED]
+        assert source.pictures > 4 * RATE
+        assert damaged > 0.4 * source.pictures
+        assert len(images) + damaged + source.left_out["grabber"] in (source.pictures, source.pictures - 1)
+        assert len(images) > 0.1 * source.pictures
+    assert max(worst_block(lab, image) for image in images) < 8
+    assert "160x96 at 25.0 fps, more than 50% of the pictures left out as damaged" in details
+
+
+@pytest.mark.usefixtures("noisy")
+def test_a_stream_without_loss_loses_nothing(lab: Any, port: int) -> None:
+    with open_source(StreamSpec(url("udp", port), QUICK)) as source, lossy(lab, port, 0.0, "-g", "5"):
+        read_until(source, got, 20.0)
+        joined = source.left_out[DAMAGED]  # before the first key picture
+        _, details = read_for(source, 2.0)
+        assert source.left_out[DAMAGED] == joined
+        assert details == {"160x96 at 25.0 fps"}
+
+
+@pytest.mark.usefixtures("noisy")
+def test_intra_refresh_that_is_never_whole_is_taken_as_it_is(lab: Any, port: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(network, "_KEYFRAME_S", 3.0)
+    encoder = ["-x264-params", "intra-refresh=1:keyint=50"]
+    with open_source(StreamSpec(url("udp", port), QUICK)) as source, lossy(lab, port, 0.1, *encoder):
+        image = read_until(source, got, 20.0)
+        assert source.detail == "160x96 at 25.0 fps, no whole picture for 3 s: going on with what there is"
+        images, _ = read_for(source, 2.0)
+        assert len(images) > 0.4 * RATE
+        assert image is not None
+
+
+@pytest.mark.parametrize("name", ["snapshot.jpg", "snapshot.png", "snapshot.bmp", "snapshot.webp", "snapshot"])
+def test_a_still_picture_behind_a_url_is_no_stream(lab: Any, tmp_path: Path, name: str) -> None:
+    encoder = ["-f", "image2", "-c:v", "mjpeg"] if name == "snapshot" else []
+    lab.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x240", "-frames:v", "1", *encoder, tmp_path / name)
+    with web(tmp_path) as place:
+        assert loss(f"http://{place}/{name}") == (f"http://{place}/{name}: this is a still picture, not a live stream; "
+                                                  "use the camera's RTSP, MJPEG or MPEG-TS address")
