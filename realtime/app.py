@@ -73,6 +73,8 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
             session.run(stop)
         finally:
             session.close()
+        for line in session.closing:
+            tell(line)
         after(session)
         if stream.lost:
             raise SessionFailed(stream.lost[0])  # the session is over, but what was asked for is not all there

@@ -23,7 +23,7 @@ EVENTFUL = ("--headless", "--model", "untrained-small", "--engine", "onnxruntime
 def test_a_replay_reports_session_stats_and_actions(recording):
     done = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
     assert done.code == 0, done.err
-    assert {line["kind"] for line in done.lines} == {"session", "recording", "stats", "action"}
+    assert {line["kind"] for line in done.lines} == {"session", "recording", "stats", "action", "summary"}
     started, ended = done.of("session")[0], done.of("session")[-1]
     assert (started["state"], ended["state"]) == ("started", "ended")
     assert started["source"] == "scenes.mp4"
