@@ -153,6 +153,7 @@ def predict(runtime: Runtime, bundle: Bundle, windows: Sequence[Window], clock: 
             probs=probs[row],
             embedding=None if scores.embedding is None else scores.embedding[row],
             stamps=replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=infer_end_ns),
+            recorded_end_ns=window.recorded_end_ns,
         )
         for row, window in enumerate(windows)
     ]

@@ -9,6 +9,7 @@ from realtime.clock import NS_PER_S, Clock, SessionStart
 from realtime.inference import WindowQueue
 from realtime.latency import ROWS_FILES, LatencyLog
 from realtime.messages import CaptureState, CaptureStatus, Frame, Sighting
+from realtime.visibility import Visibility
 from realtime.window import SlidingStretch, SlidingWindow
 from realtime.wire import FrameMessage, Receiver, WireError
 
@@ -21,14 +22,16 @@ class Intake:
 
     size: side of the body image that the model wants; frames of another are refused.
     stretches, stretch_queue: what the emotion model is given, where there is one.
+    visibility: what adds up who was in view.
     Only the drain thread writes; other threads read single attributes, which is atomic.
     """
 
     def __init__(self, receiver: Receiver, window: SlidingWindow, queue: WindowQueue, clock: Clock,
                  latency: LatencyLog, start: SessionStart, size: int, camera_id: int,
-                 stretches: SlidingStretch | None = None, stretch_queue: WindowQueue | None = None) -> None:
+                 stretches: SlidingStretch | None = None, stretch_queue: WindowQueue | None = None,
+                 visibility: Visibility | None = None) -> None:
         self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
-        self._start = start
+        self._start, self._visibility = start, visibility
         self.window, self.stretches = window, stretches
         self._cuts = [(window, queue)] + ([(stretches, stretch_queue)] if stretches and stretch_queue else [])
         self._latency, self._size = latency, size
@@ -120,6 +123,8 @@ class Intake:
         self.received += 1
         self.latest = frame
         self._start.note(frame.media_ns)
+        if self._visibility:
+            self._visibility.take(frame)
         windows = self.window.push(frame, received_ns)
         windowed_ns = self._clock.now_ns()
         self._latency.frame(frame, received_ns, windowed_ns)

@@ -82,6 +82,7 @@ class SlidingWindow:
         """The recording is over. One shorter than a window is still judged, amid pictures of its beginning and its end.
 
         Models speak of the middle of their pictures, so the first is held before and the last one after, equally long.
+        Held pictures are no evidence: the window says where the recording ended.
         One shorter than half a window is not judged, and counts as skipped.
         """
         if self.start_ns is None or self.due:
@@ -94,7 +95,8 @@ class SlidingWindow:
         self._next += 1
         lasted_ns = self._times_ns[-1] - self.start_ns
         earlier_ns = (self._span_ns - lasted_ns) // 2 + self.centre_shift_ns
-        return [self._cut(end_ns, self._largest_gap_ns(end_ns - self._span_ns, end_ns), received_ns, earlier_ns)]
+        largest_gap_ns = self._largest_gap_ns(end_ns - self._span_ns, end_ns)
+        return [self._cut(end_ns, largest_gap_ns, received_ns, earlier_ns, self._times_ns[-1])]
 
     def _end_ns(self) -> int:
         return (self.start_ns or 0) + self._span_ns + self._next * self._hop_ns
@@ -121,8 +123,14 @@ class SlidingWindow:
         edges = [start_ns, *self._times_ns[first:last], end_ns]
         return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
-    def _cut(self, end_ns: int, largest_gap_ns: int, due_ns: int, earlier_ns: int = 0) -> Window:
-        """earlier_ns: how much before its sample points its frames are taken, none before the first."""
+    def _cut(self, end_ns: int, largest_gap_ns: int, due_ns: int, earlier_ns: int = 0,
+             recorded_end_ns: int | None = None) -> Window:
+        """The window that ends at `end_ns`.
+
+        Args:
+            earlier_ns: how much before its sample points its frames are taken, none before the first.
+            recorded_end_ns: where the recording ended, if before the window.
+        """
         start_ns = end_ns - self._span_ns
         points_ns = [start_ns + offset_ns - earlier_ns for offset_ns in self._offsets_ns]
         chosen = [max(0, bisect.bisect_right(self._times_ns, point_ns) - 1) for point_ns in points_ns]
@@ -138,6 +146,7 @@ class SlidingWindow:
             times_ns=np.array([frame.media_ns for frame in frames], np.int64),
             largest_gap_ns=largest_gap_ns,
             stamps=Stamps(newest.captured_ns, newest.read_ns, newest.viewed_ns, self._received_ns[chosen[-1]], due_ns),
+            recorded_end_ns=recorded_end_ns,
         ), frames)
 
     def _made(self, window: Window, frames: list[Frame]) -> Window:  # noqa: ARG002 - for those that take more of them
