@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import signal
+
+_before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # imports take a second: Ctrl-C ends them without a traceback
+
+import argparse
+import contextlib
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,15 +34,28 @@ DEFAULT_MODEL = "landmarks-small"
 DEMO_SECONDS = 30
 EVENTS_SECONDS = 60.0  # of each interview
 
+signal.signal(signal.SIGINT, _before)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input."""
     signal.signal(signal.SIGTERM, _interrupt)  # until the session takes over, SIGTERM is a Ctrl-C
     try:
-        return run_guarded(lambda: _run(argv))
+        code = run_guarded(lambda: _run(argv))
     except BrokenPipeError:  # the reader of our output left; nothing more can be written there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        code = 0
+    if argv is None and threading.active_count() > 1:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: a thread still works, or waits for a reader, and must not see its libraries unloaded."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _run(argv: Sequence[str] | None) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from engines.errors import BadInput, Failed
+
+UNREAD_S = 0.1  # that standard error may take to have room again
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,5 +51,19 @@ def run_command(parser: Parser, arguments: Sequence[str] | None, check: Callable
 
 
 def _fail(code: int, kind: str, error: Exception) -> int:
-    print(f"manet-live: {kind}: {' '.join(str(error).split())}", file=sys.stderr)
+    notify(f"manet-live: {kind}: {' '.join(str(error).split())}")
     return code
+
+
+def notify(line: str) -> None:
+    """A line for people, on standard error; left out where nobody reads that, so that it never holds up anything."""
+    data = memoryview(f"{line}\n".encode(errors="backslashreplace"))
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # it was closed, or is none of the system's
+        if sys.stderr is not None:  # `print` would take standard output instead
+            print(line, file=sys.stderr)
+        return
+    with contextlib.suppress(OSError):  # it is full, or broken
+        while data and (os.name != "posix" or select.select([], [descriptor], [], UNREAD_S)[1]):
+            data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from engines.bundle import Bundle
@@ -71,12 +71,14 @@ class Engine:
         cameras: by camera id, one for each of the queues that take turns.
         nice: how far the thread steps back behind the capture processes.
         stretches, emotions: the same for the emotion model; its turn comes while no window waits.
+        pace: waits until more may be judged, or until the event is set that it is given: for a lossless replay.
     """
 
     def __init__(self, turns: FairTurns, cameras: Sequence[CameraAnalysis], runtime: Runtime, bundle: Bundle,
                  clock: Clock, nice: int, stretches: FairTurns | None = None,
-                 emotions: Sequence[CameraEmotion] = ()) -> None:
-        self._stretches, self._emotions = stretches, emotions
+                 emotions: Sequence[CameraEmotion] = (),
+                 pace: Callable[[threading.Event], None] | None = None) -> None:
+        self._stretches, self._emotions, self._pace = stretches, emotions, pace
         self._turns, self._cameras = turns, cameras
         self._runtime, self._bundle, self._clock, self._nice = runtime, bundle, clock, nice
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -86,13 +88,18 @@ class Engine:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """End the thread after what it is working on; events still open are ended or retracted."""
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread after what it is working on; events still open are ended or retracted.
+
+        Returns:
+            False: it still works, so what it uses must be left alone.
+        """
         self._stop.set()
         for turns in self._all_turns:
             turns.close()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        return not self.alive
 
     @property
     def _all_turns(self) -> list[FairTurns]:
@@ -106,6 +113,8 @@ class Engine:
         try:
             step_back(self._nice)
             while not self._stop.is_set() and not all(turns.exhausted for turns in self._all_turns):
+                if self._pace:
+                    self._pace(self._stop)
                 self._step()
                 for camera in self._cameras:
                     if camera.queue.exhausted:

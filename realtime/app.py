@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -15,20 +14,23 @@ from pathlib import Path
 
 from engines import bundle as bundles
 from engines.bundle import Bundle
+from engines.command_line import notify
 from engines.errors import BadInput
 from engines.runtimes import open_runtime
 from realtime.emotion import NOTE, EmotionModel
 from realtime.keys import load_keys
+from realtime.output_writer import Output
 from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput
 from realtime.priority import stepped_back
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
 from realtime.sources import RemoteSpec, probe
 from realtime.sources.standard_input import with_standard_input
-from realtime.stream import EventStream, Output
+from realtime.stream import EventStream
 from realtime.views import prepare_view
 
 DEFAULT_EMOTION = "emotions-small"
+FLUSH_S = 0.4  # that outputs get for what still waits, when the session is over
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -50,18 +52,20 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         model = Bundle.load(bundles.find(request.model))
         _ = model.card.manet  # an emotion model is none to find actions with
         emotion_bundle = _emotion_bundle(request, model)
-        stream = EventStream(_outputs(request, model, emotion_bundle, stack))
+        stream = _stream(request, model, emotion_bundle)
+        stack.callback(_close, stream)
         if not all(source.tracked for source in request.sources):
             faces = emotion_bundle is not None and bool(emotion_bundle.card.maenet.face)
             prepare_view(request.config.view, tell, model.card.view, faces)
         engine = request.config.engine
-        runtime = stack.enter_context(
+        runtimes = stack.enter_context(ExitStack())
+        runtime = runtimes.enter_context(
             stepped_back(engine.nice, lambda: open_runtime(model, engine.runtime, engine.threads, report=tell))
         )
         emotion = None
         if emotion_bundle is not None:
             bundle = emotion_bundle
-            emotion = EmotionModel(bundle, stack.enter_context(
+            emotion = EmotionModel(bundle, runtimes.enter_context(
                 stepped_back(engine.nice, lambda: open_runtime(bundle, engine.runtime, engine.threads, report=tell))
             ))  # fmt: skip
             tell(NOTE)
@@ -71,11 +75,16 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         session = Session(request, model, runtime, stream, folder, emotion)
         try:
             session.run(stop)
+            if request.lossless:
+                stream.drain(stop)
         finally:
             session.close()
+            if session.unfinished:
+                runtimes.pop_all()  # in use: left to the end of this process
         after(session)
-        if stream.lost:
-            raise SessionFailed(stream.lost[0])  # the session is over, but what was asked for is not all there
+        _close(stream)
+        for line in stream.lost.values():
+            raise SessionFailed(line)  # the session is over, but what was asked for is not all there
 
 
 def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
@@ -97,6 +106,22 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
     wanted, given = f"{card.size} pixels of {card.view}", f"{spec.size} pixels of {bundle.card.view}"
     raise BadInput(f"an emotion model that sees {wanted}, as {card.name} does", f"{bundle.card.name}: {given}",
                    "choose another --emotion, or --no-emotion")
+
+
+def _stream(request: Request, model: Bundle, emotion: Bundle | None) -> EventStream:
+    with ExitStack() as stack:
+        stream = EventStream(_outputs(request, model, emotion, stack))
+        stack.pop_all()  # the outputs are the stream's to close from here on
+    return stream
+
+
+def _close(stream: EventStream) -> None:
+    """End the outputs; harmless when they have ended."""
+    before = stream.lines_lost
+    stream.close(FLUSH_S)
+    for output, count in stream.lines_lost.items():
+        if count > before.get(output, 0) and output not in stream.lost:
+            tell(f"{output}: {count - before.get(output, 0)} lines were not read in time and are lost")
 
 
 def _outputs(request: Request, model: Bundle, emotion: Bundle | None, stack: ExitStack) -> list[Output]:
@@ -145,4 +170,4 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 def tell(line: str) -> None:
     """A line for people, on standard error."""
-    print(f"manet-live: {line}", file=sys.stderr, flush=True)
+    notify(f"manet-live: {line}")

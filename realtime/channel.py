@@ -193,11 +193,18 @@ class Channel:
         """Tell the capture process to leave; do not wait."""
         self.capture.ask_to_stop()
 
-    def close(self, capture_s: float, drain_s: float) -> None:
-        """End what is left of it, each part in its time; harmless when it has ended. Close its queue first."""
-        self.capture.stop(capture_s)
-        self.intake.stop(drain_s)
-        self._receiver.close()
+    def close(self, capture_s: float, drain_s: float) -> list[str]:
+        """End what is left of it, each part in its time; harmless when it has ended. Close its queue first.
+
+        Returns:
+            What did not end; whatever that uses stays open.
+        """
+        running = [] if self.capture.stop(capture_s) else [f"the link to {self.source.name}"]
+        if self.intake.stop(drain_s):
+            self._receiver.close()
+        else:
+            running.append(f"the receiver of {self.source.name}")
+        return running
 
     @property
     def refused(self) -> dict[str, int]:
@@ -205,8 +212,11 @@ class Channel:
         side = self.capture.refused if isinstance(self.capture, RemoteCapture) else {}
         return dict(Counter(self._receiver.refused) + Counter(side))
 
-    def stats(self, refused: dict[str, int]) -> StatsLine:
-        """Where it stands, beside what the whole session `refused`; `windows + skipped = windows_due` once it is over.
+    def stats(self, refused: dict[str, int], lines_lost: dict[str, int]) -> StatsLine:
+        """Where it stands; `windows + skipped = windows_due` once it is over.
+
+        Args:
+            refused, lines_lost: of the whole session.
         """
         window = self.intake.window
         clock = self.status.clock
@@ -224,6 +234,7 @@ class Channel:
             restarts=self.capture.restarts,
             refused=refused,
             stretches=self._stretch_totals(),
+            lines_lost=lines_lost,
             other_clock_ms=None if clock is None else OtherClock(round(clock.offset_ns / NS_PER_MS, 4),
                                                                  round(clock.error_ns / NS_PER_MS, 4)),
         )
@@ -238,7 +249,7 @@ class Channel:
     def snapshot(self, model: Bundle, engine: str, messages: tuple[str, ...]) -> OverlayState:
         """What the overlay shows of this moment."""
         card, request, newest = model.card, self._request, self.intake.latest
-        stats, status = self.stats({}), self.status
+        stats, status = self.stats({}, {}), self.status
         aggregator = self.analysis.aggregator
         return OverlayState(
             model=card.name,

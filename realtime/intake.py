@@ -49,11 +49,16 @@ class Intake:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """End the thread; a thread that waits for room in the queue is let go by closing the queue first."""
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread; a thread that waits for room in the queue is let go by closing the queue first.
+
+        Returns:
+            False: it still runs, so its receiver must not be closed.
+        """
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     @property
     def dropped(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.errors import BadInput
-from realtime.app import run
+from realtime.app import run, tell
 from realtime.channel import Channel
 from realtime.event_timing import event_timing, write_json
 from realtime.latency import ROWS_FILES
@@ -85,14 +85,10 @@ def measure_events(model: str, interviews: int, seconds: float, seed: int, threa
     if files.csv or files.plot or files.trace:
         raise BadInput("--json alone beside --events", "--csv, --plot or --trace", "they show a run: give a source")
     files.check()
-    result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=_tell)
+    result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=tell)
     _console().print(result)
     if files.json:
         write_json(result, files.json)
-
-
-def _tell(line: str) -> None:
-    print(f"manet-live: {line}", file=sys.stderr, flush=True)
 
 
 def _console() -> Console:
@@ -101,7 +97,7 @@ def _console() -> Console:
 
 def report(session: Session, channel: Channel, shown: Shown | None = None) -> Report:
     """The figures of one camera of a session that is over, or of one that runs; `shown`: what it filmed."""
-    log, stats = channel.latency, channel.stats({})
+    log, stats = channel.latency, channel.stats({}, {})
     return Report(
         source=channel.source.name,
         model=session.model.card.name,

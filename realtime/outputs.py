@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import sys
+import os
+import select
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,21 +14,36 @@ import zmq
 
 from engines.errors import BadInput
 from realtime.keys import Door, ServerKeys
-from realtime.stream import Output, OutputLost
+from realtime.output_writer import Output, OutputLost, ReaderLeft
 
 PUBLISH_LINGER_MS = 200
 MAX_SUBSCRIPTION_BYTES = 1024
 
 
 class StdoutOutput(Output):
-    """JSON lines on standard output; a reader that went away raises BrokenPipeError, which ends the session."""
+    """JSON lines on standard output.
 
-    def __init__(self, stream: BinaryIO | None = None) -> None:
-        self._stream = stream or sys.stdout.buffer
+    They are written to the descriptor: the lock of `sys.stdout`, held by a thread that waits for a reader, would keep
+    the interpreter from ending.
+    """
+
+    name = "standard output"
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._descriptor, self._lines = descriptor, 0
 
     def write(self, kind: str, line: bytes) -> None:  # noqa: ARG002 - the kind is in the line
-        self._stream.write(line + b"\n")
-        self._stream.flush()
+        rest = memoryview(line + b"\n")
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:  # whoever made the pipe wants no waiting; we do
+                select.select([], [self._descriptor], [])
+            except BrokenPipeError:
+                raise ReaderLeft("its reader left") from None
+            except OSError as error:
+                raise OutputLost(f"{self.name} stopped after {self._lines} lines: {error.strerror}") from None
+        self._lines += 1
 
     def close(self) -> None:
         """Standard output is not ours to close."""
@@ -38,8 +53,11 @@ class PublishOutput(Output):
     """Two-part messages (kind, JSON line) on a PUB socket, so that a subscriber may filter by kind.
 
     With keys it is encrypted, and only clients on the allow-list get in. A subscriber that cannot keep up loses lines,
-    as PUB sockets do; the session log never does.
+    as PUB sockets do. ZeroMQ tells when one falls behind, not what it loses until it reads again: `lost` counts the
+    first line of each time.
     """
+
+    name = "publish"
 
     def __init__(self, endpoint: str, keys: ServerKeys | None = None) -> None:
         """Raises BadInput: an endpoint that is none, is taken, or that others could reach without keys."""
@@ -48,6 +66,7 @@ class PublishOutput(Output):
         self._socket = self._context.socket(zmq.PUB)
         self._socket.maxmsgsize = MAX_SUBSCRIPTION_BYTES  # all that a subscriber has to say
         self._socket.ipv6 = True
+        self._socket.xpub_nodrop = True
         self._door = Door(self._context, self._socket, keys) if keys else None
         try:
             self._socket.bind(endpoint)
@@ -63,7 +82,13 @@ class PublishOutput(Output):
         return dict(self._door.refused) if self._door else {}
 
     def write(self, kind: str, line: bytes) -> None:
-        self._socket.send_multipart([kind.encode(), line])
+        try:
+            self._socket.send_multipart([kind.encode(), line], zmq.NOBLOCK)
+        except zmq.Again:  # a subscriber's queue is full: the others get it
+            self.lost += 1
+            self._socket.xpub_nodrop = False
+            self._socket.send_multipart([kind.encode(), line])
+            self._socket.xpub_nodrop = True
 
     def close(self) -> None:
         self._shut(PUBLISH_LINGER_MS)
@@ -101,8 +126,12 @@ def check_endpoint(endpoint: str, keyed: bool) -> None:
 class RecordOutput(Output):
     """The log of a session: `events.jsonl`, append-only, handed to the system line by line.
 
-    What was written survives the death of this process. Where the disk is full the log ends behind its last whole line.
+    What was written survives the death of this process. Where the disk is full or does not keep up, the log ends behind
+    its last whole line.
     """
+
+    name = "the event log"
+    whole = True
 
     def __init__(self, folder: Path, session: dict[str, object]) -> None:
         """Raises BadInput: the folder cannot be made, or already holds a session."""
@@ -125,7 +154,7 @@ class RecordOutput(Output):
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(self._size)  # no half line
-            raise OutputLost(f"the event log stopped after {self._lines} lines: {error.strerror}") from None
+            raise OutputLost(f"{self.name} stopped after {self._lines} lines: {error.strerror}") from None
         self._lines += 1
         self._size += len(line) + 1
 

@@ -24,7 +24,7 @@ from realtime.request import Request
 from realtime.stream import EventStream, SessionLine, StatsLine
 
 TICK_S = 0.05  # how often the main thread looks around
-STOP_S = 1.5  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s
+STOP_S = 1.2  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s
 
 
 class SessionFailed(Failed):
@@ -62,11 +62,14 @@ class Session:
         self.engine = Engine(
             turns, [channel.analysis for channel in self.channels], runtime, model, clock, config.engine.nice,
             stretches, [channel.emotion for channel in self.channels if channel.emotion],
+            stream.wait_for_room if request.lossless else None,
         )
         self.messages: list[str] = []  # what happened, for the overlay; newest last
         self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
         self._refused_told: dict[str, int] = {}
-        self._lost_told = 0  # of the stream's
+        self._outputs_told: set[str] = set()
+        self._stop_by: float | None = None  # once it is closing
+        self.unfinished: list[str] = []  # parts that still run after `close`; what they use must be left open
 
     @property
     def position_ns(self) -> int:
@@ -92,6 +95,8 @@ class Session:
             channel.begin()
         with self._display() as display:
             while self.engine.alive and not stop.is_set() and self.position_ns < limit_ns:
+                if self._stream.reader_left:
+                    stop.set()
                 stop.wait(TICK_S)
                 self._look()
                 if any(channel.hopeless for channel in self.channels):
@@ -109,8 +114,8 @@ class Session:
 
     def stats(self) -> list[StatsLine]:
         """Where each camera stands."""
-        refused = self.refused
-        return [channel.stats(refused) for channel in self.channels]
+        refused, lines_lost = self.refused, self._stream.lines_lost
+        return [channel.stats(refused, lines_lost) for channel in self.channels]
 
     @property
     def refused(self) -> dict[str, int]:
@@ -119,20 +124,21 @@ class Session:
         return dict(sorted(total.items()))
 
     def close(self) -> None:
-        """End every part; harmless when they have ended. Nothing outlives this call."""
-        begun = time.monotonic()
+        """End every part within `STOP_S`; harmless when they have ended. What outlives this call is `unfinished`."""
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + STOP_S
+        stop_by = self._stop_by
 
-        def left(seconds: float) -> float:
-            return max(0.0, begun + seconds - time.monotonic())
+        def left(share: float = 1.0) -> float:
+            return max(0.0, stop_by - STOP_S * (1.0 - share) - time.monotonic())
 
         for channel in self.channels:
             channel.ask_to_stop()
         self._turns.close()
         if self._stretches:
             self._stretches.close()
-        for channel in self.channels:
-            channel.close(left(STOP_S / 3), left(STOP_S))
-        self.engine.stop(left(STOP_S))
+        running = [line for channel in self.channels for line in channel.close(left(1 / 3), left())]
+        self.unfinished = running + ([] if self.engine.stop(left()) else ["the engine"])
 
     def _display(self) -> AbstractContextManager[Display | None]:
         if self.request.headless:
@@ -180,6 +186,8 @@ class Session:
         self._tell_baselines()
         self._tell_what_is_lost()
         failed = [channel for channel in self.channels if channel.status.state is CaptureState.FAILED]
+        if self.unfinished:
+            raise self._failed(f"still at work {STOP_S:g} s after the end: {', '.join(self.unfinished)}")
         if failed:
             lines = [self._named(channel.status.detail, channel) for channel in failed]
             failure = self._failed("; ".join(lines))
@@ -198,13 +206,12 @@ class Session:
                 self._say("baseline", news, channel)
 
     def _tell_what_is_lost(self) -> None:
-        for line in self._stream.lost[self._lost_told :]:
-            self._lost_told += 1
-            self._say("record", line)
+        lost, lines_lost = self._stream.lost, self._stream.lines_lost
+        for output in (lost.keys() | lines_lost.keys()) - self._outputs_told:
+            self._outputs_told.add(output)
+            self._say("output", lost.get(output) or f"{output} does not keep up: its reader loses lines")
 
-    def _broken(self, error: BaseException) -> BaseException:
-        if isinstance(error, BrokenPipeError):  # whoever read our output has left: that is an end, not a failure
-            return error
+    def _broken(self, error: BaseException) -> SessionFailed:
         return self._failed(f"{type(error).__name__}: {error}")
 
     def _failed(self, line: str) -> SessionFailed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import abc
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from engines.taxonomy import EMOTIONS
 from events.types import ActionEvent
 from realtime.clock import NS_PER_MS, NS_PER_S
+from realtime.output_writer import Output, OutputWriter
 
 
 class DelayParts(msgspec.Struct, frozen=True):
@@ -84,6 +85,7 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     restarts: int
     refused: dict[str, int] = {}  # connections that did not get in, by cause: of the whole session
     stretches: StretchTotals | None = None  # null without an emotion model
+    lines_lost: dict[str, int] = {}  # of this stream, by output: of the whole session
     other_clock_ms: OtherClock | None = None  # null where the camera is this machine's
 
 
@@ -115,30 +117,6 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
 
 FloatArray = npt.NDArray[np.float64]
 Line = ActionLine | EmotionLine | StatsLine | RecordingLine | SessionLine
-
-
-class OutputLost(Exception):
-    """An output cannot go on; one line says why. The others do."""
-
-
-class Output(abc.ABC):
-    """Where lines go."""
-
-    @abc.abstractmethod
-    def write(self, kind: str, line: bytes) -> None:
-        """Hand over one line.
-
-        Raises:
-            OutputLost: nothing more can be written here.
-        """
-
-    @abc.abstractmethod
-    def close(self) -> None: ...
-
-    @property
-    def refused(self) -> dict[str, int]:
-        """Connections that did not get in, by cause."""
-        return {}
 
 
 def _seconds(ns: int) -> float:
@@ -185,39 +163,59 @@ def emotion_line(camera_id: int, time_ns: int, probs: Sequence[float] | FloatArr
 
 
 class EventStream:
-    """Writes each line once to every output; safe to call from several threads.
+    """Writes each line once to every output, in one order; safe to call from several threads, and never waits."""
 
-    Attributes:
-        lost: why outputs were given up, one line each, oldest first.
-    """
-
-    def __init__(self, outputs: Sequence[Output]) -> None:
-        self._outputs = list(outputs)
-        self.lost: list[str] = []
+    def __init__(self, outputs: Sequence[Output] = ()) -> None:
+        self._writers = [OutputWriter(output) for output in outputs]
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
 
+    def add(self, output: Output) -> None:
+        """One more, which is the stream's to close from here on."""
+        with self._lock:
+            self._writers.append(OutputWriter(output))
+
     def write(self, line: Line) -> None:
+        """Hand over a line; outputs that are slow get it later, or lose it (`lines_lost`)."""
         data = self._encoder.encode(line)
         kind = str(line.__struct_config__.tag)
         with self._lock:
-            for output in list(self._outputs):
-                try:
-                    output.write(kind, data)
-                except OutputLost as error:
-                    self._outputs.remove(output)
-                    output.close()
-                    self.lost.append(str(error))
+            for writer in self._writers:
+                writer.put(kind, data)
+
+    def wait_for_room(self, stop: threading.Event) -> None:
+        """Until no output is far behind, or `stop` is set: for who sets the pace of what is written."""
+        for writer in self._writers:
+            writer.wait_for_room(stop)
+
+    def drain(self, stop: threading.Event) -> None:
+        """Until every output has every line, or `stop` is set."""
+        for writer in self._writers:
+            writer.drain(stop)
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Outputs that were given up, and why, one line each."""
+        return {writer.output.name: writer.given_up for writer in self._writers
+                if writer.given_up and not writer.reader_left}  # fmt: skip
+
+    @property
+    def lines_lost(self) -> dict[str, int]:
+        """Lines that an output did not get, by output."""
+        return {writer.output.name: writer.lost for writer in self._writers if writer.lost}
+
+    @property
+    def reader_left(self) -> bool:
+        """An output was closed by whoever read it."""
+        return any(writer.reader_left for writer in self._writers)
 
     @property
     def refused(self) -> dict[str, int]:
         """Connections that did not get in at any output, by cause."""
-        with self._lock:
-            total = sum((Counter(output.refused) for output in self._outputs), Counter[str]())
-        return dict(total)
+        return dict(sum((Counter(writer.output.refused) for writer in self._writers), Counter[str]()))
 
-    def close(self) -> None:
-        with self._lock:
-            for output in self._outputs:
-                output.close()
-            self._outputs.clear()
+    def close(self, timeout_s: float) -> None:
+        """End every output, all together within this time; harmless when they have ended."""
+        deadline = time.monotonic() + timeout_s
+        for writer in self._writers:
+            writer.close(max(0.0, deadline - time.monotonic()))

@@ -114,10 +114,10 @@ class CaptureProcess:
             with contextlib.suppress(OSError):  # it is gone already
                 self._process.stdin.close()
 
-    def stop(self, timeout_s: float) -> None:
-        """End the process: politely for `timeout_s`, then by force. No process outlives this call."""
+    def stop(self, timeout_s: float) -> bool:
+        """End the process: politely for `timeout_s`, then by force. No process outlives this call; True."""
         if self._process is None:
-            return
+            return True
         self.ask_to_stop()
         try:
             self._process.wait(timeout_s)
@@ -125,6 +125,7 @@ class CaptureProcess:
             self._process.kill()
             self._process.wait()
         self._process = None
+        return True
 
     def _last_words(self) -> str:
         try:

@@ -77,13 +77,14 @@ class RemoteCapture:
         """Say that the session is over; do not wait."""
         self._stop.set()
 
-    def stop(self, timeout_s: float) -> None:
-        """End the thread; harmless when it has ended."""
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread, which closes its socket; harmless when it has ended. False: it still runs."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         elif not self._socket.closed:
             self._shut()
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

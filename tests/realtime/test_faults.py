@@ -23,11 +23,12 @@ from engines.bundle import Bundle
 from engines.runtimes import open_runtime
 from engines.runtimes.base import RuntimeFailed
 from realtime.config import Config
+from realtime.output_writer import OutputLost
 from realtime.outputs import RecordOutput
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
 from realtime.sources import FileSpec
-from realtime.stream import EventStream, OutputLost, SessionLine
+from realtime.stream import EventStream, SessionLine
 from tests.conftest import ROOT, manet_live
 from tests.realtime.test_replay import EVENTFUL, start, wait_for_line
 
@@ -153,14 +154,15 @@ def test_an_engine_that_raises_ends_the_session_with_one_line_and_a_whole_log(re
     output = RecordOutput(tmp_path / "log", {})
     request = Request((FileSpec(str(recording)),), "untrained-small", Config(), speed=None, headless=True)
     threads = threading.active_count()
+    stream = EventStream([output])
     with open_runtime(model, "onnxruntime") as runtime:
-        session = Session(request, model, FailingRuntime(runtime), EventStream([output]), tmp_path)
+        session = Session(request, model, FailingRuntime(runtime), stream, tmp_path)
         try:
             with pytest.raises(SessionFailed, match="RuntimeFailed: the engine broke on 1 clips: out of memory"):
                 session.run(threading.Event())
         finally:
             session.close()
-    output.close()
+    stream.close(5.0)
     lines = log_of(tmp_path / "log")
     assert (lines[-1]["state"], lines[-1]["detail"]) == ("failed", "RuntimeFailed: the engine broke on 1 clips: out of "
                                                                    "memory")
@@ -212,7 +214,7 @@ def limited(folder: Path, recording: Path, most_bytes: int) -> subprocess.Comple
 def test_a_full_disk_ends_the_log_behind_a_whole_line_while_the_monitor_runs_on(recording, tmp_path):
     done = limited(tmp_path / "log", recording, 6000)
     printed = [json.loads(line) for line in done.stdout.splitlines()]
-    told = [line for line in printed if line["kind"] == "session" and line["state"] == "record"]
+    told = [line for line in printed if line["kind"] == "session" and line["state"] == "output"]
     assert [line["detail"] for line in told] == [done.stderr.strip().removeprefix("manet-live: failed: ")]
     assert "the event log stopped after" in told[0]["detail"]
     assert printed[-1]["state"] == "ended"  # the session came to its end
@@ -229,13 +231,16 @@ def test_a_device_without_space_is_an_output_lost_and_the_others_go_on(tmp_path)
     output = RecordOutput(tmp_path / "log", {})
     stream = EventStream([output])
     stream.write(SessionLine("started", "m", "nothing", "torch", "s", None))
+    stream.drain(threading.Event())
     output._file.close()
     output._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
     with pytest.raises(OutputLost, match="stopped after 1 lines: No space left on device"):
         output.write("session", b"{}")
-    stream.write(SessionLine("ended", "m", "nothing", "torch", "s", None))
-    stream.write(SessionLine("ended", "m", "nothing", "torch", "s", None))
-    assert stream.lost == ["the event log stopped after 1 lines: No space left on device"]
+    for _ in range(2):
+        stream.write(SessionLine("ended", "m", "nothing", "torch", "s", None))
+    stream.close(5.0)
+    assert stream.lost == {"the event log": "the event log stopped after 1 lines: No space left on device"}
+    assert stream.lines_lost == {"the event log": 2}
 
 
 def test_a_killed_analysis_process_leaves_a_whole_log_and_nothing_running(recording, tmp_path):

@@ -107,7 +107,7 @@ def test_only_those_on_the_list_read_the_stream_and_the_others_are_counted(tmp_p
         stream.write(LINE)
     assert reader.recv_multipart()[0] == b"session"
     assert [intruder.poll(100) for intruder in intruders] == [0, 0, 0]
-    output.close()
+    stream.close(5.0)
 
 
 def test_a_gigabyte_claim_and_junk_before_the_handshake_get_nothing(tmp_path, context):

@@ -1,7 +1,7 @@
 """The event stream reaches each output, and endpoints that others could reach are refused."""
 
-import io
 import json
+import os
 import socket
 
 import pytest
@@ -22,17 +22,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_an_action_line_is_what_the_design_shows():
+def test_an_action_line_is_what_the_design_shows(tmp_path):
     event = ActionEvent(12, 0, EventState.CONFIRMED, ACTIONS[9], 5250 * MS, None, 0.81234, 6100 * MS,
                         Delay(600 * MS, 138 * MS, 2 * MS, 110 * MS))
-    output = io.BytesIO()
-    EventStream([StdoutOutput(output)]).write(action_line(event, session_start_ns=2000 * MS))
-    assert json.loads(output.getvalue()) == {
+    descriptor = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+    stream = EventStream([StdoutOutput(descriptor)])
+    stream.write(action_line(event, session_start_ns=2000 * MS))
+    stream.close(5.0)
+    os.close(descriptor)
+    written = (tmp_path / "out").read_bytes()
+    assert json.loads(written) == {
         "kind": "action", "id": 12, "camera": 0, "state": "confirmed", "action": "nodding", "index": 9,
         "body_part": "head", "onset_s": 3.25, "offset_s": None, "confidence": 0.8123, "emitted_s": 4.1,
         "delay_ms": {"window": 600.0, "queue": 2.0, "compute": 110.0, "confirmation": 138.0},
     }  # fmt: skip
-    assert output.getvalue().endswith(b"}\n")
+    assert written.endswith(b"}\n")
 
 
 @pytest.mark.parametrize("kind", ["ipc", "tcp"])
@@ -48,7 +52,7 @@ def test_a_subscriber_in_another_context_reads_the_same_lines(tmp_path, context,
     topic, line = subscriber.recv_multipart()
     assert topic == b"session"
     assert json.loads(line)["state"] == "started"
-    output.close()
+    stream.close(5.0)
     assert not (tmp_path / "events").exists()
 
 

@@ -81,7 +81,7 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
     assert begun_ns < captured.min() < captured.max() < time.monotonic_ns()
     assert (received - viewed).min() > -reading.error_ns - MS
     assert np.median(received - viewed) < S // 2
-    stats = channel.stats({})
+    stats = channel.stats({}, {})
     assert stats.other_clock_ms.offset == pytest.approx(-1000 * ahead_s, abs=stats.other_clock_ms.error + 1e-3)
     assert stats.windows + sum(stats.skipped.values()) == stats.windows_due > 5
 

@@ -135,12 +135,13 @@ def run_session(pair, runtime, folder, config, speed):
     """A session in this process; its lines and itself."""
     output = RecordOutput(folder / "log", {})
     request = Request(tuple(FileSpec(str(path)) for path in pair), "untrained-small", config, speed, headless=True)
-    session = Session(request, runtime.bundle, runtime, EventStream([output]), folder)
+    stream = EventStream([output])
+    session = Session(request, runtime.bundle, runtime, stream, folder)
     try:
         session.run(threading.Event())
     finally:
         session.close()
-        output.close()
+        stream.close(5.0)
     return [json.loads(text) for text in (folder / "log" / "events.jsonl").read_text().splitlines()], session
 
 
