@@ -196,7 +196,7 @@ class Channel:
     def summary(self) -> tuple[SummaryLine, str]:
         """What was judged, and the same in words; once it is over."""
         self._visibility.finish(self._clock.now_ns() if self.source.live else None)
-        baseline, stats = self.analysis.aggregator.baseline, self.stats({})
+        baseline, stats = self.analysis.aggregator.baseline, self.stats({}, {})
         line = self._visibility.summary(stats.windows_due, stats.windows, baseline.windows if baseline else 0,
                                         stats.skipped)  # fmt: skip
         return line, in_words(line, baseline.rest_s if baseline else 0.0)

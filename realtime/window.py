@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections import Counter
 from dataclasses import fields
 
 import numpy as np
 
 from events.types import Stamps
+from realtime.counts import Counts
 from realtime.messages import Frame, Stretch, Window
 
 MOST_FRAMES = 512  # in one window (270 frames/s over 1.9 s): a source that is faster, or says so, is thinned
@@ -46,7 +46,7 @@ class SlidingWindow:
         self.due = 0
         self.late = 0  # frames refused because they came out of order
         self.thinned = 0  # frames refused because the one before was too near: bounds memory
-        self.skipped: Counter[str] = Counter()
+        self.skipped = Counts()
 
     @property
     def centre_shift_ns(self) -> int:
@@ -89,7 +89,7 @@ class SlidingWindow:
             return []
         self.due += 1
         if 2 * (self._times_ns[-1] - self.start_ns) < self._span_ns:
-            self.skipped["short"] += 1
+            self.skipped.add("short")
             return []
         end_ns = self._end_ns()
         self._next += 1
@@ -108,13 +108,13 @@ class SlidingWindow:
             count = (now_ns - 1 - end_ns) // self._hop_ns + 1
             self._next += count
             self.due += count
-            self.skipped["gap"] += count
+            self.skipped.add("gap", count)
             return
         self._next += 1
         self.due += 1
         largest_gap_ns = self._largest_gap_ns(end_ns - self._span_ns, end_ns)
         if largest_gap_ns > self._max_gap_ns:
-            self.skipped["gap"] += 1
+            self.skipped.add("gap")
             return
         windows.append(self._cut(end_ns, largest_gap_ns, received_ns))
 

@@ -140,6 +140,15 @@ def empty_room(path, seconds=8):
     return path
 
 
+def test_an_emotion_model_by_name_wins_over_the_configuration(emotion_bundle, tmp_path):
+    (tmp_path / "off.toml").write_text("[emotion]\non = false\n")
+    for choice, on in (((), "false"), (("--emotion", emotion_bundle), "true"), (("--no-emotion",), "false")):
+        done = manet_live("demo", "--config", tmp_path / "off.toml", *choice, "--print-config")
+        section = done.out.partition("[emotion]")[2].partition("\n[")[0]
+        assert [line.split("#")[0].split() for line in section.splitlines() if line.startswith("on ")] == [
+            ["on", "=", on]]  # fmt: skip
+
+
 def test_of_an_empty_chair_it_says_nothing(emotion_bundle, tmp_path):
     done = manet_live("replay", empty_room(tmp_path / "empty.mp4"), "--speed", "max", *COMMON, "--emotion",
                       emotion_bundle)  # fmt: skip
