@@ -31,6 +31,7 @@ from calibration.windows import Windows, read_labels, simulated_windows, video_w
 from engines.bundle import Bundle, check_target, find
 from engines.command_line import Parser, run_command
 from engines.errors import BadInput
+from engines.new_files import check_new_file
 from events.settings import EmotionSettings
 from simulation.interview import BALANCED
 from simulation.windows import judge_sessions
@@ -205,6 +206,8 @@ def _check(options: argparse.Namespace) -> None:
             raise BadInput(f"--{name.replace('_', '-')} of {least} or more", str(value), "leave it out for the default")
     if hasattr(options, "out"):
         check_target(options.out, options.overwrite)
+    if getattr(options, "plot", None) is not None:
+        check_new_file(options.plot, "--plot")
 
 
 def _baseline(options: argparse.Namespace) -> None:

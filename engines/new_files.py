@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,6 +49,37 @@ def check_empty_folder(path: Path, option: str) -> None:
                        "name another: nothing is overwritten")
 
 
+def check_new_file(path: Path, option: str) -> None:
+    """Before long work whose result goes there. An empty file, which holds nothing, and a device will do.
+
+    Raises:
+        BadInput: something of the user's stands there, or no file can be made there.
+    """
+    try:
+        standing = what_stands_at(path)
+        if standing is None:
+            with NewFiles() as trial:  # and away again
+                trial.open(path).close()
+        elif standing in ("a folder", "a link that leads nowhere") or (standing == "a file" and path.stat().st_size):
+            raise BadInput(f"a new {option} file", f"{path}, {standing}", "name another, or move it away")
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise BadInput(f"a {option} file that can be written", f"{path} ({error.strerror})",
+                       "check its folder") from None
+
+
+def check_names_free(folder: Path, names: Iterable[str], option: str, fix: str = "name another") -> None:
+    """Before long work that writes these files into a folder, which may hold others.
+
+    Raises:
+        BadInput: one of them is there.
+    """
+    held = next((name for name in names if os.path.lexists(folder / name)), None)
+    if held:
+        raise BadInput(f"a new folder for {option}", f"{folder}, which holds {held}", fix)
+
+
 class NewFiles:
     """Files and folders that a command makes. Left as a context manager, they go again unless they were kept.
 
@@ -75,7 +107,7 @@ class NewFiles:
             each.mkdir(mode)
             self._made.append((each, None))
         if not path.is_dir():
-            raise NotADirectoryError(20, "Not a directory", str(path))
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
 
     def open(self, path: Path, mode: int = 0o666) -> BinaryIO:
         """A new file, open for unbuffered writing.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from rich.console import Console
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.errors import BadInput, Failed
-from engines.new_files import NewFiles, what_stands_at
+from engines.new_files import NewFiles, check_new_file
 from realtime.app import run, tell
 from realtime.channel import Channel
 from realtime.event_timing import event_timing
@@ -51,17 +50,9 @@ class Files:
                 continue
             if name == "plot" and path.suffix.lower() not in SUFFIXES:
                 raise BadInput(f"a --plot file ending in {', '.join(SUFFIXES)}", str(path), "rename it")
-            try:
-                standing = what_stands_at(path)
-                if standing is None:
-                    made.open(path).close()
-                elif standing in ("a file", "a folder", "a link that leads nowhere") and not _empty(path):
-                    raise BadInput(f"a new --{name} file", f"{path}, {standing}", "name another, or move it away")
-                elif not os.access(path, os.W_OK):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            except OSError as error:
-                raise BadInput(f"a --{name} file that can be written", f"{path} ({error.strerror})",
-                               "check its folder") from None
+            check_new_file(path, f"--{name}")
+            with contextlib.suppress(FileExistsError):
+                made.open(path).close()
 
     def write(self, made: NewFiles, writers: dict[str, Callable[[Path], object]]) -> None:
         """Each that is wanted, by its name; one that cannot be written does not keep the others from it.
@@ -81,10 +72,6 @@ class Files:
                 lost.append(f"--{name} {path}: {error.strerror}")
         if lost:
             raise Failed(f"could not write {'; '.join(lost)}")
-
-
-def _empty(path: Path) -> bool:
-    return path.is_file() and not path.stat().st_size
 
 
 def measure(request: Request, files: Files, filming: bool = False) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from engines.command_line import Parser, run_guarded
 from engines.errors import BadInput
+from engines.new_files import check_new_file
 from events.settings import EmotionSettings
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
@@ -52,6 +53,8 @@ def _run(arguments: Sequence[str] | None) -> None:
         raise BadInput("a recording", f"{options.recording}, which is no file", "check the path")
     if options.out.suffix != ".npz":
         raise BadInput("--out FILE.npz", str(options.out), "give a name that ends in .npz")
+    if os.path.lexists(options.out):
+        check_new_file(options.out, "--out")
     write(options.out, seen(options))
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from engines.errors import BadInput
 from engines.networks.manet import InferenceGraph, MANet
+from engines.new_files import check_empty_folder
 from training.data import ClipSource, batches
 from training.figures import plot_clip, plot_confusion, plot_features
 from training.lists import Entry, withheld
@@ -78,9 +79,10 @@ def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, cons
         The scores, the body part being that of the top action; None where labels are withheld.
 
     Raises:
-        BadInput: a model or video cannot be read, or `out` cannot be written.
+        BadInput: a model or video cannot be read, or `out` holds something or cannot be written.
     """
     network, trained_on = open_network(model)
+    check_empty_folder(out, "--out")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from engines.bundle import Bundle
 from engines.errors import BadInput
+from engines.new_files import check_new_file
 from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.aggregator import thresholds
 from events.offline import detect
@@ -75,8 +76,10 @@ def evaluate_simulated(bundle: Bundle, modes: Sequence[str], sessions: int, seco
     """`python -m training evaluate-simulated`: print the tables, write the classes' scores.
 
     Raises:
-        BadInput: not a bundle of the landmark view, or `out` cannot be written.
+        BadInput: not a bundle of the landmark view, or `out` is there already or cannot be written.
     """
+    if out is not None:
+        check_new_file(out, "--out")
     table = Table(title=f"{bundle.card.name}: simulated test sessions, events at half overlap")
     for name in ("sessions", "hours", "events", "F1 actions", "F1 parts", "F1 micro", "false/h", "mAP"):
         table.add_column(name, justify="left" if name == "sessions" else "right")

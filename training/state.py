@@ -17,9 +17,11 @@ import torch
 from engines.errors import BadInput
 from engines.networks.manet import MANet
 from engines.spec import NetworkSpec
+from training.curves import CSV_FILE, PICTURE_FILE
 
 FORMAT = 1
 STATE_FILE = "state.pt"
+RUN_FILES = (STATE_FILE, CSV_FILE, PICTURE_FILE)  # of a training run in its folder
 KEYS = {"format", "run", "trained_on", "network", "model", "optimiser", "rng", "cuda_rng", "epoch", "position", "sums",
         "history"}  # fmt: skip
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from engines.bundle import Float32Array
 from engines.errors import BadInput, Failed
 from engines.networks.manet import InferenceGraph, MANet
+from engines.new_files import check_names_free
 from engines.spec import NetworkSpec
 from training import state as states
 from training.curves import write_curves
@@ -28,7 +29,7 @@ from training.data import Source, batches, epoch_order, items_per_batch
 from training.losses import losses
 from training.models import open_network, pick_device, start_from
 from training.recipes import Recipe, make_optimiser, set_rate
-from training.state import STATE_FILE, State
+from training.state import RUN_FILES, STATE_FILE, State
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -158,9 +159,8 @@ def _prepare(run: Run) -> Path:
     except OSError as error:
         raise BadInput("a folder that can be written", f"{run.out} ({error.strerror})", "choose another") from None
     file = run.out / STATE_FILE
-    if file.exists() and not run.resume:
-        raise BadInput("a new folder", f"{run.out}, which holds a training run",
-                       "choose another --out, or continue it with --resume")
+    if not (run.resume and file.exists()):
+        check_names_free(run.out, RUN_FILES, "--out", "name another, or continue a training run with --resume")
     return file
 
 

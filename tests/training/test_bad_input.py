@@ -96,3 +96,25 @@ def test_models_that_are_none(data: DataSet, tmp_path: Path, refused: Refused) -
     assert "a training checkpoint" in refused("evaluate", tmp_path / "state.pt", *rest)
     refused("evaluate", tmp_path / "state.pt", *rest, "--workers", "-1")
     refused("practise")
+
+
+def test_files_of_the_users_are_not_overwritten(data: DataSet, tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "curves.csv").write_text("mine\n")
+    line = refused(*train_command(data, tmp_path, "--no-embedding")).strip()
+    assert line.endswith(f"expected a new folder for --out, got {tmp_path}, which holds curves.csv; "
+                         "name another, or continue a training run with --resume")
+    line = refused("evaluate-simulated", "landmarks-small", "--out", tmp_path / "curves.csv").strip()
+    assert line.endswith(f"expected a new --out file, got {tmp_path}/curves.csv, a file; name another, or move it away")
+    (tmp_path / "actions.csv").write_text("mine\n")
+    line = refused("evaluate-emotion", "emotions-small", "--out", tmp_path).strip()
+    assert line.endswith(f"expected a new folder for --out, got {tmp_path}, which holds actions.csv; name another")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"curves.csv": "mine\n",
+                                                                           "actions.csv": "mine\n"}
+
+
+def test_an_evaluation_goes_into_a_new_folder(trained: Path, data: DataSet, tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "scores.csv").write_text("mine\n")
+    line = refused("evaluate", trained / "model", "--data", data.folder, "--list", data.val, "--out", tmp_path).strip()
+    assert line.endswith(f"expected a new or empty folder for --out, got {tmp_path}, a folder with files in it; "
+                         "name another: nothing is overwritten")
+    assert (tmp_path / "scores.csv").read_text() == "mine\n"

@@ -16,9 +16,10 @@ from engines.bundle import Bundle, find
 from engines.card import Calibration
 from engines.errors import BadInput
 from engines.networks.manet import MANet
+from engines.new_files import check_names_free
 from engines.spec import STRETCH_LENGTH, EmotionSpec, NetworkSpec
 from training.commands import write_trained
-from training.emotion.evaluate import judge, report
+from training.emotion.evaluate import SCORES_FILES, judge, report
 from training.emotion.lists import LabelledVideo, read_emotion_list, split_subjects
 from training.emotion.simulated import Plan, Stretches
 from training.emotion.train import EmotionRun, train_emotion
@@ -29,6 +30,7 @@ from training.train import shown
 
 PER_VIDEO = 5  # stretches, evenly spread, whose answers are averaged
 HELD_OUT_SHARE = 40  # one session of another split, to validate, for this many to train on
+SCORES_FOLDER = "scores"  # beside what was prepared of videos
 USE = ("Research on expressions and micro-actions of one seated person who has agreed to it. It judges expressions, "
        "not feelings. Not for workplaces, education or job interviews: prohibited in the EU (AI Act, Art. 5).")
 CALIBRATION = Calibration(activation="softmax", basis="none: raw softmax of the emotions, raw sigmoids of the actions")
@@ -86,7 +88,7 @@ def _judge_videos(bundle: Bundle, entries: Sequence[LabelledVideo], options: arg
     source = Videos(entries, _files(entries, options, folder, spec, bundle.card.view), spec, bundle.card.span_s,
                     view=bundle.card.view, per_video=PER_VIDEO)  # fmt: skip
     found = judge(bundle, source, options.threads or 0).per_video(PER_VIDEO)
-    report(f"{bundle.card.name}, videos", found, bundle, Console(), options.out / "scores")
+    report(f"{bundle.card.name}, videos", found, bundle, Console(), options.out / SCORES_FOLDER)
 
 
 def _files(entries: Sequence[LabelledVideo], options: argparse.Namespace, folder: Path, spec: EmotionSpec,
@@ -102,6 +104,8 @@ def evaluate_emotion(options: argparse.Namespace) -> None:
     """
     bundle = Bundle.load(find(options.model))
     spec = bundle.card.maenet
+    scores = options.out if options.list is None else options.out / SCORES_FOLDER
+    check_names_free(scores, SCORES_FILES, "--out")
     if options.list is not None:
         if options.data is None:
             raise BadInput("--data with --list", "none", "give the folder of the videos")

@@ -19,6 +19,7 @@ from training.emotion.train import PURE, Predictions
 from training.metrics import average_precision
 
 BATCH = 8
+SCORES_FILES = ("scores.csv", "actions.csv")
 
 
 def judge(bundle: Bundle, source: Source, threads: int = 0) -> Predictions:
@@ -73,9 +74,9 @@ def report(name: str, found: Predictions, bundle: Bundle, console: Console, out:
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            _write(out / "scores.csv", [("score", "value"), *rows])
-            _write(out / "actions.csv", [("index", "name", "stretches", "average_precision"),
-                                         *_actions(found, bundle.card.maenet.actions)])  # fmt: skip
+            _write(out / SCORES_FILES[0], [("score", "value"), *rows])
+            _write(out / SCORES_FILES[1], [("index", "name", "stretches", "average_precision"),
+                                           *_actions(found, bundle.card.maenet.actions)])  # fmt: skip
         except OSError as error:
             raise BadInput("a folder that can be written", f"{out} ({error.strerror})", "choose another") from None
     return scores

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from engines.errors import BadInput
 from engines.networks.maenet import Answer, EmotionGraph, MAENet
 from engines.networks.manet import MANet
+from engines.new_files import check_names_free
 from engines.spec import EmotionSpec
 from engines.taxonomy import EMOTIONS
 from training.curves import write_curves
@@ -31,9 +32,9 @@ from training.emotion.metrics import EmotionScores, score_emotions
 from training.emotion.stretches import Batch, Source, batches
 from training.metrics import FloatArray
 from training.recipes import Recipe, make_optimiser, set_rate
+from training.state import RUN_FILES, STATE_FILE
 from training.train import TrainingFailed, progress_bar
 
-STATE_FILE = "state.pt"
 PURE = 0.9  # share of a stretch that one emotion, or none, must fill for the stretch to be scored
 
 
@@ -241,11 +242,9 @@ def _begin(run: EmotionRun, network: MAENet, optimiser: torch.optim.Optimizer) -
     except OSError as error:
         raise BadInput("a folder that can be written", f"{run.out} ({error.strerror})", "choose another") from None
     file = run.out / STATE_FILE
-    if not file.exists():
+    if not (run.resume and file.exists()):
+        check_names_free(run.out, RUN_FILES, "--out", "name another, or continue a training run with --resume")
         return 0, []
-    if not run.resume:
-        raise BadInput("a new folder", f"{run.out}, which holds a training run",
-                       "choose another --out, or continue it with --resume")
     try:
         state: dict[str, Any] = torch.load(file, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:

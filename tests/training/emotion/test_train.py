@@ -97,7 +97,7 @@ def test_a_broken_off_run_goes_on_to_the_same_weights(whole: Path, tmp_path: Pat
     simulate(tmp_path / "broken", cache, code=2)
     assert "which holds a bundle" in capsys.readouterr().err
     simulate(tmp_path / "broken", cache, "--bundle", str(tmp_path / "other"), code=2)
-    assert "which holds a training run" in capsys.readouterr().err
+    assert "which holds state.pt; name another, or continue a training run with --resume" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("branches", "inputs"), [("face", {"face", "face_seen"}), ("action", {"body", "body_seen"})])
