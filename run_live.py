@@ -142,7 +142,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "window": {"hop_s": arguments.hop},
         "engine": {"runtime": arguments.engine, "threads": arguments.threads},
         "aggregator": {"latency_s": arguments.latency, "baseline_s": arguments.baseline},
-        "emotion": {"on": False if arguments.no_emotion else None},
+        "emotion": {"on": False if arguments.no_emotion else True if arguments.emotion else None},
         "overlay": {"picture": False if arguments.no_picture else None},
         "output": {"publish": arguments.publish, "keys": arguments.keys},
     }

@@ -16,8 +16,8 @@ measured (at the onset, half of the highest so far; at the middle of the cell in
 Durations and pauses are of whole cells; `events.posterior` says what bias remains.
 
 Where nothing was seen (windows that neither overlap nor touch, or the end of the recording), every running event ends
-with the last window before: the gap is never bridged, whatever the merge gap, and whatever goes on behind it is a new
-event. That end is reported when the next window comes, or by `finish`.
+with the last window before, or inside it where the recording ended there: the gap is never bridged, whatever the merge
+gap, and whatever goes on behind it is a new event. That end is reported when the next window comes, or by `finish`.
 
 Posteriors count relative to what has been said of the person all along (`events.habituation`). A session may begin with
 a baseline (`events.baseline`): until it is measured there are no events.
@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -206,7 +206,12 @@ class Aggregator:
         self._before = None
 
     def _take(self, cell: Cell) -> None:
-        """Step every action that runs or may start by one cell."""
+        """Step every action that runs or may start by one cell, as far as it was recorded."""
+        recorded_end_ns = self._decided_ns()
+        if cell.start_ns >= recorded_end_ns:  # held pictures alone
+            return
+        if cell.end_ns > recorded_end_ns:
+            cell = replace(cell, end_ns=recorded_end_ns)
         if self._habituation is not None:
             cell = self._habituation.take(cell, list(self._running))
         self._posteriors = cell.probs
@@ -300,8 +305,8 @@ class Aggregator:
         ))
 
     def _decided_ns(self) -> int:
-        """End of the window whose arrival decides what is reported now."""
-        return self._last.end_ns if self._last is not None else 0
+        """End of the window whose arrival decides what is reported now, or of the recording inside it."""
+        return self._last.judged_until_ns if self._last is not None else 0
 
     def _delay(self, event: _Running) -> tuple[Delay, int]:
         """The delay of a report on `event`, and the time of the report."""

@@ -41,6 +41,7 @@ class Baseline:
         self._allowed = log_odds(exit_) - MARGIN
         self._resting: list[FloatArray] = []  # (52,) log-odds each
         self._until_ns: int | None = None
+        self.windows = 0  # measured on
         self.offsets: FloatArray | None = None  # (52,) log-odds taken off; none while it measures
 
     def take(self, start_ns: int, end_ns: int, probs: Float32Array) -> Float32Array | None:
@@ -49,6 +50,7 @@ class Baseline:
             self._until_ns = start_ns + self._rest_ns
         if self.offsets is None and (end_ns <= self._until_ns or len(self._resting) < LEAST_WINDOWS):
             self._resting.append(log_odds(probs))
+            self.windows += 1
             return None
         if self.offsets is None:
             self.offsets = np.maximum(np.max(self._resting, axis=0) - self._allowed, 0.0)

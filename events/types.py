@@ -54,6 +54,7 @@ class Prediction:
     probs: Float32Array  # (52,) calibrated: `Bundle.probabilities` of the logits
     embedding: Float32Array | None  # (300,) label-space embedding, where the model has one
     stamps: Stamps
+    recorded_end_ns: int | None = None  # before end_ns where the recording ended inside the window
 
     def __post_init__(self) -> None:
         check_array("logits", self.logits, np.float32, (len(ACTIONS),))
@@ -62,6 +63,13 @@ class Prediction:
             check_array("embedding", self.embedding, np.float32, (300,))
         if not np.all(np.isfinite(self.probs)) or self.probs.min() < 0 or self.probs.max() > 1:
             raise ValueError("probs: expected finite values in 0..1")
+        if self.recorded_end_ns is not None and not self.start_ns < self.recorded_end_ns <= self.end_ns:
+            raise ValueError(f"expected a recorded end in {self.start_ns}..{self.end_ns}, got {self.recorded_end_ns}")
+
+    @property
+    def judged_until_ns(self) -> int:
+        """Where what it speaks of ends: held pictures are no evidence."""
+        return self.end_ns if self.recorded_end_ns is None else self.recorded_end_ns
 
 
 class EventState(enum.Enum):

@@ -96,6 +96,8 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
                 made.keep()
             if session.unfinished:
                 runtimes.pop_all()  # in use: left to the end of this process
+        for line in session.closing:
+            tell(line)
         if request.record is not None and not session.begun:
             tell(f"not one picture came: no record is kept in {request.record}")
         after(session)

@@ -28,9 +28,18 @@ from realtime.request import Request
 from realtime.sources import RemoteSpec, SimulatedSpec, SourceSpec
 from realtime.sources.simulated import simulate_session
 from realtime.sources.urls import side_door
-from realtime.stream import EventStream, OtherClock, RecordingLine, StatsLine, StretchTotals
+from realtime.stream import (
+    EventStream,
+    OtherClock,
+    RecordingLine,
+    StatsLine,
+    StretchTotals,
+    SummaryLine,
+    VisibilityLine,
+)
 from realtime.supervisor import CaptureFailed, CaptureProcess
 from realtime.views import PREVIEW_SIDE
+from realtime.visibility import Visibility, in_words
 from realtime.window import SlidingStretch, SlidingWindow
 from realtime.wire import PROTOCOL, Receiver
 from simulation.emotion import Episode
@@ -68,8 +77,9 @@ class Channel:
                 to_ns(config.window.max_gap_s), emotion.spec.face_size,
             )  # fmt: skip
             self.emotion = CameraEmotion(emotion, config.emotion, stream, start)
+        self._visibility = Visibility(camera_id, start, to_ns(config.window.max_gap_s), card.view == "landmarks")
         self.intake = Intake(self._receiver, window, queue, clock, self.latency, start, card.size, camera_id, stretches,
-                             stretch_queue)  # fmt: skip
+                             stretch_queue, self._visibility)  # fmt: skip
         enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
         aggregator = Aggregator(
             camera_id, span_ns, hop_ns, config.aggregator, enter, exit_, window.centre_shift_ns,
@@ -179,6 +189,18 @@ class Channel:
         return RecordingLine(self.camera_id, self.source.name, round(to_s(self.start.ns - found.begins_ns), 6),
                              found.width, found.height, found.fps, found.streams, found.stream)
 
+    def look_at_visibility(self) -> list[VisibilityLine]:
+        """Who came into view or left since the last look, and what of them."""
+        return self._visibility.pop()
+
+    def summary(self) -> tuple[SummaryLine, str]:
+        """What was judged, and the same in words; once it is over."""
+        self._visibility.finish(self._clock.now_ns() if self.source.live else None)
+        baseline, stats = self.analysis.aggregator.baseline, self.stats({}, {})
+        line = self._visibility.summary(stats.windows_due, stats.windows, baseline.windows if baseline else 0,
+                                        stats.skipped)  # fmt: skip
+        return line, in_words(line, baseline.rest_s if baseline else 0.0)
+
     @property
     def baseline(self) -> str:
         """How the person's rest is being measured or what it changed; empty without a baseline."""
@@ -263,7 +285,8 @@ class Channel:
             elapsed_s=stats.time_s,
             capture=status.state,
             capture_detail=status.detail,
-            framing=framing_warnings(newest.framing, request.config.view.crop) if newest else (),
+            framing=framing_warnings(newest.framing, request.config.view.crop,
+                                     to_s(newest.media_ns - (self.start.ns or 0))) if newest else (),
             picture=newest.preview if newest else None,
             show_picture=request.config.overlay.picture,
             top=top_actions(aggregator.posteriors, aggregator.running),

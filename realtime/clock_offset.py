@@ -11,6 +11,7 @@ from realtime.clock import NS_PER_MS
 EXCHANGES_KEPT = 64
 DRIFT = 50e-6  # by which the rates of two quartz clocks may differ; makes old exchanges worth less
 SLEW = 500e-6  # ns a ns by which a correction in use may move, so that corrected times never run backwards
+ROUNDING_NS = 2  # of an offset and half a delay, together
 STEP_NS = 128 * NS_PER_MS  # a larger change is taken at once: a machine slept (RFC 5905, section 10: STEPT)
 
 
@@ -31,6 +32,11 @@ class _Exchange:
     def error_ns(self, now_ns: int) -> int:
         return self.delay_ns // 2 + int(DRIFT * (now_ns - self.at_ns))
 
+    def agrees(self, newer: _Exchange) -> bool:
+        """Both may be true of clocks that ran on."""
+        apart_ns = abs(newer.offset_ns - self.offset_ns)
+        return apart_ns <= self.error_ns(newer.at_ns) + newer.error_ns(newer.at_ns) + ROUNDING_NS
+
 
 class ClockOffset:
     """Estimates from exchanges, and the correction in use, which follows them smoothly."""
@@ -41,13 +47,19 @@ class ClockOffset:
         self._in_use: tuple[float, int] | None = None  # (offset ns, since when on our clock)
 
     def add(self, sent_ns: int, received_ns: int, replied_ns: int, returned_ns: int) -> None:
-        """One exchange: sent and returned on our clock, received and replied on the other (RFC 5905, section 8)."""
+        """One exchange: sent and returned on our clock, received and replied on the other (RFC 5905, section 8).
+
+        What contradicts it is forgotten: the truth is within the errors of both, so one of the clocks stood still (its
+        machine slept) or was set in between.
+        """
         delay_ns = (returned_ns - sent_ns) - (replied_ns - received_ns)
         offset_ns = ((received_ns - sent_ns) + (replied_ns - returned_ns)) // 2
         if delay_ns < 0:
             return
+        newest = _Exchange(offset_ns, delay_ns, returned_ns)
         with self._lock:
-            self._exchanges.append(_Exchange(offset_ns, delay_ns, returned_ns))
+            agreeing = [one for one in self._exchanges if one.agrees(newest)]
+            self._exchanges = deque([*agreeing, newest], EXCHANGES_KEPT)
 
     def reading(self, now_ns: int) -> ClockReading | None:
         """The best exchange of late: the least of half its round trip and what the clocks may have drifted since."""

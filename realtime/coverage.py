@@ -21,6 +21,7 @@ class Coverage:
     """Follows what is in view, picture by picture, in media time."""
 
     def __init__(self) -> None:
+        self._begun_ns: int | None = None
         self._time_ns: int | None = None
         self._shares: dict[BodyPart, float] = {}
         self._unseen: set[BodyPart] = set()
@@ -31,10 +32,13 @@ class Coverage:
             return Framing(person_found=False, unseen=self._told())
         now = _in_view(landmarks)
         if not self._shares:
+            self._begun_ns = landmarks.time_ns
             self._shares = {part: float(seen) for part, seen in now.items()}
         elif self._time_ns is not None:
             step_s = max(0, landmarks.time_ns - self._time_ns) / NS_PER_S
-            share = 1.0 - math.exp(-step_s / SETTLE_S)
+            elapsed_s = max(0, landmarks.time_ns - self._begun_ns) / NS_PER_S if self._begun_ns is not None else 0.0
+            # At first the mean of all pictures so far: no face is looked for in the very first.
+            share = max(1.0 - math.exp(-step_s / SETTLE_S), step_s / elapsed_s if elapsed_s else 0.0)
             for part, seen in now.items():
                 self._shares[part] += (seen - self._shares[part]) * share
         self._time_ns = landmarks.time_ns

@@ -10,16 +10,13 @@ from types import TracebackType
 from rich.console import Console
 from rich.live import Live
 
-from realtime.messages import BodyPart, Framing
+from realtime.clock import NS_PER_S
+from realtime.messages import MOST_PEOPLE, Framing
 from realtime.overlay import Overlay, OverlayState
+from realtime.overlay.panels import clock
+from realtime.visibility import LOST_WITH, hidden
 
 LEAST_SEEN = 0.5  # MA-52 clips show 64 % of their picture, 4:3 webcams 57 %, 16:9 ones 43 %
-LOST_WITH: dict[BodyPart, str] = {  # what cannot be told without a part
-    "face": "nods and small movements of the head",
-    "hands": "upper limb actions and touches",
-    "legs": "lower limb and leg-hand actions",
-    "feet": "tiptoe, stretching and retracting feet",
-}
 
 
 class Display:
@@ -64,8 +61,8 @@ class Display:
         return True
 
 
-def framing_warnings(framing: Framing, crop: str) -> tuple[str, ...]:
-    """Why what the model sees differs from what it learnt from, one line each."""
+def framing_warnings(framing: Framing, crop: str, now_s: float = 0.0) -> tuple[str, ...]:
+    """Why what the model sees differs from what it learnt from, one line each; `now_s`: session clock of the frame."""
     warnings = []
     if crop == "center" and framing.seen < LEAST_SEEN:
         warnings.append(f"the crop sees {framing.seen:.0%} of the picture: if it cuts the person, try --crop full")
@@ -73,6 +70,8 @@ def framing_warnings(framing: Framing, crop: str) -> tuple[str, ...]:
         warnings.append(f"the person is {framing.magnified:.1f}x smaller than the model expects: move or zoom closer")
     if framing.person_found is False:
         warnings.append("no person found: events mean nothing until one is")
-    hidden = [part for part in framing.unseen if not (part == "feet" and "legs" in framing.unseen)]
-    warnings.extend(f"{part} out of view: {LOST_WITH[part]} cannot be seen" for part in hidden)
+    if framing.people == MOST_PEOPLE and framing.followed_ns is not None:
+        since = clock(now_s - framing.followed_ns / NS_PER_S)
+        warnings.append(f"several people in view: following the one since {since}")
+    warnings.extend(f"{part} out of view: {LOST_WITH[part]} cannot be seen" for part in hidden(framing.unseen))
     return tuple(warnings)

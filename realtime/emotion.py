@@ -27,8 +27,12 @@ NOTE = ("emotions: an estimate of expression, not of feeling; to infer emotions 
 
 
 def seen(spec: EmotionSpec, stretch: Stretch) -> tuple[float, float]:
-    """How much of a stretch there was something to see for this model, and how much of it a face; both 0..1."""
-    body, face = float(stretch.body_seen.mean()), float(stretch.face_seen.mean())
+    """How much of a stretch there was something to see for this model, and how much of it a face; both 0..1.
+
+    A picture that is held to fill the stretch counts once.
+    """
+    counted = slice(None) if stretch.recorded_end_ns is None else np.unique(stretch.frame_ids, return_index=True)[1]
+    body, face = float(stretch.body_seen[counted].mean()), float(stretch.face_seen[counted].mean())
     return evidence(body if spec.body else None, face if spec.face else None), face
 
 
@@ -66,8 +70,9 @@ class CameraEmotion:
         """Judge a stretch and report the estimate."""
         share_seen, face_visible = seen(self._model.spec, stretch)
         shares = self._model.shares(stretch) if share_seen else np.full(len(EMOTIONS), 1.0 / len(EMOTIONS))
+        end_ns = stretch.end_ns if stretch.recorded_end_ns is None else stretch.recorded_end_ns
         estimate = self._rolling.push(
-            stretch.camera_id, stretch.start_ns, stretch.end_ns, shares, share_seen, face_visible
+            stretch.camera_id, stretch.start_ns, end_ns, shares, share_seen, face_visible
         )
         while self.history and estimate.time_ns - self.history[0].time_ns > HISTORY_NS:
             self.history.popleft()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
 from events.types import Prediction
 from realtime.clock import Clock
+from realtime.counts import Counts
 from realtime.messages import Window
 
 LOSSLESS_CAPACITY = 4  # windows that may wait when the analysis sets the pace
@@ -36,7 +37,7 @@ class WindowQueue:
         self._windows: deque[Window] = deque()
         self._changed = changed or threading.Condition()
         self._closed = False
-        self.skipped: Counter[str] = Counter()
+        self.skipped = Counts()
 
     def put(self, window: Window) -> None:
         """Add the newest window."""
@@ -44,11 +45,11 @@ class WindowQueue:
             while self._lossless and len(self._windows) >= LOSSLESS_CAPACITY and not self._closed:
                 self._changed.wait()
             if self._closed:
-                self.skipped["stopped"] += 1
+                self.skipped.add("stopped")
                 return
             if len(self._windows) >= LIVE_CAPACITY:
                 self._windows.popleft()
-                self.skipped["stale"] += 1
+                self.skipped.add("stale")
             self._windows.append(window)
             self._changed.notify_all()
 
@@ -61,7 +62,7 @@ class WindowQueue:
                 kept = 0 if self._stale(self._windows[-1]) else 1
                 while len(self._windows) > kept:
                     self._windows.popleft()
-                    self.skipped["stale"] += 1
+                    self.skipped.add("stale")
                 if not kept:
                     return None
             window = self._windows.popleft()
@@ -76,7 +77,7 @@ class WindowQueue:
         with self._changed:
             self._closed = True
             if discard and self._windows:
-                self.skipped["stopped"] += len(self._windows)
+                self.skipped.add("stopped", len(self._windows))
                 self._windows.clear()
             self._changed.notify_all()
 
@@ -153,6 +154,7 @@ def predict(runtime: Runtime, bundle: Bundle, windows: Sequence[Window], clock: 
             probs=probs[row],
             embedding=None if scores.embedding is None else scores.embedding[row],
             stamps=replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=infer_end_ns),
+            recorded_end_ns=window.recorded_end_ns,
         )
         for row, window in enumerate(windows)
     ]

@@ -6,9 +6,11 @@ import threading
 from collections import Counter, deque
 
 from realtime.clock import NS_PER_S, Clock, SessionStart
+from realtime.counts import Counts
 from realtime.inference import WindowQueue
 from realtime.latency import ROWS_FILES, LatencyLog
 from realtime.messages import CaptureState, CaptureStatus, Frame, Sighting
+from realtime.visibility import Visibility
 from realtime.window import SlidingStretch, SlidingWindow
 from realtime.wire import FrameMessage, Receiver, WireError
 
@@ -21,27 +23,29 @@ class Intake:
 
     size: side of the body image that the model wants; frames of another are refused.
     stretches, stretch_queue: what the emotion model is given, where there is one.
+    visibility: what adds up who was in view.
     Only the drain thread writes; other threads read single attributes, which is atomic.
     """
 
     def __init__(self, receiver: Receiver, window: SlidingWindow, queue: WindowQueue, clock: Clock,
                  latency: LatencyLog, start: SessionStart, size: int, camera_id: int,
-                 stretches: SlidingStretch | None = None, stretch_queue: WindowQueue | None = None) -> None:
+                 stretches: SlidingStretch | None = None, stretch_queue: WindowQueue | None = None,
+                 visibility: Visibility | None = None) -> None:
         self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
-        self._start = start
+        self._start, self._visibility = start, visibility
         self.window, self.stretches = window, stretches
         self._cuts = [(window, queue)] + ([(stretches, stretch_queue)] if stretches and stretch_queue else [])
         self._latency, self._size = latency, size
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"drain-{camera_id}", daemon=True)
         self._arrivals: deque[int] = deque(maxlen=512)
-        self._ended_generations: Counter[str] = Counter()  # drops of capture processes that are gone
+        self._ended_generations = Counts()  # drops of capture processes that are gone
         self._generation = 0
         self.status = CaptureStatus(camera_id, 0, CaptureState.OPENING)
         self.latest: Frame | None = None
         self.sightings: deque[Sighting] = deque(maxlen=ROWS_FILES)  # where the camera films a screen with codes
         self.received = 0
-        self.refused: Counter[str] = Counter()  # messages and frames that were not let in, by cause
+        self.refused = Counts()  # messages and frames that were not let in, by cause
         self.waiting_since_ns: int | None = None  # None while it is not waiting for the wire (back-pressure)
         self.error: BaseException | None = None
 
@@ -62,7 +66,7 @@ class Intake:
     @property
     def dropped(self) -> dict[str, int]:
         """Frames that never reached a window, by cause, over all generations of the capture process."""
-        total = self._ended_generations + Counter(self.status.dropped) + self.refused
+        total = Counter(self._ended_generations) + Counter(self.status.dropped) + Counter(self.refused)
         total["late"] += self.window.late
         total["rate"] += self.window.thinned
         return {cause: count for cause, count in sorted(total.items()) if count}
@@ -88,7 +92,7 @@ class Intake:
         try:
             message = self._receiver.receive(POLL_S)
         except WireError:
-            self.refused["corrupt"] += 1
+            self.refused.add("corrupt")
             return
         if message is None:
             return
@@ -96,7 +100,7 @@ class Intake:
         if isinstance(message, FrameMessage):
             frame = message.frame
             if frame.body.shape[0] != self._size or frame.camera_id != self._camera_id:
-                self.refused["corrupt"] += 1
+                self.refused.add("corrupt")
             elif self._current(message.generation):
                 self._take(frame)
         elif message.camera_id == self._camera_id and self._current(message.generation):
@@ -108,10 +112,10 @@ class Intake:
     def _current(self, generation: int) -> bool:
         """False for a message of a capture process that has been replaced."""
         if generation > self._generation:
-            self._ended_generations += Counter(self.status.dropped)
+            self._ended_generations.add_all(self.status.dropped)
             self._generation = generation
         elif generation < self._generation:
-            self.refused["replaced"] += 1
+            self.refused.add("replaced")
         return generation == self._generation
 
     def _take(self, frame: Frame) -> None:
@@ -120,6 +124,8 @@ class Intake:
         self.received += 1
         self.latest = frame
         self._start.note(frame.media_ns)
+        if self._visibility:
+            self._visibility.take(frame)
         windows = self.window.push(frame, received_ns)
         windowed_ns = self._clock.now_ns()
         self._latency.frame(frame, received_ns, windowed_ns)

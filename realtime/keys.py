@@ -8,7 +8,6 @@ import re
 import secrets
 import struct
 import threading
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +19,7 @@ import zmq.utils.z85
 
 from engines.errors import BadInput
 from engines.new_files import NewFiles
+from realtime.counts import Counts
 
 SERVER_FILE = "server.key"
 LISTENERS, CAMERAS = "clients", "cameras"  # folders of allow-lists: who may read the event stream, who may send frames
@@ -134,7 +134,7 @@ class Door:
         self._wake, self._woken = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
         self._woken.bind("inproc://manet-live.door")
         self._wake.connect("inproc://manet-live.door")
-        self.refused: Counter[str] = Counter()  # connections, by cause
+        self.refused = Counts()  # connections, by cause
         self._thread = threading.Thread(target=self._run, name="door", daemon=True)
         self._thread.start()
 
@@ -158,7 +158,7 @@ class Door:
                 return
             if self._events in ready:
                 event = zmq.utils.monitor.parse_monitor_message(self._events.recv_multipart())
-                self.refused[_REFUSALS[zmq.Event(event["event"])]] += 1
+                self.refused.add(_REFUSALS[zmq.Event(event["event"])])
             if self._zap in ready:
                 self._zap.send_multipart(self._answer(self._zap.recv_multipart()))
 

@@ -82,6 +82,8 @@ class LandmarkTracker:
         self._face = VideoTask("face", face, num_faces=1)
         self._threads = ThreadPoolExecutor(2, "landmarks")
         self._follower = Follower(PERSON_MARGIN)
+        self.people = 0  # in the last picture, as far as they are told apart
+        self.followed_ns: int | None = None  # how long the person of the last picture has been followed
         self._forget()
 
     def _forget(self) -> None:
@@ -127,8 +129,10 @@ class LandmarkTracker:
         height, width = shape
         boxes = [extent(pose[:, [0, 1, 3, 4]], height, width) for pose in people]
         before = self._follower.person
+        self.people, self.followed_ns = sum(box is not None for box in boxes), None
         if not self._follower.look(time_ns, [box for box in boxes if box], shape):
             return None
+        self.followed_ns = self._follower.followed_ns(time_ns)
         ours = self._follower.person
         if before and ours and before.overlap(ours) == 0.0:  # somebody else
             self._forget()

@@ -22,6 +22,7 @@ Int64Array = npt.NDArray[np.int64]
 
 BodyPart = Literal["face", "hands", "legs", "feet"]
 BODY_PARTS_SEEN: tuple[BodyPart, ...] = get_args(BodyPart)
+MOST_PEOPLE = 2  # that are told apart: more count as two
 MAX_SIDE = 1440  # pixels; bounds every image that crosses the wire; squared, the pixels of a 1080p frame
 
 
@@ -44,12 +45,17 @@ class Framing:
     magnified: float = 1.0  # crop pixels per source pixel; above 1 the source is smaller than the model's input
     person_found: bool | None = None  # None: this view does not look for a person
     unseen: tuple[BodyPart, ...] = ()  # parts that have been out of view for a while
+    people: int | None = None  # in view, MOST_PEOPLE for more; None: this view does not count them
+    followed_ns: int | None = None  # how long the person shown has been followed; None: nobody is found
 
     def __post_init__(self) -> None:
         if not set(self.unseen) <= set(BODY_PARTS_SEEN):
             raise ValueError(f"framing: expected unseen parts among {', '.join(BODY_PARTS_SEEN)}, got {self.unseen}")
         if not 0.0 <= self.seen <= 1.0 or not self.magnified > 0.0:
             raise ValueError(f"framing: expected seen in 0..1 and magnified > 0, got {self.seen}, {self.magnified}")
+        if not 0 <= (self.people or 0) <= MOST_PEOPLE or (self.followed_ns or 0) < 0:
+            raise ValueError(f"framing: expected 0..{MOST_PEOPLE} people, followed for 0 ns or more, got "
+                             f"{self.people}, {self.followed_ns}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,6 +151,7 @@ class Window:
     times_ns: Int64Array  # (T,) media times of the frames chosen
     largest_gap_ns: int  # longest stretch inside the window without a new frame
     stamps: Stamps
+    recorded_end_ns: int | None = field(default=None, kw_only=True)  # before end_ns where the last picture is held
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4:
@@ -156,6 +163,9 @@ class Window:
         check_array("times_ns", self.times_ns, np.int64, (length,))
         if np.any(np.diff(self.times_ns) < 0) or not self.start_ns < self.end_ns:
             raise ValueError("window: times must not decrease and start must precede end")
+        if self.recorded_end_ns is not None and not self.start_ns < self.recorded_end_ns <= self.end_ns:
+            raise ValueError(f"window: expected a recorded end in {self.start_ns}..{self.end_ns}, got "
+                             f"{self.recorded_end_ns}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from realtime.clock import NS_PER_S
 from realtime.mediapipe_task import VideoTask
-from realtime.messages import Framing
+from realtime.messages import MOST_PEOPLE, Framing
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -25,7 +25,6 @@ SEARCH_SIDE = 512  # pixels; the networks see 224 and 256, larger pictures only 
 MIN_SCORE = 0.5  # visibility and presence of a landmark that counts
 MIN_LANDMARKS = 4  # fewer do not make a person
 CROWN = 1.7  # eyes to crown, in eye-to-mouth distances; no landmark is that high
-MAX_PEOPLE = 2
 
 HOLD_S = 3.0  # keep the crop this long after the person was last seen
 GLIDE_S = 0.4  # time constant of a moving crop
@@ -109,6 +108,7 @@ class Follower:
         self._now: Square | None = None
         self._now_ns = 0
         self._seen_ns = 0
+        self._since_ns = 0
         self._loose_since_ns: int | None = None
         self._larger_since_ns: int | None = None
 
@@ -116,6 +116,10 @@ class Follower:
     def person(self) -> Box | None:
         """Where the person was last seen; None: nobody is followed."""
         return self._person
+
+    def followed_ns(self, time_ns: int) -> int | None:
+        """How long the person has been followed at `time_ns`; None: nobody is."""
+        return None if self._person is None else max(0, time_ns - self._since_ns)
 
     def look(self, time_ns: int, people: list[Box], shape: tuple[int, int]) -> bool:
         """Take note of the people found in a picture of `shape` (H, W); returns whether ours is among them."""
@@ -127,6 +131,8 @@ class Follower:
         person = self._choose(time_ns, people)
         if person is None:
             return False
+        if self._person is None:
+            self._since_ns = time_ns
         self._person, self._seen_ns = person, time_ns
         self._aim(time_ns, person)
         return True
@@ -234,7 +240,7 @@ def extent(landmarks: Float32Array, height: int, width: int) -> Box | None:
 class PersonFinder:
     """MediaPipe's pose landmarker on a video."""
 
-    def __init__(self, model: Path, side: int = SEARCH_SIDE, people: int = MAX_PEOPLE) -> None:
+    def __init__(self, model: Path, side: int = SEARCH_SIDE, people: int = MOST_PEOPLE) -> None:
         """model: the pose landmarker's .task file; side: pictures are shrunk to this many pixels first."""
         self._task = VideoTask("pose", model, num_poses=people)
         self._side = side

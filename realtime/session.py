@@ -64,6 +64,7 @@ class Session:
             stretches, [channel.emotion for channel in self.channels if channel.emotion],
             stream.wait_for_room if request.lossless else None,
         )
+        self.closing: list[str] = []  # what was judged, a line for each camera, once it is over
         self.messages: list[str] = []  # what happened, for the overlay; newest last
         self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
         self._refused_told: dict[str, int] = {}
@@ -165,6 +166,7 @@ class Session:
             for line in lines:
                 self._say("capture", line, channel)
         self._tell_recordings()
+        self._tell_visibility()
         self._tell_baselines()
         self._tell_what_is_lost()
         if self.engine.error is not None:
@@ -186,6 +188,7 @@ class Session:
         if self.engine.error is not None:
             raise self._broken(self.engine.error)
         self._tell_recordings()
+        self._summarise()
         for line in self.stats():
             self._stream.write(line)
         self._tell_baselines()
@@ -204,6 +207,20 @@ class Session:
         for channel in self.channels:
             if line := channel.look_at_recording():
                 self._stream.write(line)
+
+    def _tell_visibility(self) -> None:
+        for channel in self.channels:
+            for line in channel.look_at_visibility():
+                self._stream.write(line)
+
+    def _summarise(self) -> None:
+        """What was judged: in the stream, and in words."""
+        summaries = [channel.summary() for channel in self.channels]
+        self._tell_visibility()
+        for channel, (line, words) in zip(self.channels, summaries, strict=True):
+            self._stream.write(line)
+            self.closing.append(self._named(words, channel))
+        self.messages += self.closing
 
     def _tell_baselines(self) -> None:
         for channel in self.channels:

@@ -102,6 +102,34 @@ class RecordingLine(msgspec.Struct, frozen=True, tag_field="kind", tag="recordin
     stream: int
 
 
+class VisibilityLine(msgspec.Struct, frozen=True, tag_field="kind", tag="visibility"):
+    """Who is in view, and what of them, since this moment."""
+
+    camera: int
+    time_s: float
+    people: int | None  # 0, 1, or 2 for several
+    followed_since_s: float | None  # null where nobody is, or where nobody is looked for among others
+    out_of_view: tuple[str, ...]  # parts
+    unreliable: dict[str, str]  # part out of view → the actions that cannot be told without it
+
+
+class SummaryLine(msgspec.Struct, frozen=True, tag_field="kind", tag="summary"):
+    """What of one camera was judged; `judged` + `baseline` + Σ `skipped` = `windows_due`."""
+
+    camera: int
+    recorded_s: float  # from the first picture to the last, or to the end of a live session
+    windows_due: int
+    judged: int
+    baseline: int  # windows that the person's rest was measured on
+    skipped: dict[str, int]
+    nobody_s: float | None  # null where the view does not look for people
+    one_s: float | None
+    several_s: float | None
+    no_picture_s: float
+    out_of_view_s: dict[str, float] | None  # part → seconds, while somebody was in view; null: not looked for
+    unreliable: dict[str, str]  # part → the actions that could not be told while it was out of view
+
+
 class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     """The session, or the source of one of its cameras, began, changed or ended."""
 
@@ -116,7 +144,7 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
 
 
 FloatArray = npt.NDArray[np.float64]
-Line = ActionLine | EmotionLine | StatsLine | RecordingLine | SessionLine
+Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | SummaryLine | SessionLine
 
 
 def _seconds(ns: int) -> float:

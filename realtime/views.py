@@ -20,7 +20,7 @@ from realtime.config import ViewSettings
 from realtime.coverage import Coverage
 from realtime.faces import FaceFinder, FaceView
 from realtime.landmark_tracker import LandmarkTracker
-from realtime.messages import Framing
+from realtime.messages import MOST_PEOPLE, Framing
 from realtime.model_files import FACE, HAND, POSE, model_path, whole_model
 from realtime.people import Box, Follower, PersonFinder
 from realtime.sources.base import Image
@@ -98,20 +98,23 @@ class PersonView(View):
         self._finder = finder
         self._follower = Follower(margin)
         self._next_search_ns: int | None = None
-        self._found = False
+        self._found, self._people = False, 0
 
     def apply(self, image: Image) -> tuple[UInt8Array, Framing]:
         height, width = image.pixels.shape[:2]
         if self._next_search_ns is None or image.media_ns >= self._next_search_ns:
             self._next_search_ns = image.media_ns + SEARCH_EVERY_NS
             people = self._finder.find(image.pixels, image.media_ns)
+            self._people = min(len(people), MOST_PEOPLE)
             self._found = self._follower.look(image.media_ns, people, (height, width))
         square = self._follower.at(image.media_ns)
         if square is None:
             framing = Framing(magnified=self.size / max(height, width), person_found=False)
             return letterbox(image.pixels, self.size), framing
         body, framing = square.cut(image.pixels, self.size)
-        return body, dataclasses.replace(framing, person_found=self._found)
+        followed_ns = self._follower.followed_ns(image.media_ns) if self._found else None
+        framing = dataclasses.replace(framing, person_found=self._found, people=self._people, followed_ns=followed_ns)
+        return body, framing
 
     @property
     def _person(self) -> Box | None:
@@ -123,7 +126,15 @@ class PersonView(View):
 
 
 class Tracker(Protocol):
-    """Finds the landmarks of one person in pictures."""
+    """Finds the landmarks of one person in pictures.
+
+    Attributes:
+        people: in the last picture.
+        followed_ns: how long the person of the last picture has been followed; None: nobody is found.
+    """
+
+    people: int
+    followed_ns: int | None
 
     def track(self, pixels: UInt8Array, time_ns: int) -> Landmarks: ...
 
@@ -149,7 +160,11 @@ class LandmarkView(View):
                 raise ValueError("expected landmarks with the picture, or a tracker to find them")
             landmarks = self._tracker.track(image.pixels, image.media_ns)
         self._landmarks = landmarks
-        return self._drawing.draw(landmarks), self._coverage.look(landmarks)
+        framing = self._coverage.look(landmarks)
+        if self._tracker is not None and image.landmarks is None:
+            people = min(self._tracker.people, MOST_PEOPLE)
+            framing = dataclasses.replace(framing, people=people, followed_ns=self._tracker.followed_ns)
+        return self._drawing.draw(landmarks), framing
 
     def face(self, image: Image) -> UInt8Array | None:  # noqa: ARG002 - the landmarks are of this picture
         landmarks = self._landmarks

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections import Counter
 from dataclasses import fields
 
 import numpy as np
 
 from events.types import Stamps
+from realtime.counts import Counts
 from realtime.messages import Frame, Stretch, Window
 
 MOST_FRAMES = 512  # in one window (270 frames/s over 1.9 s): a source that is faster, or says so, is thinned
@@ -46,7 +46,7 @@ class SlidingWindow:
         self.due = 0
         self.late = 0  # frames refused because they came out of order
         self.thinned = 0  # frames refused because the one before was too near: bounds memory
-        self.skipped: Counter[str] = Counter()
+        self.skipped = Counts()
 
     @property
     def centre_shift_ns(self) -> int:
@@ -82,19 +82,21 @@ class SlidingWindow:
         """The recording is over. One shorter than a window is still judged, amid pictures of its beginning and its end.
 
         Models speak of the middle of their pictures, so the first is held before and the last one after, equally long.
+        Held pictures are no evidence: the window says where the recording ended.
         One shorter than half a window is not judged, and counts as skipped.
         """
         if self.start_ns is None or self.due:
             return []
         self.due += 1
         if 2 * (self._times_ns[-1] - self.start_ns) < self._span_ns:
-            self.skipped["short"] += 1
+            self.skipped.add("short")
             return []
         end_ns = self._end_ns()
         self._next += 1
         lasted_ns = self._times_ns[-1] - self.start_ns
         earlier_ns = (self._span_ns - lasted_ns) // 2 + self.centre_shift_ns
-        return [self._cut(end_ns, self._largest_gap_ns(end_ns - self._span_ns, end_ns), received_ns, earlier_ns)]
+        largest_gap_ns = self._largest_gap_ns(end_ns - self._span_ns, end_ns)
+        return [self._cut(end_ns, largest_gap_ns, received_ns, earlier_ns, self._times_ns[-1])]
 
     def _end_ns(self) -> int:
         return (self.start_ns or 0) + self._span_ns + self._next * self._hop_ns
@@ -106,13 +108,13 @@ class SlidingWindow:
             count = (now_ns - 1 - end_ns) // self._hop_ns + 1
             self._next += count
             self.due += count
-            self.skipped["gap"] += count
+            self.skipped.add("gap", count)
             return
         self._next += 1
         self.due += 1
         largest_gap_ns = self._largest_gap_ns(end_ns - self._span_ns, end_ns)
         if largest_gap_ns > self._max_gap_ns:
-            self.skipped["gap"] += 1
+            self.skipped.add("gap")
             return
         windows.append(self._cut(end_ns, largest_gap_ns, received_ns))
 
@@ -121,8 +123,14 @@ class SlidingWindow:
         edges = [start_ns, *self._times_ns[first:last], end_ns]
         return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
-    def _cut(self, end_ns: int, largest_gap_ns: int, due_ns: int, earlier_ns: int = 0) -> Window:
-        """earlier_ns: how much before its sample points its frames are taken, none before the first."""
+    def _cut(self, end_ns: int, largest_gap_ns: int, due_ns: int, earlier_ns: int = 0,
+             recorded_end_ns: int | None = None) -> Window:
+        """The window that ends at `end_ns`.
+
+        Args:
+            earlier_ns: how much before its sample points its frames are taken, none before the first.
+            recorded_end_ns: where the recording ended, if before the window.
+        """
         start_ns = end_ns - self._span_ns
         points_ns = [start_ns + offset_ns - earlier_ns for offset_ns in self._offsets_ns]
         chosen = [max(0, bisect.bisect_right(self._times_ns, point_ns) - 1) for point_ns in points_ns]
@@ -138,6 +146,7 @@ class SlidingWindow:
             times_ns=np.array([frame.media_ns for frame in frames], np.int64),
             largest_gap_ns=largest_gap_ns,
             stamps=Stamps(newest.captured_ns, newest.read_ns, newest.viewed_ns, self._received_ns[chosen[-1]], due_ns),
+            recorded_end_ns=recorded_end_ns,
         ), frames)
 
     def _made(self, window: Window, frames: list[Frame]) -> Window:  # noqa: ARG002 - for those that take more of them

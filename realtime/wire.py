@@ -20,6 +20,7 @@ from realtime.keys import ClientKeys, Door, ServerKeys, Token
 from realtime.messages import (
     BODY_PARTS_SEEN,
     MAX_SIDE,
+    MOST_PEOPLE,
     BodyPart,
     CaptureState,
     CaptureStatus,
@@ -30,7 +31,7 @@ from realtime.messages import (
     UInt8Array,
 )
 
-PROTOCOL = 5
+PROTOCOL = 6
 MAX_HEADER_BYTES = 8192
 MOST_CODES = 16  # of a sighting
 ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
@@ -61,6 +62,8 @@ class _FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     magnified: Annotated[float, Meta(gt=0.0, le=1e4)]
     person_found: bool | None
     unseen: Annotated[tuple[BodyPart, ...], Meta(max_length=len(BODY_PARTS_SEEN))]
+    people: Annotated[int, Meta(ge=0, le=MOST_PEOPLE)] | None
+    followed_ns: Count | None
 
 
 class _StatusHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="status", tag_field="kind"):
@@ -105,6 +108,7 @@ def encode_frame(frame: Frame, generation: int) -> list[bytes | memoryview]:
         PROTOCOL, generation, frame.camera_id, frame.frame_id, frame.captured_ns, frame.read_ns,
         frame.viewed_ns, frame.media_ns, body, face, preview,  # type: ignore[arg-type]
         frame.framing.seen, frame.framing.magnified, frame.framing.person_found, frame.framing.unseen,
+        frame.framing.people, frame.framing.followed_ns,
     )  # fmt: skip
     parts = [np.ascontiguousarray(image).data for image in images if image is not None]
     return [_encoder.encode(header), *parts]
@@ -170,7 +174,8 @@ def _frame(header: _FrameHeader, payload: Sequence[bytes | memoryview]) -> Frame
         images[name] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
         images[name].flags.writeable = False
     try:
-        framing = Framing(header.seen, header.magnified, header.person_found, header.unseen)
+        framing = Framing(header.seen, header.magnified, header.person_found, header.unseen, header.people,
+                          header.followed_ns)
         return Frame(header.camera_id, header.frame_id, header.captured_ns, header.media_ns, framing=framing,
                      read_ns=header.read_ns, viewed_ns=header.viewed_ns, **images)
     except ValueError as error:

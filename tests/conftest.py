@@ -22,6 +22,7 @@ from realtime.model_files import FACE, HAND, POSE, ModelFile, model_path
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT.parent / "shared" / "data" / "clips"
+ODD_RECORDINGS = CLIPS.parent / "odd_recordings"
 BITS, BLOCK, GRID = 16, 16, 4  # a frame's index is drawn as 4x4 black and white blocks
 
 
@@ -99,6 +100,13 @@ def clips() -> Path:
     if not CLIPS.is_dir():
         pytest.skip("the real clips are not on this machine")
     return CLIPS
+
+
+@pytest.fixture(scope="session")
+def odd_recordings() -> Path:
+    if not ODD_RECORDINGS.is_dir():
+        pytest.skip("the odd recordings are not on this machine")
+    return ODD_RECORDINGS
 
 
 def model_file(model: ModelFile) -> Path:

@@ -26,9 +26,9 @@ def write_csv(log: LatencyLog, path: Path) -> None:
     A frame that is the newest of judged windows has their stages beside it, a row for each window; empty: not reached.
     """
     frames, windows = log.rows("frame").tolist(), log.rows("window").tolist()
-    of_frame: dict[int, list[list[int]]] = defaultdict(list)
+    of_frame: dict[tuple[int, int], list[list[int]]] = defaultdict(list)
     for row in windows:
-        of_frame[row[1]].append(row)
+        of_frame[row[1], row[2]].append(row)
     per_frame = [stage for stage in STAGES if stage.of == "frame"]
     per_window = [stage for stage in STAGES if stage.of == "window"]
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -38,9 +38,10 @@ def write_csv(log: LatencyLog, path: Path) -> None:
         for row in frames:
             mine = [row[0], f"{(row[2] - frames[0][2]) * 1e-9:.6f}", f"{row[1] * 1e-9:.6f}",
                     *(_cell(stage, row) for stage in per_frame)]  # fmt: skip
-            for window in of_frame.get(row[0], []):
+            frame = row[0], row[2]  # numbers start anew with every capture process; the time of the grab does not
+            for window in of_frame.get(frame, []):
                 out.writerow([*mine, window[0], *(_cell(stage, window) for stage in per_window)])
-            if row[0] not in of_frame:
+            if frame not in of_frame:
                 out.writerow([*mine, *[""] * (1 + len(per_window))])
 
 

@@ -101,7 +101,7 @@ class RemoteCapture:
             peer, data = parts
             request = decode_request(data)
         except (ValueError, msgspec.DecodeError, RecursionError):
-            self._door.refused["protocol"] += 1
+            self._door.refused.add("protocol")
             return
         if isinstance(request, Hello):
             if request.protocol == PROTOCOL:

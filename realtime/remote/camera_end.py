@@ -56,6 +56,10 @@ def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop
             if order is None:
                 continue
             capture = _session(source, endpoint, keys, clock, link, order, say)
+            if capture is None:
+                if not stop.is_set():
+                    say(f"{link.ended}; connecting again")
+                continue
             status = capture.status
             if status.state is CaptureState.FAILED:
                 raise BadInput.from_line(status.detail) if status.bad_input else Failed(status.detail)
@@ -65,15 +69,16 @@ def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop
 
 
 def _session(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, link: _Link, order: Order,
-             say: Say) -> Capture:
+             say: Say) -> Capture | None:
+    """Film until the session is over; None where the clocks could not be compared, so that no frame has a time."""
     if not source.tracked:
         prepare_view(order.view, say, order.sees, order.face_size > 0)
     offset, over = ClockOffset(), threading.Event()
-    link.burst(offset)
-    reading = offset.reading(clock.now_ns())
-    if reading is not None:
-        say(f"connected; the analysis' clock is {reading.offset_ns / 1e6:+.3f} ms from this one, "
-            f"within {reading.error_ns / 1e6:.3f} ms")
+    reading = offset.reading(clock.now_ns()) if link.burst(offset) else None
+    if reading is None:
+        return None
+    say(f"connected; the analysis' clock is {reading.offset_ns / 1e6:+.3f} ms from this one, "
+        f"within {reading.error_ns / 1e6:.3f} ms")
     spec = CaptureSpec(source, order.view, order.size, endpoint, order.camera_id, order.generation, order.queue_frames,
                        1.0, order.preview, keys, order.sees, order.face_size, order.face_margin,
                        order.codes)  # fmt: skip
@@ -130,13 +135,19 @@ class _Link:
                 return None
         return None
 
-    def burst(self, offset: ClockOffset) -> None:
-        """The first exchanges, so that the first frame has its time already."""
+    def burst(self, offset: ClockOffset) -> bool:
+        """The first exchanges, so that the first frame has its time already; False where none was answered."""
+        self.ended = "the analysis does not answer"
         for _ in range(BURST):
             self._ask()
-            if isinstance(reply := self._receive(1.0), Pong):
+            reply = self._receive(1.0)
+            if isinstance(reply, Bye) or self._stop.is_set():
+                return False
+            if isinstance(reply, Pong):
                 self._note(reply, offset)
+                self.ended = "stopped"
             self._stop.wait(BURST_EVERY_S)
+        return offset.reading(self._clock.now_ns()) is not None
 
     def exchange(self, offset: ClockOffset, over: threading.Event) -> None:
         """Compare clocks until the session is over, on whichever side, and set `over`."""

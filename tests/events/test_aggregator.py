@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -428,3 +429,22 @@ def test_windows_whose_frames_lie_later_are_dated_back_less() -> None:
     plain, later = PosteriorGrid(span, hop, hop), PosteriorGrid(span, hop, hop, centre_shift_ns=shift)
     assert 0 <= later.lag_ns < plain.lag_ns
     assert abs(plain.lag_ns - later.lag_ns - shift) < to_ns(0.06)  # the taper weighs nearer windows a little more
+
+
+@pytest.mark.parametrize("recorded_s", [1.01, 1.5, 1.99, 2.0])
+def test_nothing_is_dated_behind_the_end_of_a_recording_that_ends_inside_its_window(recorded_s: float) -> None:
+    aggregator, recorded_ns = build(min_duration_s=0.5), to_ns(recorded_s)
+    window = dataclasses.replace(prediction(to_ns(SPAN_S), {NODDING: 0.8}, to_ns(SPAN_S)), recorded_end_ns=recorded_ns)
+    events = aggregator.push(window) + aggregator.finish()
+    assert [event.state for event in events] == [PROVISIONAL, CONFIRMED, ENDED]
+    assert events[-1].offset_ns == recorded_ns
+    assert {event.emitted_ns for event in events} == {recorded_ns}
+    assert all(0 <= event.onset_ns <= to_ns(HOP_S) for event in events)
+    assert events[-1].confidence == pytest.approx(0.8)
+    check(events, to_ns(0.5), 0, to_ns(HOP_S))
+
+
+def test_a_recorded_end_outside_its_window_is_refused() -> None:
+    window = prediction(to_ns(SPAN_S), {}, to_ns(SPAN_S))
+    with pytest.raises(ValueError, match=r"expected a recorded end in 0\.\.2000000000, got 3"):
+        dataclasses.replace(window, recorded_end_ns=to_ns(3))

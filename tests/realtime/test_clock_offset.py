@@ -79,11 +79,23 @@ def test_a_machine_that_slept_is_followed_at_once():
     network, clock = Network(2, 0), ClockOffset()
     network.exchange(clock)
     clock.to_other(network.now_ns, network.now_ns)
-    network.offset_ns = 3600 * S
-    for _ in range(100):  # what was measured before ages out
-        network.exchange(clock)
+    network.exchange(clock)
+    for offset_ns in (3600 * S, -40 * S, -40 * S - 300 * MS):  # ours, the other, the other for a moment
+        network.offset_ns = offset_ns
         network.now_ns += S
-    assert abs(clock.to_other(network.now_ns, network.now_ns) - network._other()) < 20 * MS
+        network.exchange(clock)
+        reading = clock.reading(network.now_ns)
+        assert abs(reading.offset_ns - offset_ns) <= reading.error_ns < 20 * MS
+        assert abs(clock.to_other(network.now_ns, network.now_ns) - network._other()) <= reading.error_ns
+
+
+def test_an_exchange_that_was_held_up_takes_nothing_away():
+    network, clock = Network(3, 0, queue_ms=0.01), ClockOffset()
+    network.exchange(clock)
+    before = clock.reading(network.now_ns)
+    clock.add(network.now_ns, network.now_ns + 2 * S, network.now_ns + 2 * S, network.now_ns + 4 * S)
+    clock.add(network.now_ns, network.now_ns + 3 * S, network.now_ns + 3 * S, network.now_ns + 4 * S)
+    assert clock.reading(network.now_ns) == before
 
 
 def test_nothing_is_corrected_before_the_first_exchange():

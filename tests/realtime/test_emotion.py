@@ -61,6 +61,29 @@ def test_the_real_network_takes_a_stretch_and_half_the_evidence_is_the_face(emot
         assert seen(emotion.spec, blind) == (0.5, 0.0)
 
 
+def test_pictures_that_are_held_are_no_evidence(emotion_bundle):
+    model = Bundle.load(emotion_bundle)
+    cut = SlidingStretch(0, 16, SPAN_NS, HOP_NS, NS_PER_S, 64)
+    for index in range(61):  # 2 s, no face in the last picture, which is held for the last quarter
+        cut.push(frame(index, face=index < 60), 0)
+    (stretch,) = cut.finish(0)
+    assert (stretch.end_ns, stretch.recorded_end_ns) == (SPAN_NS, 2 * NS_PER_S)
+    pictures = len(set(stretch.frame_ids.tolist()))
+    assert stretch.face_seen.sum() < 16 - 2
+    assert seen(model.card.maenet, stretch) == (pytest.approx(1 - 0.5 / pictures), pytest.approx(1 - 1 / pictures))
+
+
+def test_two_seconds_are_not_enough_to_go_on(odd_recordings):
+    done = manet_live("replay", odd_recordings / "two_seconds.mp4", "--speed", "max", "--headless")
+    assert done.code == 0, done.err
+    (line,) = done.of("emotion")
+    assert line["abstains"]
+    assert line["time_s"] == 1.933  # of the last picture
+    assert line["evidence_s"] <= 1.933
+    times = [one[name] for one in done.of("action") for name in ("onset_s", "offset_s", "emitted_s")]
+    assert all(0.0 <= at <= 1.933 for at in times if at is not None)
+
+
 COMMON = ("--headless", "--engine", "onnxruntime")
 
 
@@ -115,6 +138,15 @@ def empty_room(path, seconds=8):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(wall, format="rgb24")))
         container.mux(stream.encode(None))
     return path
+
+
+def test_an_emotion_model_by_name_wins_over_the_configuration(emotion_bundle, tmp_path):
+    (tmp_path / "off.toml").write_text("[emotion]\non = false\n")
+    for choice, on in (((), "false"), (("--emotion", emotion_bundle), "true"), (("--no-emotion",), "false")):
+        done = manet_live("demo", "--config", tmp_path / "off.toml", *choice, "--print-config")
+        section = done.out.partition("[emotion]")[2].partition("\n[")[0]
+        assert [line.split("#")[0].split() for line in section.splitlines() if line.startswith("on ")] == [
+            ["on", "=", on]]  # fmt: skip
 
 
 def test_of_an_empty_chair_it_says_nothing(emotion_bundle, tmp_path):

@@ -131,6 +131,19 @@ def test_the_larger_of_two_people(trackers: list[Path]) -> None:
     assert found(landmarks, "pose")[:, 11, 0].min() > 1080
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_how_many_are_there_and_since_when_one_is_followed(trackers: list[Path], several: bool) -> None:
+    images = [image.pixels for image in read(SEATED)[:20]]
+    if several:
+        images = [np.concatenate([pixels[:, ::-1], pixels], axis=1) for pixels in images]
+    with closing(LandmarkTracker(*trackers)) as tracker:
+        for index, pixels in enumerate(images):
+            tracker.track(pixels, index * FRAME_NS)
+            assert (tracker.people, tracker.followed_ns) == (1 + several, index * FRAME_NS)
+        tracker.track(np.full_like(images[0], 127), 20 * FRAME_NS)
+        assert tracker.followed_ns is None
+
+
 def test_the_view_warns_of_legs_out_of_view(trackers: list[Path]) -> None:
     with closing(make_view(ViewSettings(), 112, "landmarks")) as view:
         assert isinstance(view, LandmarkView)
@@ -252,6 +265,14 @@ def test_a_part_is_unseen_only_after_a_while() -> None:
     assert coverage.look(Landmarks.nobody(0, *SHAPE)).unseen == ("face", "legs", "feet")
 
 
+def test_a_face_that_is_there_is_not_missed_for_its_first_picture() -> None:
+    coverage = Coverage()
+    for index in range(3):  # no face is looked for in the first
+        made = dataclasses.replace(Landmarks.nobody(index * FRAME_NS, *SHAPE), pose=pose())
+        framing = coverage.look(dataclasses.replace(made, face=np.ones_like(made.face)) if index else made)
+        assert framing.unseen == (("face",) if index == 0 else ())
+
+
 def test_a_person_too_far_away_is_told() -> None:
     coverage = Coverage()
     body = pose()
@@ -264,6 +285,8 @@ def test_an_unknown_part_is_refused() -> None:
 
 
 def test_every_part_says_what_is_lost_with_it() -> None:
+    several = Framing(person_found=True, people=2, followed_ns=9 * 10**9)
+    assert framing_warnings(several, "center", 12.3) == ("several people in view: following the one since 0:03.3",)
     warnings = framing_warnings(Framing(person_found=True, unseen=("face", "hands", "feet")), "center")
     assert [line.split(" out of view")[0] for line in warnings] == ["face", "hands", "feet"]
     assert "nods" in warnings[0]  # measured: docs/landmarks-small.md

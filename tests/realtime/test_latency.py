@@ -188,6 +188,20 @@ def test_csv_has_a_row_for_every_frame_and_every_window(tmp_path):
     assert rows[0]["to_window_ms"] == "10.000"
 
 
+def test_csv_keeps_apart_the_frames_of_a_camera_that_was_restarted(tmp_path):
+    log = LatencyLog()
+    for start in (0, 10_000):  # ms; the second capture process numbers its frames anew
+        for at in range(3):
+            add_frame(log, at, (start + at * 100) * MS, [MS, 2 * MS, 3 * MS, 4 * MS])
+        add_window(log, start, 2, (start + 200) * MS, [MS] * 7)
+    write_csv(log, tmp_path / "frames.csv")
+    with (tmp_path / "frames.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["frame_id"], row["grabbed_s"], row["window_index"]) for row in rows] == [
+        ("0", "0.000000", ""), ("1", "0.100000", ""), ("2", "0.200000", "0"),
+        ("0", "10.000000", ""), ("1", "10.100000", ""), ("2", "10.200000", "10000")]  # fmt: skip
+
+
 def test_measuring_costs_less_than_its_budget_and_leaves_the_log_alone():
     log = LatencyLog()
     for at in range(50):

@@ -220,3 +220,17 @@ def test_what_is_outside_the_picture_or_unseen_does_not_count() -> None:
     assert found.bottom == pytest.approx(40)
     assert extent(pose(nose=(0.5, 0.2), left_shoulder=(0.6, 0.4)), 100, 200) is None
     assert extent(np.zeros((33, 4), np.float32), 100, 200) is None
+
+
+def test_it_is_known_since_when_somebody_is_followed() -> None:
+    scene = Scene()
+    assert scene.follower.followed_ns(0) is None
+    scene.show(box(400, 500), seconds=3)
+    assert scene.follower.followed_ns(scene.time_ns) == 30 * TENTH_NS
+    scene.show(seconds=HOLD_S - 1)
+    scene.show(box(400, 500), seconds=1)  # back in time: the same person
+    assert scene.follower.followed_ns(scene.time_ns) == 60 * TENTH_NS
+    scene.show(box(400, 500), box(1200, 500, 500, 900), seconds=1)
+    assert scene.follower.followed_ns(scene.time_ns) == 70 * TENTH_NS
+    scene.show(box(400, 500), box(1200, 500, 500, 900), seconds=1)  # larger by half for 1.5 s: followed instead
+    assert scene.follower.followed_ns(scene.time_ns) == 5 * TENTH_NS

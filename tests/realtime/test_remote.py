@@ -27,7 +27,7 @@ from realtime.session import Session
 from realtime.sources import RemoteSpec, SimulatedSpec
 from realtime.sources.urls import side_door
 from realtime.stream import EventStream
-from realtime.wire import PROTOCOL
+from realtime.wire import PROTOCOL, FrameMessage, Receiver
 from tests.conftest import ROOT, manet_live
 from tests.realtime.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
@@ -118,6 +118,43 @@ def test_the_newest_camera_replaces_the_one_before_and_junk_is_counted(tmp_path,
         second.exchange(ClockOffset(), threading.Event())
         assert second.ended == "the session is over"
     end.stop(5.0)
+
+
+class SilentAtFirst(RemoteCapture):
+    """Loses every answer about the time until a camera has come twice."""
+
+    def _answer(self, parts, received_ns):
+        if self._comers > 1 or b"ping" not in parts[-1]:
+            super()._answer(parts, received_ns)
+
+
+def test_a_camera_whose_first_exchanges_are_lost_connects_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("realtime.remote.camera_end.BURST", 2)
+    make_keys(tmp_path, [], ["desk"])
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    order = Order(PROTOCOL, 0, 0, ViewSettings(), "landmarks", 64, 60, False)
+    keys = load_keys(tmp_path, CAMERAS)
+    receiver = Receiver(endpoint, 60, keys)
+    end = SilentAtFirst(side_door(endpoint), keys, order, MonotonicClock())
+    end.start()
+    said, stop = [], threading.Event()
+    camera = threading.Thread(target=serve, args=(SimulatedSpec(0, 30.0, "natural"), endpoint,
+                                                  load_client_keys(tmp_path / "desk.key"), MonotonicClock(), stop,
+                                                  said.append))  # fmt: skip
+    camera.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not isinstance(message := receiver.receive(0.05), FrameMessage):
+            assert time.monotonic() < deadline, said
+        assert message.generation == 1
+        assert said[1] == "the analysis does not answer; connecting again"
+        assert said[2].startswith("connected; the analysis' clock is ")
+    finally:
+        stop.set()
+        camera.join(20)
+        end.stop(5.0)
+        receiver.close()
+    assert not camera.is_alive()
 
 
 def test_the_two_commands_find_each_other_and_both_end(tmp_path):

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import zmq
 
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, write_numbered
 from tests.realtime.test_outputs import free_port
 
 # Low thresholds: the shipped untrained model then reports many events, which mean nothing but exercise every stage.
@@ -23,7 +23,7 @@ EVENTFUL = ("--headless", "--model", "untrained-small", "--engine", "onnxruntime
 def test_a_replay_reports_session_stats_and_actions(recording):
     done = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
     assert done.code == 0, done.err
-    assert {line["kind"] for line in done.lines} == {"session", "recording", "stats", "action"}
+    assert {line["kind"] for line in done.lines} == {"session", "recording", "stats", "action", "summary"}
     started, ended = done.of("session")[0], done.of("session")[-1]
     assert (started["state"], ended["state"]) == ("started", "ended")
     assert started["source"] == "scenes.mp4"
@@ -146,3 +146,15 @@ def test_a_reader_that_leaves_ends_the_session_quietly(recording):
     process.stdout.close()
     assert process.wait(30) == 0
     assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("pictures", [31, 40, 56])
+def test_of_a_recording_shorter_than_a_window_no_time_lies_behind_its_end(tmp_path, pictures):
+    path = write_numbered(tmp_path / "short.mp4", [round(index * 1000 / 30) for index in range(pictures)])
+    done = manet_live("replay", path, "--speed", "max", *EVENTFUL)
+    assert done.code == 0, done.err
+    assert done.of("stats")[-1]["windows"] == 1
+    actions, end_s = done.of("action"), round((pictures - 1) * 1000 / 30) / 1000
+    assert {line["offset_s"] for line in actions if line["state"] == "ended"} == {end_s}
+    assert {line["emitted_s"] for line in actions} == {end_s}
+    assert all(0.0 <= line["onset_s"] < end_s for line in actions)

@@ -28,7 +28,8 @@ SIDE, MUTATIONS = 8, 10_000
 
 def frame(index: int, side: int = SIDE) -> Frame:
     body = np.full((side, side, 3), index % 256, np.uint8)
-    return Frame(0, index, 10, index * 1_000_000, body, preview=body[:4], framing=Framing(0.5, 2.0, True, ("hands",)))
+    framing = Framing(0.5, 2.0, True, ("hands",), 1, 1_000)
+    return Frame(0, index, 10, index * 1_000_000, body, preview=body[:4], framing=framing)
 
 
 def mutated(rng: np.random.Generator, parts: list[bytes]) -> list[bytes]:

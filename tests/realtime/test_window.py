@@ -32,6 +32,7 @@ def test_nothing_before_the_first_full_window():
     _, windows = cut(steady(2.0, 30))
     assert len(windows) == 1
     assert (windows[0].start_ns, windows[0].end_ns, windows[0].index) == (0, SPAN, 0)
+    assert windows[0].recorded_end_ns is None
 
 
 @pytest.mark.parametrize("seconds", [1.0, 1.5, 1.8])
@@ -41,6 +42,7 @@ def test_a_recording_shorter_than_a_window_is_judged_in_its_middle(seconds):
     assert windows == []
     (held,) = window.finish(7)
     assert (held.start_ns, held.end_ns, held.index, held.stamps.due_ns) == (0, SPAN, 0, 7)
+    assert held.recorded_end_ns == times[-1]  # the rest is held pictures
     assert (window.due, sum(window.skipped.values())) == (1, 0)
     assert window.finish(8) == []
     points = (np.arange(LENGTH) - (LENGTH - 1) / 2) * SPAN / LENGTH + times[-1] / 2

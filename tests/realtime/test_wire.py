@@ -21,7 +21,7 @@ SERVER, CLIENT = link_for("ipc://")
 def make_frame(side: int = 8, frame_id: int = 3, face: bool = False, preview: bool = False) -> Frame:
     noise = np.random.default_rng(frame_id).integers(0, 256, (side, side, 3), np.uint8)
     return Frame(0, frame_id, 10, -5, noise, noise[:4, :4].copy() if face else None,
-                 noise[:3].copy() if preview else None, Framing(0.5, 2.0, True, ("hands", "feet")), 11, 12)
+                 noise[:3].copy() if preview else None, Framing(0.5, 2.0, True, ("hands", "feet"), 2, 7_000), 11, 12)
 
 
 def as_bytes(parts) -> list[bytes]:
@@ -69,7 +69,7 @@ def tampered(**changes) -> list[bytes]:
         ([b"not msgpack at all"], "header"),
         (as_bytes(wire.encode_frame(make_frame(), 0))[:1], "expected 1 images, got 0 parts"),
         ([as_bytes(wire.encode_frame(make_frame(), 0))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
-        (tampered(protocol=99), "expected protocol 5, got 99"),
+        (tampered(protocol=99), "expected protocol 6, got 99"),
         (tampered(body=[100000, 100000]), "body"),
         (tampered(body=[2**30, 1]), "body"),
         (tampered(body=[8, 4]), "body announces"),
