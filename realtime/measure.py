@@ -42,8 +42,9 @@ class Files:
         """Before a long run, not after it: make them, empty. What is there and holds nothing, or is a device, will do.
 
         Raises:
-            BadInput: a file that is there already or cannot be written, or a plot of unknown kind.
+            BadInput: a file that is there already, is given twice or cannot be written, or a plot of unknown kind.
         """
+        reserved: list[Path] = []
         for name in ("json", "csv", "plot", "trace"):
             path: Path | None = getattr(self, name)
             if path is None:
@@ -53,6 +54,9 @@ class Files:
             check_new_file(path, f"--{name}")
             with contextlib.suppress(FileExistsError):
                 made.open(path).close()
+            if path.is_file() and any(path.samefile(one) for one in reserved):
+                raise BadInput(f"a file of its own for --{name}", f"{path}, which another option has", "name another")
+            reserved.append(path)
 
     def write(self, made: NewFiles, writers: dict[str, Callable[[Path], object]]) -> None:
         """Each that is wanted, by its name; one that cannot be written does not keep the others from it.

@@ -107,6 +107,8 @@ def test_the_handed_configuration_with_a_mark_works():
 LATIN = b"caf\xe9"  # a name in Latin-1: no UTF-8
 FAST = ("--headless", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
 
+JUDGED = "manet-live: judged {0} of {0} windows\n"  # what a session without a fault says
+
 
 @pytest.fixture
 def odd_folder(tmp_path) -> Path:
@@ -125,7 +127,7 @@ def test_names_may_be_any_bytes(recording, odd_folder):
     settings = odd_folder / "settings.toml"
     settings.write_text("[window]\nhop_s = 0.5\n")
     done = manet_live("replay", film, *FAST, "--record", odd_folder / "one", "--config", settings)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, JUDGED.format(17))
     shown = r"caf\xe9\x0a\x1b[31m.mp4"
     assert done.of("session")[0]["source"] == shown
     assert done.of("session")[-1]["state"] == "ended"
@@ -171,12 +173,12 @@ def test_urls_of_any_bytes_are_one_line():
 def test_a_place_for_temporary_files_that_sockets_cannot_be_in(recording, tmp_path, name):
     place = os.fsencode(tmp_path) + b"/" + name
     os.mkdir(place)  # noqa: PTH102 - bytes
-    before = set(Path("/tmp").glob("manet-live-*"))
-    done = subprocess.run([sys.executable, ROOT / "run_live.py", "replay", recording, *FAST], capture_output=True,
-                          text=True, env={**os.environb, b"TMPDIR": place}, check=False)  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert os.listdir(place) == []  # noqa: PTH208 - bytes
-    assert set(Path("/tmp").glob("manet-live-*")) <= before
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        done = subprocess.run([sys.executable, ROOT / "run_live.py", "replay", recording, *FAST], capture_output=True,
+                              text=True, check=False, env={**os.environb, b"TMPDIR": place,
+                                                           b"XDG_RUNTIME_DIR": short.encode()})  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, JUDGED.format(33))
+        assert (os.listdir(place), os.listdir(short)) == ([], [])  # noqa: PTH208 - bytes
 
 
 def test_a_private_folder_is_its_owners_alone_and_has_room_for_sockets(tmp_path, monkeypatch):

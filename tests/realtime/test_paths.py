@@ -268,6 +268,14 @@ def test_latency_overwrites_no_file_of_the_users(recording, tmp_path):
     assert tree(tmp_path) == before
 
 
+def test_latency_writes_one_file_for_each_option(recording, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    line = refused("latency", recording, "--headless", "--json", tmp_path / "new", "--csv", tmp_path / "." / "link")
+    assert line.endswith(f"expected a file of its own for --csv, got {tmp_path}/link, which another option has; "
+                         "name another")
+    assert not (tmp_path / "new").exists()
+
+
 def test_latency_leaves_no_file_behind_when_it_fails(tmp_path):
     files = ("--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv", "--plot", tmp_path / "a.svg")
     done = manet_live("latency", "--camera", "77", "--headless", "--engine", "onnxruntime", *files)
