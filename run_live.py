@@ -95,6 +95,7 @@ def _request(arguments: argparse.Namespace, config: configuration.Config) -> Req
         headless=_headless(arguments),
         record=arguments.record,
         consent=arguments.consent,
+        verbose=arguments.verbose,
         emotion=arguments.emotion,
         limit_s=getattr(arguments, "limit", None),
     )
@@ -266,6 +267,7 @@ def _common() -> Parser:
     common.add_argument("--consent", metavar="TEXT", help="the consent given, noted in the stream and the record")
     common.add_argument("--publish", metavar="ENDPOINT", help="also publish the event stream over ZeroMQ")
     common.add_argument("--keys", metavar="DIR", help="encrypt it, for those whose keys are there (see `keys`)")
+    common.add_argument("-v", "--verbose", action="store_true", help="say how the engine was chosen")
     common.add_argument("--headless", action="store_true", help="JSON lines on standard output, no overlay")
     common.add_argument("--no-picture", action="store_true", help="overlay without the person's picture")
     return common

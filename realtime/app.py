@@ -65,18 +65,19 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         if not all(source.tracked for source in request.sources):
             faces = emotion_bundle is not None and bool(emotion_bundle.card.maenet.face)
             prepare_view(request.config.view, tell, model.card.view, faces)
-        engine = request.config.engine
+        engine, details = request.config.engine, tell if request.verbose else None
         runtimes = stack.enter_context(ExitStack())
         runtime = runtimes.enter_context(
-            stepped_back(engine.nice, lambda: open_runtime(model, engine.runtime, engine.threads, report=tell))
+            stepped_back(engine.nice, lambda: open_runtime(model, engine.runtime, engine.threads, tell, details))
         )
         emotion = None
         if emotion_bundle is not None:
             bundle = emotion_bundle
             emotion = EmotionModel(bundle, runtimes.enter_context(
-                stepped_back(engine.nice, lambda: open_runtime(bundle, engine.runtime, engine.threads, report=tell))
+                stepped_back(engine.nice, lambda: open_runtime(bundle, engine.runtime, engine.threads, tell, details))
             ))  # fmt: skip
-            tell(NOTE)
+            if not request.prints:  # else the event stream's `emotion` line is seen
+                tell(NOTE)
         stop = stack.enter_context(stop_on_signals())
         folder = private_folder()  # the sockets and the captures' logs
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -151,7 +152,7 @@ def _outputs(request: Request, publish: PublishOutput | None, record: dict[str, 
     outputs: list[Output] = [publish] if publish else []
     if request.record is not None:
         outputs.append(RecordOutput(request.record, record, made))
-    if request.headless and request.print_events:
+    if request.prints:
         outputs.append(StdoutOutput())
     return outputs
 

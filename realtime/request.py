@@ -29,6 +29,7 @@ class Request:
     record: Path | None = None
     consent: str | None = None
     print_events: bool = True  # headless: the event stream on standard output
+    verbose: bool = False  # how the engine was chosen, on standard error
     limit_s: float | None = None  # end after this much of the session's clock
     emotion: str | None = None  # model; None: the default one where it fits the view
     read_codes: bool = False  # the camera films a screen with codes (realtime/screen)
@@ -55,6 +56,11 @@ class Request:
     @property
     def live(self) -> bool:
         return self.sources[0].live
+
+    @property
+    def prints(self) -> bool:
+        """The event stream goes to standard output."""
+        return self.headless and self.print_events
 
     @property
     def lossless(self) -> bool:

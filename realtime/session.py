@@ -9,6 +9,8 @@ from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import msgspec
+
 from engines.bundle import Bundle
 from engines.errors import BadInput, Failed
 from engines.runtimes.base import Runtime
@@ -251,7 +253,7 @@ class Session:
         card = self.model.card
         source = channel.source.name if channel else self.request.source_names
         camera = channel.camera_id if channel else None
-        self._stream.write(
-            SessionLine(state, card.name, card.provenance.trained_on, self.runtime.name, source, self.request.consent,
-                        detail, camera)
-        )  # fmt: skip
+        line = SessionLine(state, card.name, self.runtime.name, source, detail, camera)
+        if state == "started":
+            line = msgspec.structs.replace(line, trained_on=card.provenance.trained_on, consent=self.request.consent)
+        self._stream.write(line)

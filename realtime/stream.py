@@ -135,12 +135,12 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
 
     state: str  # started, capture, baseline, record, refused, ended, stopped, failed
     model: str
-    trained_on: str
     engine: str
     source: str
-    consent: str | None
     detail: str = ""
     camera: int | None = None  # null: the session as a whole
+    trained_on: str | msgspec.UnsetType = msgspec.UNSET  # in the first line alone, as is the consent
+    consent: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 FloatArray = npt.NDArray[np.float64]

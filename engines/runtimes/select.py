@@ -54,7 +54,8 @@ def available() -> dict[str, Availability]:
     return {name: kind.availability() for name, kind in RUNTIMES.items()}
 
 
-def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: Report | None = None) -> Runtime:
+def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: Report | None = None,
+                 details: Report | None = None) -> Runtime:
     """An active runtime that has just reproduced the bundle's reference logits.
 
     Args:
@@ -64,14 +65,15 @@ def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: R
             `threads` changes; parity is checked always. Where a GPU was chosen and is lost later, the fastest of the
             others goes on, and says so.
         threads: CPU threads; 0 leaves the choice to the runtime.
-        report: receives one line per finding.
+        report: receives what a person should know, one line each.
+        details: receives how the choice was made, one line each.
 
     Raises:
         BadInput: an unknown runtime, or one that is not installed or has no GPU.
         ParityMismatch: the runtime asked for does not reproduce the reference.
         RuntimeFailed: it cannot load the model; with "auto", none could.
     """
-    say = report or _silent
+    say, explain = report or _silent, details or _silent
     if name != "auto":
         if name not in RUNTIMES:
             raise BadInput(f"a runtime of auto, {', '.join(RUNTIMES)}", repr(name), "choose one of these")
@@ -89,9 +91,9 @@ def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: R
             say(f"{remembered}: {error}")
             del usable[remembered]
         else:
-            say(f"{remembered} {usable[remembered]}: chosen earlier as the fastest here")
-            return _guarded(runtime, usable, say)
-    return _guarded(_fastest(bundle, usable, threads, key, say), usable, say)
+            explain(f"{remembered} {usable[remembered]}: chosen earlier as the fastest here")
+            return _guarded(runtime, usable, say, explain)
+    return _guarded(_fastest(bundle, usable, threads, key, say, explain), usable, say, explain)
 
 
 def check_parity(runtime: Runtime) -> float:
@@ -147,14 +149,14 @@ def _silent(_: str) -> None:
     """Nobody asked."""
 
 
-def _guarded(runtime: Runtime, usable: dict[str, Availability], say: Report) -> Runtime:
+def _guarded(runtime: Runtime, usable: dict[str, Availability], say: Report, explain: Report) -> Runtime:
     """Automatically chosen, a GPU that is lost is replaced by the fastest CPU runtime."""
     if not runtime.on_gpu:
         return runtime
     others = {name: found for name, found in usable.items() if not RUNTIMES[name].on_gpu}
 
     def open_other() -> Runtime:
-        return _fastest(runtime.bundle, others, runtime.threads, "", say)
+        return _fastest(runtime.bundle, others, runtime.threads, "", say, explain)
 
     return Fallback(runtime, open_other, say)
 
@@ -174,7 +176,8 @@ def _open_checked(bundle: Bundle, name: str, threads: int, say: Report) -> Runti
     return runtime
 
 
-def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key: str, say: Report) -> Runtime:
+def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key: str, say: Report,
+             explain: Report) -> Runtime:
     best: Runtime | None = None
     timings: dict[str, float] = {}
     steady = True
@@ -187,7 +190,7 @@ def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key:
         times = times_ms(runtime)
         timings[name] = round(min(times), 3)
         steady &= statistics.median(times) <= STEADY * min(times)
-        say(f"{name} {found}: {timings[name]:.1f} ms per window")
+        explain(f"{name} {found}: {timings[name]:.1f} ms per window")
         if best is not None and timings[best.name] <= timings[name]:
             runtime.close()
             continue

@@ -217,7 +217,9 @@ def test_a_full_disk_ends_the_log_behind_a_whole_line_while_the_monitor_runs_on(
     done = limited(tmp_path / "log", recording, 6000)
     printed = [json.loads(line) for line in done.stdout.splitlines()]
     told = [line for line in printed if line["kind"] == "session" and line["state"] == "output"]
-    assert [line["detail"] for line in told] == [done.stderr.strip().removeprefix("manet-live: failed: ")]
+    judged, failed = done.stderr.splitlines()
+    assert judged == "manet-live: judged 33 of 33 windows"
+    assert [line["detail"] for line in told] == [failed.removeprefix("manet-live: failed: ")]
     assert "the event log stopped after" in told[0]["detail"]
     assert printed[-1]["state"] == "ended"  # the session came to its end
     stats = [line for line in printed if line["kind"] == "stats"][-1]

@@ -28,6 +28,10 @@ def test_a_replay_reports_session_stats_and_actions(recording):
     assert (started["state"], ended["state"]) == ("started", "ended")
     assert started["source"] == "scenes.mp4"
     assert "untrained" in started["trained_on"].lower()
+    assert [line["state"] for line in done.of("session") if "trained_on" in line or "consent" in line] == ["started"]
+    assert max(len(line) for line in done.out.splitlines() if '"session"' in line and "started" not in line) < 250
+    (line,) = done.err.splitlines()  # the end in words, and not how the engine was chosen
+    assert line.startswith("manet-live: judged 33 of 33 windows")
     stats = done.of("stats")[-1]
     assert stats["frames"] == 300
     assert stats["windows_due"] == stats["windows"] == 1 + int((9.966 - 1.9) / 0.25)
@@ -57,6 +61,21 @@ def test_replay_equivalence_on_real_clips(clips, name):
     assert real.of("stats")[-1]["skipped"].get("stale") is None, "the machine did not keep up"
     assert fast.action_text == real.action_text
     assert fast.of("stats")[-1]["windows_due"] == real.of("stats")[-1]["windows_due"] > 0
+
+
+def test_how_the_engine_was_chosen_is_said_to_who_asks():
+    quiet, verbose = (manet_live("demo", "--seconds", "2", "--speed", "max", "--headless", "--no-emotion", *more)
+                      for more in ((), ("-v",)))  # fmt: skip
+    assert quiet.code == verbose.code == 0
+    assert not any("ms per window" in line or "chosen earlier" in line for line in quiet.err.splitlines())
+    assert any("ms per window" in line or "chosen earlier" in line for line in verbose.err.splitlines())
+
+
+def test_a_missing_camera_is_one_line():
+    done = manet_live("live", "--camera", "77", "--headless")
+    assert done.code == 2
+    assert done.err == ("manet-live: error: expected a camera, got number 77, which does not open; "
+                        "`cameras` lists those that do; another program may be using it\n")
 
 
 def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_path, context):
