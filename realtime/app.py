@@ -76,8 +76,8 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
             emotion = EmotionModel(bundle, runtimes.enter_context(
                 stepped_back(engine.nice, lambda: open_runtime(bundle, engine.runtime, engine.threads, tell, details))
             ))  # fmt: skip
-            if not request.prints:  # else the event stream's `emotion` line is seen
-                tell(NOTE)
+        if emotion and not request.headless:  # while the overlay is drawn nothing may be printed
+            tell(NOTE)
         stop = stack.enter_context(stop_on_signals())
         folder = private_folder()  # the sockets and the captures' logs
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -89,7 +89,7 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         session = Session(request, model, runtime, stream, folder, emotion)
         try:
             with closing(session):
-                session.run(stop)
+                session.run(stop, lambda: tell(NOTE) if emotion and request.headless else None)
                 if request.lossless:
                     stream.drain(stop)
         finally:

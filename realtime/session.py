@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -67,6 +68,7 @@ class Session:
             stream.wait_for_room if request.lossless else None,
         )
         self.closing: list[str] = []  # what was judged, a line for each camera, once it is over
+        self._on_begin: Callable[[], None] | None = None  # None once it was called
         self.messages: list[str] = []  # what happened, for the overlay; newest last
         self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
         self._refused_told: dict[str, int] = {}
@@ -84,16 +86,20 @@ class Session:
         """Time since the session's first frame, of the camera that is furthest."""
         return max(channel.position_ns for channel in self.channels)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, on_begin: Callable[[], None] = lambda: None) -> None:
         """Start every part and look after them until every source ends or `stop` is set.
 
         A camera that fails leaves the others running, unless the user can mend it before anything has begun.
+
+        Args:
+            on_begin: called once when the first picture has come.
 
         Raises:
             BadInput: a camera failed for a reason that the user can mend.
             SessionFailed: another broke, or the engine did.
         """
         limit_ns = math.inf if self.request.limit_s is None else to_ns(self.request.limit_s)
+        self._on_begin = on_begin
         self._say("started")
         if self.emotion:
             card = self.emotion.bundle.card
@@ -160,6 +166,7 @@ class Session:
                 channel.latency.drawn(count, self._clock.now_ns())
 
     def _look(self) -> None:
+        self._notice_beginning()
         for channel in self.channels:
             try:
                 lines = channel.look()
@@ -185,8 +192,14 @@ class Session:
         for line in self.stats():
             self._stream.write(line)
 
+    def _notice_beginning(self) -> None:
+        if self.begun and self._on_begin is not None:
+            self._on_begin()
+            self._on_begin = None
+
     def _conclude(self, interrupted: bool) -> None:
         self.close()
+        self._notice_beginning()
         if self.engine.error is not None:
             raise self._broken(self.engine.error)
         self._tell_recordings()

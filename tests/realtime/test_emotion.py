@@ -106,7 +106,7 @@ def test_a_demo_reports_emotions_and_says_what_they_are(emotion_bundle, tmp_path
     (note,) = [line for line in done.of("session") if line["state"] == "emotion"]
     assert "expression, not of feeling" in note["detail"]
     assert "prohibited" in note["detail"]
-    assert "expression, not of feeling" in done.err  # one line before the session begins
+    assert "expression, not of feeling" in done.err  # one line as the session begins
     session = json.loads((tmp_path / "max" / "session.json").read_text())
     assert session["emotion_model"]["provenance"]["trained"] is False
     assert "prohibited" in session["emotion_note"]
