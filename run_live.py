@@ -32,6 +32,7 @@ from simulation.interview import MODES, NATURAL
 
 DEFAULT_MODEL = "landmarks-small"
 DEMO_SECONDS = 30
+CANNOT_DRAW = ("", "dumb", "unknown")  # values of TERM
 EVENTS_SECONDS = 60.0  # of each interview
 
 signal.signal(signal.SIGINT, _before)
@@ -93,6 +94,7 @@ def _request(arguments: argparse.Namespace, config: configuration.Config) -> Req
         config=config,
         speed=_speed(getattr(arguments, "speed", "realtime")),
         headless=_headless(arguments),
+        print_events=sys.stdout is not None,
         record=arguments.record,
         consent=arguments.consent,
         verbose=arguments.verbose,
@@ -130,10 +132,18 @@ def _speed(text: str) -> float | None:
 
 
 def _headless(arguments: argparse.Namespace) -> bool:
-    if arguments.headless or sys.stdout.isatty():
-        return bool(arguments.headless)
+    if arguments.headless:
+        return True
     instead = "no overlay is drawn" if arguments.command == "latency" else "printing the event stream"
-    print(f"manet-live: standard output is not a terminal: {instead}, as --headless does", file=sys.stderr)
+    terminal = os.environ.get("TERM", "")
+    if sys.stdout is None:
+        tell("standard output is closed: no overlay is drawn, no event stream printed")
+    elif not sys.stdout.isatty():
+        tell(f"standard output is not a terminal: {instead}, as --headless does")
+    elif os.name == "posix" and terminal in CANNOT_DRAW:
+        tell(f"a terminal of TERM={terminal or 'nothing'} cannot show the overlay: {instead}, as --headless does")
+    else:
+        return False
     return True
 
 

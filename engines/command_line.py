@@ -28,6 +28,7 @@ def run_guarded(command: Callable[[], None]) -> int:
 
     The last two print one line on standard error. Ctrl-C is a user's way to end a command, not a failure.
     """
+    hold_standard_descriptors()
     show_any_text()
     try:
         command()
@@ -40,6 +41,17 @@ def run_guarded(command: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def hold_standard_descriptors() -> None:
+    """Open the null device where standard input, output or error is closed: else a file or socket would get its number,
+    and whatever is printed. `sys.stdin`, `sys.stdout` and `sys.stderr` stay None there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
 def run_command(parser: Parser, arguments: Sequence[str] | None, check: Callable[[], None] = lambda: None) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.command_line import Parser, run_guarded
+from engines.command_line import Parser, notify, run_guarded
 from engines.errors import BadInput
 from engines.new_files import check_new_file
 from events.settings import EmotionSettings
@@ -65,7 +65,7 @@ def seen(options: argparse.Namespace) -> dict[str, np.ndarray]:
         BadInput: not a recording, nothing in it, or a model file cannot be had.
     """
     settings = ViewSettings(crop=options.crop)
-    prepare_view(settings, lambda line: print(line, file=sys.stderr), options.view, faces=True)
+    prepare_view(settings, notify, options.view, faces=True)
     view = make_view(settings, options.size, options.view, False, options.face_size, EmotionSettings().face_margin)
     kept: dict[str, list[np.ndarray]] = {name: [] for name in ("times_ns", "body", "face", "body_seen", "face_seen")}
     black = np.zeros((options.face_size, options.face_size, 3), np.uint8)

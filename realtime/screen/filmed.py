@@ -129,6 +129,6 @@ def _where() -> list[str]:
     if sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return []
     for stream in (sys.stdout, sys.stderr):
-        if stream.isatty():
+        if stream is not None and stream.isatty():
             return [os.ttyname(stream.fileno())]
     raise BadInput("a display or a terminal for --screen", "neither", "run it where a screen is")

@@ -22,10 +22,10 @@ ENTER, LEAVE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
 class Terminal:
     """A pseudo-terminal with the command running in it."""
 
-    def __init__(self, *arguments, columns=80, rows=24):
+    def __init__(self, *arguments, columns=80, rows=24, term="xterm-256color"):
         self.master, slave = pty.openpty()
         self.resize(columns, rows)
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        environment = {**os.environ, "TERM": term, "COLORTERM": "truecolor"}
         environment.pop("COLUMNS", None)
         environment.pop("LINES", None)
         self.process = subprocess.Popen(
@@ -105,5 +105,16 @@ def test_bad_input_in_a_terminal_is_one_line(tmp_path):
         terminal.read_until(rb"none\.mp4")
         assert ENTER not in terminal.seen
         assert terminal.seen.count(b"\n") == 1
+    finally:
+        terminal.close()
+
+
+def test_a_terminal_that_cannot_draw_gets_the_event_stream():
+    terminal = Terminal("demo", "--seconds", "2", "--speed", "max", "--no-emotion", term="dumb")
+    try:
+        terminal.read_until(rb'"state":"ended"')
+        assert terminal.process.wait(10) == 0
+        assert b"a terminal of TERM=dumb cannot show the overlay: printing the event stream" in terminal.seen
+        assert b"\x1b" not in terminal.seen
     finally:
         terminal.close()
