@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,6 +34,7 @@ from realtime.views import prepare_view
 DEFAULT_EMOTION = "emotions-small"
 FLUSH_S = 0.4  # that outputs get for what still waits, when the session is over
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+SUSPEND_SIGNALS = [signal.SIGTSTP] if hasattr(signal, "SIGTSTP") else []  # Ctrl-Z
 
 
 def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> None:
@@ -79,6 +80,7 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         if emotion and not request.headless:  # while the overlay is drawn nothing may be printed
             tell(NOTE)
         stop = stack.enter_context(stop_on_signals())
+        suspend = stack.enter_context(_set_by(SUSPEND_SIGNALS))
         folder = private_folder()  # the sockets and the captures' logs
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         made = stack.enter_context(NewFiles())
@@ -89,7 +91,7 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         session = Session(request, model, runtime, stream, folder, emotion)
         try:
             with closing(session):
-                session.run(stop, lambda: tell(NOTE) if emotion and request.headless else None)
+                session.run(stop, lambda: tell(NOTE) if emotion and request.headless else None, suspend)
                 if request.lossless:
                     stream.drain(stop)
         finally:
@@ -170,13 +172,17 @@ def _session_record(request: Request, model: Bundle, emotion: Bundle | None) -> 
     }
 
 
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> AbstractContextManager[threading.Event]:
     """An event that Ctrl-C, SIGTERM and a closed terminal set; the handlers before it come back afterwards."""
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS}
+    return _set_by(STOP_SIGNALS)
+
+
+@contextmanager
+def _set_by(signals: Sequence[signal.Signals]) -> Iterator[threading.Event]:
+    event = threading.Event()
+    before = {number: signal.signal(number, lambda *_: event.set()) for number in signals}
     try:
-        yield stop
+        yield event
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

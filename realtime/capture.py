@@ -36,6 +36,7 @@ from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.views import Sees, View, make_view, preview
 
 MAX_PAUSE_NS = 10 * NS_PER_S  # a longer hole in a recording is not waited for
+LATE_NS = NS_PER_S  # a replay that is later than this goes on from where it is
 CLOSING_S = 5.0  # how long anything may take once it is told to end
 
 
@@ -164,6 +165,9 @@ class Capture:
         self._paced_ns = image.media_ns
         wall_ns, media_ns = self._origin
         due_ns = wall_ns + int((image.media_ns - media_ns) / speed)
+        late_ns = self._clock.now_ns() - due_ns
+        if late_ns > LATE_NS:  # a pause: what is missed is not made up for in a rush that nobody could follow
+            self._origin = (wall_ns + late_ns, media_ns)
         while not self._stop.is_set() and (now_ns := self._clock.now_ns()) < due_ns:
             heartbeat_ns = now_ns + int(HEARTBEAT_S * NS_PER_S)
             self._clock.sleep_until(min(due_ns, heartbeat_ns))
@@ -173,7 +177,7 @@ class Capture:
 
     def _push(self, frame: Frame) -> None:
         parts = wire.encode_frame(frame, self._spec.generation)
-        if self._spec.speed is None:  # lossless: the analysis sets the pace
+        if not self._spec.source.live:  # it can wait: the analysis sets the pace, or was stopped for a while
             while not self._sender.send(parts, HEARTBEAT_S):
                 if self._stop.is_set():
                     return

@@ -51,6 +51,15 @@ class Display:
         """The terminal was closed: nobody sees what is drawn."""
         return self._terminal and not self._console.is_terminal
 
+    def leave(self) -> None:
+        """Give the terminal back for a while, until `come_back`."""
+        self._live.stop()
+
+    def come_back(self) -> None:
+        """Draw again."""
+        self._live.start()
+        self._next_s = 0.0
+
     def refresh(self) -> bool:
         """Draw, if a redraw is due; whether it was."""
         now_s = time.monotonic()

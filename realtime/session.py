@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import threading
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ from engines.errors import BadInput, Failed
 from engines.runtimes.base import Runtime
 from realtime.analysis import Engine
 from realtime.channel import Channel
-from realtime.clock import MonotonicClock, SessionStart, to_ns
+from realtime.clock import MonotonicClock, SessionStart, to_ns, to_s
 from realtime.display import Display
 from realtime.emotion import NOTE, EmotionModel
 from realtime.inference import FairTurns
@@ -25,6 +26,7 @@ from realtime.messages import CaptureState
 from realtime.overlay import OverlayState
 from realtime.request import Request
 from realtime.stream import EventStream, SessionLine, StatsLine
+from realtime.supervisor import PAUSE_NS
 
 TICK_S = 0.05  # how often the main thread looks around
 STOP_S = 1.2  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s
@@ -86,13 +88,15 @@ class Session:
         """Time since the session's first frame, of the camera that is furthest."""
         return max(channel.position_ns for channel in self.channels)
 
-    def run(self, stop: threading.Event, on_begin: Callable[[], None] = lambda: None) -> None:
+    def run(self, stop: threading.Event, on_begin: Callable[[], None] = lambda: None,
+            suspend: threading.Event | None = None) -> None:
         """Start every part and look after them until every source ends or `stop` is set.
 
         A camera that fails leaves the others running, unless the user can mend it before anything has begun.
 
         Args:
             on_begin: called once when the first picture has come.
+            suspend: set by the terminal's Ctrl-Z: this process is stopped until it is continued.
 
         Raises:
             BadInput: a camera failed for a reason that the user can mend.
@@ -111,7 +115,14 @@ class Session:
             while self.engine.alive and not stop.is_set() and self.position_ns < limit_ns:
                 if self._stream.reader_left:
                     stop.set()
+                before_ns = self._clock.now_ns()
                 stop.wait(TICK_S)
+                if suspend is not None and suspend.is_set():
+                    self._suspend(display)
+                    suspend.clear()
+                stood_ns = self._clock.now_ns() - before_ns
+                if stood_ns > PAUSE_NS:
+                    self._say("paused", f"this process stood still for {to_s(stood_ns):.1f} s")
                 self._look()
                 if any(channel.hopeless for channel in self.channels):
                     break
@@ -153,6 +164,23 @@ class Session:
             self._stretches.close()
         running = [line for channel in self.channels for line in channel.close(left(1 / 3), left())]
         self.unfinished = running + ([] if self.engine.stop(left()) else ["the engine"])
+
+    def _suspend(self, display: Display | None) -> None:
+        """Stop, as Ctrl-Z does. A recording waits; a live camera does not, and what it loses is counted."""
+        for channel in self.channels:
+            channel.capture.pause()
+        waiting_until = time.monotonic() + self.request.config.engine.staleness_s
+        while self._turns.waiting and time.monotonic() < waiting_until:
+            time.sleep(TICK_S)  # else what waits would be too old afterwards
+        if display:
+            display.leave()
+        handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTSTP)  # the system knows whether somebody is there to continue us
+        signal.signal(signal.SIGTSTP, handler)
+        if display:
+            display.come_back()
+        for channel in self.channels:
+            channel.capture.resume()
 
     def _display(self) -> AbstractContextManager[Display | None]:
         if self.request.headless:

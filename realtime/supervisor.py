@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from realtime.messages import CaptureState
 from realtime.restarts import Restarts, RestartsExhausted
 from realtime.sources import resume_after
 
+PAUSE_NS = NS_PER_S  # without a check: this process was stopped meanwhile
 ENDED_STATES = (CaptureState.ENDED, CaptureState.FAILED)
 
 
@@ -37,6 +39,7 @@ class CaptureProcess:
         self._restarts = Restarts(settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = 0
+        self._checked_ns = self._resumed_ns = 0  # resumed: when this process ran again after a pause
         self._start_at_ns: int | None = None  # when it is started again; None: no start is due
         self._media_ns: int | None = None  # of the last frame before the start
 
@@ -86,10 +89,13 @@ class CaptureProcess:
             return None
         code = self._process.poll()
         now_ns = self._clock.now_ns()
+        if now_ns - self._checked_ns > PAUSE_NS:  # it was we who were stopped, not the capture process
+            self._resumed_ns = now_ns
+        self._checked_ns = now_ns
         if code is not None and waiting_since_ns is not None and now_ns - waiting_since_ns > NS_PER_S // 5:
             fault = f"capture process ended with {_describe(code)}"  # and all it had sent has been read
         elif code is None and waiting_since_ns is not None and (
-            now_ns - max(waiting_since_ns, self._started_ns) > self._hang_ns
+            now_ns - max(waiting_since_ns, self._started_ns, self._resumed_ns) > self._hang_ns
         ):
             fault = f"capture process silent for {self._hang_ns / NS_PER_S:.0f} s"
         else:
@@ -106,6 +112,16 @@ class CaptureProcess:
             source=resume_after(self._spec.source, last_media_ns),
         )
         return f"{fault}; restarted ({self._restarts.count} of {self._max_restarts}) in {wait_ns / NS_PER_S:g} s"
+
+    def pause(self) -> None:
+        """Hold the capture of a recording until `resume`: nobody takes its frames meanwhile."""
+        if self._process is not None and not self._spec.source.live:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def ask_to_stop(self) -> None:
         """Close its standard input, which is the order to stop; do not wait. It is not started again."""

@@ -73,6 +73,12 @@ class RemoteCapture:
             return f"no word from the camera's machine for {SILENT_S:g} s" if silent else "the camera's machine is back"
         return None
 
+    def pause(self) -> None:
+        """It goes on: a camera does not wait."""
+
+    def resume(self) -> None:
+        """It never paused."""
+
     def ask_to_stop(self) -> None:
         """Say that the session is over; do not wait."""
         self._stop.set()

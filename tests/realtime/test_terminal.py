@@ -20,9 +20,9 @@ ENTER, LEAVE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
 
 
 class Terminal:
-    """A pseudo-terminal with the command running in it."""
+    """A pseudo-terminal with the command running in it; `orphan`: nobody could continue it after a Ctrl-Z."""
 
-    def __init__(self, *arguments, columns=80, rows=24, term="xterm-256color"):
+    def __init__(self, *arguments, columns=80, rows=24, term="xterm-256color", orphan=True):
         self.master, slave = pty.openpty()
         self.resize(columns, rows)
         environment = {**os.environ, "TERM": term, "COLORTERM": "truecolor"}
@@ -30,7 +30,7 @@ class Terminal:
         environment.pop("LINES", None)
         self.process = subprocess.Popen(
             [sys.executable, ROOT / "run_live.py", *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
-            env=environment, start_new_session=True,
+            env=environment, start_new_session=orphan, preexec_fn=None if orphan else os.setpgrp,
         )  # fmt: skip
         os.close(slave)
         self.seen = b""
