@@ -191,7 +191,7 @@ def test_ctrl_c_right_after_the_capture_process_was_killed_or_frozen(recording, 
     assert log_of(tmp_path / "log")[-1]["state"] == "stopped"
 
 
-@pytest.mark.parametrize("after_s", [0.1, 0.3, 0.5, 0.8, 1.2])
+@pytest.mark.parametrize("after_s", [0.2, 0.3, 0.5, 0.8, 1.2])
 def test_ctrl_c_while_it_starts_leaves_no_traceback(recording, after_s):
     process = start("replay", recording, *EVENTFUL)
     time.sleep(after_s)
