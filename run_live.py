@@ -81,8 +81,14 @@ def _run(argv: Sequence[str] | None) -> None:
         raise BadInput("--screen with a camera", "with something that films no screen", "leave one of the two out")
     files = Files(arguments.json, arguments.csv, arguments.plot, arguments.trace)
     if arguments.events:
-        measure_events(arguments.model, arguments.events, arguments.limit or EVENTS_SECONDS, arguments.seed,
-                       config.engine.threads, files)  # fmt: skip
+        measure_events(
+            arguments.model,
+            arguments.events,
+            arguments.limit or EVENTS_SECONDS,
+            arguments.seed,
+            config.engine.threads,
+            files,
+        )
     else:
         measure(_request(arguments, config), files, arguments.screen)
 
@@ -109,8 +115,10 @@ def _sources(arguments: argparse.Namespace, config: configuration.Config) -> tup
     if arguments.command == "latency" and arguments.demo:
         return (SimulatedSpec(arguments.seed, arguments.limit or DEMO_SECONDS, NATURAL),)
     if getattr(arguments, "files", None):
-        return tuple(FileSpec(str(file), fps=getattr(arguments, "fps", None),
-                              stream=getattr(arguments, "stream", None)) for file in arguments.files)
+        return tuple(
+            FileSpec(str(file), fps=getattr(arguments, "fps", None), stream=getattr(arguments, "stream", None))
+            for file in arguments.files
+        )
     chosen: list[int | str | RemoteSpec] = arguments.cameras or [0]
     return tuple(one if isinstance(one, RemoteSpec) else _local(one, config) for one in chosen)
 
@@ -177,8 +185,11 @@ def _keys(folder: Path, clients: Sequence[str], cameras: Sequence[str]) -> None:
 
 def _capture(arguments: argparse.Namespace) -> None:
     config = configuration.load(arguments.config)
-    source = SimulatedSpec(arguments.seed, arguments.seconds, NATURAL) if arguments.demo else (
-        _local(arguments.cameras[0] if arguments.cameras else 0, config))  # fmt: skip
+    source = (
+        SimulatedSpec(arguments.seed, arguments.seconds, NATURAL)
+        if arguments.demo
+        else (_local(arguments.cameras[0] if arguments.cameras else 0, config))
+    )
     endpoint = arguments.connect if "://" in arguments.connect else f"tcp://{arguments.connect}"
     check_listening(endpoint)
     keys = load_client_keys(arguments.key)
@@ -195,16 +206,28 @@ def _parser() -> Parser:
     demo = commands.add_parser("demo", parents=[common], help="a simulated recording: no camera, no download")
     demo.add_argument("--seconds", type=_seconds, default=DEMO_SECONDS, metavar="S", help="its length (default 30)")
     demo.add_argument("--seed", type=_natural, default=0, metavar="N", help="the same seed gives the same recording")
-    demo.add_argument("--mode", choices=MODES, default=NATURAL, help="what happens: natural (default), every action "
-                      "equally often, or nothing")
+    demo.add_argument(
+        "--mode",
+        choices=MODES,
+        default=NATURAL,
+        help="what happens: natural (default), every action equally often, or nothing",
+    )
     _add_speed(demo)
 
     live = commands.add_parser("live", parents=[common], help="webcams and network streams, on one engine")
-    for option, kind, metavar, what in (("--camera", _natural, "N", "webcam number (default 0); give it once for each"),
-                                        ("--url", str, "URL", "rtsp://, http:// or udp:// stream; once for each")):
+    for option, kind, metavar, what in (
+        ("--camera", _natural, "N", "webcam number (default 0); give it once for each"),
+        ("--url", str, "URL", "rtsp://, http:// or udp:// stream; once for each"),
+    ):
         live.add_argument(option, type=kind, action="append", dest="cameras", metavar=metavar, help=what)
-    live.add_argument("--listen", type=RemoteSpec, action="append", dest="cameras", metavar="ENDPOINT",
-                      help="a camera of another machine, which runs `capture`; tcp://ADDRESS:PORT, with --keys")
+    live.add_argument(
+        "--listen",
+        type=RemoteSpec,
+        action="append",
+        dest="cameras",
+        metavar="ENDPOINT",
+        help="a camera of another machine, which runs `capture`; tcp://ADDRESS:PORT, with --keys",
+    )
 
     capture = commands.add_parser("capture", help="film for a `live --listen` on another machine")
     capture.add_argument("--connect", required=True, metavar="HOST:PORT", help="where it listens")
@@ -218,35 +241,55 @@ def _parser() -> Parser:
     capture.add_argument("--config", type=_path, metavar="FILE.toml", help="settings of camera and stream")
 
     replay = commands.add_parser("replay", parents=[common], help="recordings, through the live path, on one engine")
-    replay.add_argument("files", type=_path, nargs="+", metavar="FILE", help="a recording, - for standard input; all "
-                        "at once where several")
+    replay.add_argument(
+        "files",
+        type=_path,
+        nargs="+",
+        metavar="FILE",
+        help="a recording, - for standard input; all at once where several",
+    )
     _add_speed(replay)
     replay.add_argument("--fps", type=_rate, metavar="N", help="true frames/s, where its times are wrong")
-    replay.add_argument("--stream", type=_natural, metavar="N", help="video stream, from 0 (the default one, else the "
-                        "longest)")
+    replay.add_argument(
+        "--stream", type=_natural, metavar="N", help="video stream, from 0 (the default one, else the longest)"
+    )
 
     latency = commands.add_parser("latency", parents=[common], help="a session, and how long every stage of it took")
     measured = latency.add_mutually_exclusive_group()
     measured.add_argument("files", type=_files, nargs="?", metavar="FILE", help="a recording")
     measured.add_argument("--demo", action="store_true", help="a simulated recording")
-    measured.add_argument("--events", type=_natural, nargs="?", const=10, metavar="N", help="when events are dated and "
-                          "reported, against the truth of N simulated interviews (default 10)")
+    measured.add_argument(
+        "--events",
+        type=_natural,
+        nargs="?",
+        const=10,
+        metavar="N",
+        help="when events are dated and reported, against the truth of N simulated interviews (default 10)",
+    )
     measured.add_argument("--camera", type=_camera, dest="cameras", metavar="N", help="webcam number (default 0)")
     measured.add_argument("--url", type=_url, dest="cameras", metavar="URL", help="rtsp://, http:// or udp:// stream")
     measured.add_argument("--listen", type=_remote, dest="cameras", metavar="ENDPOINT", help="another machine's camera")
-    latency.add_argument("--screen", action="store_true", help="from glass to glass: codes are shown full-screen, or "
-                         "in the terminal; point the camera at them")
+    latency.add_argument(
+        "--screen",
+        action="store_true",
+        help="from glass to glass: codes are shown full-screen, or in the terminal; point the camera at them",
+    )
     latency.add_argument("--seconds", type=_seconds, dest="limit", metavar="S", help="end after this much of it")
     latency.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the simulated recording")
     _add_speed(latency)
-    for name, what in (("json", "the figures"), ("csv", "every frame"), ("plot", "stages over time, distribution"),
-                       ("trace", "every frame and window, for Perfetto")):  # fmt: skip
+    for name, what in (
+        ("json", "the figures"),
+        ("csv", "every frame"),
+        ("plot", "stages over time, distribution"),
+        ("trace", "every frame and window, for Perfetto"),
+    ):
         latency.add_argument(f"--{name}", type=_path, metavar="FILE", help=f"write {what}")
 
     keys = commands.add_parser("keys", help="key pairs for --publish to other hosts, and --listen to their cameras")
     keys.add_argument("folder", type=_path, metavar="DIR", help="where they are kept")
-    keys.add_argument("--client", action="append", default=[], metavar="NAME", help="may read --publish"
-                      "; give it NAME.key")
+    keys.add_argument(
+        "--client", action="append", default=[], metavar="NAME", help="may read --publish; give it NAME.key"
+    )
     keys.add_argument("--camera", action="append", default=[], metavar="NAME", help="may send frames; give it NAME.key")
 
     commands.add_parser("cameras", help="list the webcams that open")
@@ -263,14 +306,21 @@ def _common() -> Parser:
     emotion = common.add_mutually_exclusive_group()
     emotion.add_argument("--emotion", metavar="NAME|DIR", help="emotion model (default: the one that fits the view)")
     emotion.add_argument("--no-emotion", action="store_true", help="load nothing of the emotion estimate")
-    common.add_argument("--engine", metavar="RUNTIME", help="auto, tensorrt, tensorrt-rtx, openvino, "
-                                                                 "onnxruntime or torch (default auto)")
+    common.add_argument(
+        "--engine",
+        metavar="RUNTIME",
+        help="auto, tensorrt, tensorrt-rtx, openvino, onnxruntime or torch (default auto)",
+    )
     common.add_argument("--threads", type=int, metavar="N", help="engine threads; 0: the runtime's choice")
     common.add_argument("--crop", metavar="CROP", help="center (official), full or person")
     common.add_argument("--hop", type=float, metavar="S", help="seconds between windows")
     common.add_argument("--latency", type=float, metavar="S", help="fast (the hop) to steady (the model's span)")
-    common.add_argument("--baseline", type=float, metavar="S",
-                        help="the person sits still for the first S seconds, and that raises no events later")
+    common.add_argument(
+        "--baseline",
+        type=float,
+        metavar="S",
+        help="the person sits still for the first S seconds, and that raises no events later",
+    )
     common.add_argument("--config", type=_path, metavar="FILE.toml", help="settings; the command line wins over it")
     common.add_argument("--print-config", action="store_true", help="show the effective settings and stop")
     common.add_argument("--record", type=_path, metavar="DIR", help="write the event log of the session there")

@@ -13,9 +13,22 @@ from rich.table import Table
 
 from benchmarks.harness import Result
 
-NAMES = ("runtimes", "engine_vs_torch", "engine_vs_onnxruntime", "pipeline_efficiency", "memory_flat", "landmark_fps",
-         "overload", "several_cameras", "emotion_cost", "capture_to_window", "transport_vs_imagezmq",
-         "transport_vs_netgear", "naive_loop", "soak")
+NAMES = (
+    "runtimes",
+    "engine_vs_torch",
+    "engine_vs_onnxruntime",
+    "pipeline_efficiency",
+    "memory_flat",
+    "landmark_fps",
+    "overload",
+    "several_cameras",
+    "emotion_cost",
+    "capture_to_window",
+    "transport_vs_imagezmq",
+    "transport_vs_netgear",
+    "naive_loop",
+    "soak",
+)
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -42,8 +55,9 @@ def main() -> int:
 def _table(results: dict[str, Result]) -> Table:
     table = Table("benchmark", "ours", "other", "ratio", "compared")
     for name, result in results.items():
-        table.add_row(name, f"{result.ours:.4g} {result.unit}", f"{result.other:.4g}", f"{result.ratio:.3f}",
-                      result.compared)
+        table.add_row(
+            name, f"{result.ours:.4g} {result.unit}", f"{result.other:.4g}", f"{result.ratio:.3f}", result.compared
+        )
     return table
 
 

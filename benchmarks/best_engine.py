@@ -40,13 +40,19 @@ def against(other: str) -> Result:
         kept, ours, theirs = _medians(small, full, other, threads=0)
         _, ours_single, theirs_single = _medians(small, full, other, threads=1)
     return Result(
-        ours=ours, other=theirs, ratio=theirs / ours, unit="ms/window",
+        ours=ours,
+        other=theirs,
+        ratio=theirs / ours,
+        unit="ms/window",
         compared=f"{kept} INT8 against {other} fp32, MANet-R50 8x224x224 (untrained), one window, medians of {ROUNDS} "
         f"rounds of {WINDOWS} in turn, each in a process of its own",
         machine=machine(),
-        details={"ours_one_thread_ms": ours_single, "other_one_thread_ms": theirs_single,
-                 "one_thread_ratio": theirs_single / ours_single},
-    )  # fmt: skip
+        details={
+            "ours_one_thread_ms": ours_single,
+            "other_one_thread_ms": theirs_single,
+            "one_thread_ratio": theirs_single / ours_single,
+        },
+    )
 
 
 def _medians(small: Bundle, full: Bundle, other: str, threads: int) -> tuple[str, float, float]:

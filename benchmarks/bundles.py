@@ -25,6 +25,25 @@ def emotion_model(folder: Path) -> Bundle:
         return Bundle.load(known()["emotions-small"])
     path = folder / "untrained-emotion"
     with contextlib.redirect_stdout(sys.stderr):
-        engines_command(["init", "--network", "maenet", "--view", "landmarks", "--depth", "18", "--width", "16",
-                         "--size", "112", "--face-size", "64", "--face-width", "16", "--out", str(path)])  # fmt: skip
+        engines_command(
+            [
+                "init",
+                "--network",
+                "maenet",
+                "--view",
+                "landmarks",
+                "--depth",
+                "18",
+                "--width",
+                "16",
+                "--size",
+                "112",
+                "--face-size",
+                "64",
+                "--face-width",
+                "16",
+                "--out",
+                str(path),
+            ]
+        )
     return Bundle.load(path)

@@ -39,8 +39,10 @@ def run() -> Result:
                 judged = stats.stretches.judged if stats.stretches else judged
         clips = bundle.reference_arrays().inputs
         stretch = {name: array[:1] for name, array in clips.items()}
-        engine = median_ms({"stretch_ms": lambda: emotion.runtime.run(stretch),
-                            "window_ms": lambda: runtime.infer(timed.windows[-1])}, rounds=20)  # fmt: skip
+        engine = median_ms(
+            {"stretch_ms": lambda: emotion.runtime.run(stretch), "window_ms": lambda: runtime.infer(timed.windows[-1])},
+            rounds=20,
+        )
         name = runtime.name
     ratios = [on / off for on, off in zip(rates["on"], rates["off"], strict=True)]
     return Result(

@@ -90,8 +90,11 @@ def _parts(recording: Path, size: int) -> dict[str, float]:
     tracks: list[Landmarks] = []
     with closing(LandmarkTracker(*models)) as tracker, av.open(str(recording)) as container:
         drawing = LandmarkDrawing(size)
-        alternative = [VideoTask("pose", models[0]), VideoTask("hand", models[1], num_hands=2),
-                       VideoTask("face", models[2])]  # fmt: skip
+        alternative = [
+            VideoTask("pose", models[0]),
+            VideoTask("hand", models[1], num_hands=2),
+            VideoTask("face", models[2]),
+        ]
         container.streams.video[0].thread_type = "AUTO"
         decoded = container.decode(video=0)
         for index in range(round(PARTS_S * FPS)):

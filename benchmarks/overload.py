@@ -75,11 +75,17 @@ def run() -> Result:
         f"window inferred {SLOWER} times",
         machine=machine(),
         details={
-            **drained, "windows_due": stats.windows_due, "windows": stats.windows, "skipped": skipped,
-            "unaccounted": stats.windows_due - stats.windows - skipped, "dropped": str(stats.dropped),
-            "memory_early_mb": early, "memory_late_mb": late, "memory_growth": late / early - 1.0,
+            **drained,
+            "windows_due": stats.windows_due,
+            "windows": stats.windows,
+            "skipped": skipped,
+            "unaccounted": stats.windows_due - stats.windows - skipped,
+            "dropped": str(stats.dropped),
+            "memory_early_mb": early,
+            "memory_late_mb": late,
+            "memory_growth": late / early - 1.0,
         },
-    )  # fmt: skip
+    )
 
 
 def _new_ages(session: Session, known: int) -> list[float]:

@@ -76,8 +76,14 @@ def _shake_leg(pose: Pose, phase: float, swing: float) -> None:
 
 
 MOTIONS: tuple[Callable[[Pose, float, float], None], ...] = (
-    _nod, _shake_head, _tilt_head, _wave, _rub_hands, _touch_nose, _shake_leg,
-)  # fmt: skip
+    _nod,
+    _shake_head,
+    _tilt_head,
+    _wave,
+    _rub_hands,
+    _touch_nose,
+    _shake_leg,
+)
 
 
 def write_person(path: Path, seconds: float) -> str:

@@ -44,8 +44,12 @@ def run() -> Result:
                     alone = median_ms({"one": partial(infer, clips[:1]), "two": partial(infer, clips)}, rounds=9)
             ours[name], other[name] = statistics.median(together), statistics.median(apart)
             ratios[name] = statistics.median(a / b for a, b in zip(together, apart, strict=True))
-            details |= {f"{name}_together": ours[name], f"{name}_apart": other[name], f"{name}_ratio": ratios[name],
-                        f"{name}_batch_of_two": 2 * alone["one"] / alone["two"]}  # fmt: skip
+            details |= {
+                f"{name}_together": ours[name],
+                f"{name}_apart": other[name],
+                f"{name}_ratio": ratios[name],
+                f"{name}_batch_of_two": 2 * alone["one"] / alone["two"],
+            }
     name = next(iter(MODELS))
     return Result(
         ours=ours[name],

@@ -104,8 +104,12 @@ def run() -> Result:
         details={
             **{f"{name}_early": early[name] for name in QUANTITIES},
             **{f"{name}_late": late[name] for name in QUANTITIES},
-            "peak_mb": found.peak_mb, "frames": found.stats.frames, "frames_per_s": found.stats.frames / found.seconds,
-            "windows": found.stats.windows, "windows_due": found.stats.windows_due,
-            "dropped": sum(found.stats.dropped.values()), "skipped": sum(found.stats.skipped.values()),
+            "peak_mb": found.peak_mb,
+            "frames": found.stats.frames,
+            "frames_per_s": found.stats.frames / found.seconds,
+            "windows": found.stats.windows,
+            "windows_due": found.stats.windows_due,
+            "dropped": sum(found.stats.dropped.values()),
+            "skipped": sum(found.stats.skipped.values()),
         },
-    )  # fmt: skip
+    )

@@ -153,31 +153,49 @@ def main() -> int:
     for path in paths:
         shots = list(frames(path))
         found = track(iter(shots))
-        print(f"\n## {path.name}\n\n{len(found)} frames of {found[0].width}x{found[0].height}, "
-              f"{unit(found):.0f} pixels between the shoulders\n")
+        print(
+            f"\n## {path.name}\n\n{len(found)} frames of {found[0].width}x{found[0].height}, "
+            f"{unit(found):.0f} pixels between the shoulders\n"
+        )
         picture = shots[len(shots) // 2][0]
         still = still_noise(track(repeated(picture, STILL_S + SETTLE_S, lambda _: 0.0)))
         quiet = quiet_noise(found)
         moved = {hertz: response(picture, unit(found), hertz) for hertz in FREQUENCIES_HZ}
-        row("points", "still picture: std", "depth std", "frame to frame", "quiet footage: std",
-            *(f"gain, delay at {hertz:g} Hz" for hertz in FREQUENCIES_HZ))
+        row(
+            "points",
+            "still picture: std",
+            "depth std",
+            "frame to frame",
+            "quiet footage: std",
+            *(f"gain, delay at {hertz:g} Hz" for hertz in FREQUENCIES_HZ),
+        )
         row(*["---"] * (5 + len(FREQUENCIES_HZ)))
         for name in GROUPS:
             if name not in still:
                 continue
             plane, depth, correlation = still[name]
-            row(name, f"{plane:.4f}", f"{depth:.4f}", f"{correlation:.2f}",
+            row(
+                name,
+                f"{plane:.4f}",
+                f"{depth:.4f}",
+                f"{correlation:.2f}",
                 f"{quiet[name]:.4f}" if name in quiet else "",
-                *("{:.2f}, {:.0f} ms".format(*moved[hertz][name]) if name in moved[hertz] else ""
-                  for hertz in FREQUENCIES_HZ))
+                *(
+                    "{:.2f}, {:.0f} ms".format(*moved[hertz][name]) if name in moved[hertz] else ""
+                    for hertz in FREQUENCIES_HZ
+                ),
+            )
         print()
         row("person found", "left hand lost", "right hand lost", "face lost", "visibility of knees", "of feet")
         row(*["---"] * 6)
         knees, feet = (np.array([each.pose[points, 3] for each in found]) for points in (slice(25, 27), slice(27, 33)))
         spans = (" / ".join(f"{value:.2f}" for value in np.percentile(values, [5, 50, 95])) for values in (knees, feet))
-        row(f"{np.mean([each.person for each in found]):.0%}",
+        row(
+            f"{np.mean([each.person for each in found]):.0%}",
             *(losses([not np.isnan(each.hands[side, 0, 0]) for each in found]) for side in (0, 1)),
-            losses([not np.isnan(each.face[0, 0]) for each in found]), *spans)
+            losses([not np.isnan(each.face[0, 0]) for each in found]),
+            *spans,
+        )
     return 0
 
 

@@ -209,8 +209,14 @@ LINKS: dict[str, Link] = {
 }
 
 
-def frames_per_s(names: list[str], count: int, full: bool, crop: bool = False,
-                 counts: Mapping[str, int] | None = None, rounds: int = ROUNDS) -> dict[str, float]:
+def frames_per_s(
+    names: list[str],
+    count: int,
+    full: bool,
+    crop: bool = False,
+    counts: Mapping[str, int] | None = None,
+    rounds: int = ROUNDS,
+) -> dict[str, float]:
     """Median frames/s of each link over so many rounds, the links taken in turn so that drift hits all alike.
 
     Args:
@@ -271,9 +277,12 @@ def _free_port() -> int:
 
 @contextmanager
 def _process(end: End) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.transport"], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=None if end.link.startswith("ours") else
-                               subprocess.DEVNULL)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.transport"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None if end.link.startswith("ours") else subprocess.DEVNULL,
+    )
     try:
         if process.stdin:
             process.stdin.write(msgspec.json.encode(end) + b"\n")

@@ -14,6 +14,8 @@ def run() -> Result:
     full = frames_per_s(names, FULL_FRAMES, full=True, counts={"ours, CURVE": 60})
     crops = frames_per_s([name for name in names if name != "shared memory"], CROPS, full=False)
     task = frames_per_s(["ours", "imagezmq"], FULL_FRAMES, full=True, crop=True)
-    how = ("our wire (PUSH/PULL over ipc, headers checked, peer authenticated) against imagezmq as it comes (REQ/REP "
-           "over TCP, in the clear)")
+    how = (
+        "our wire (PUSH/PULL over ipc, headers checked, peer authenticated) against imagezmq as it comes (REQ/REP "
+        "over TCP, in the clear)"
+    )
     return against("imagezmq", full, crops, task, how, ("to raw pyzmq", "raw pyzmq"))

@@ -15,6 +15,8 @@ def run() -> Result:
     full = frames_per_s(names, FULL_FRAMES, full=True, counts=SLOW)
     crops = frames_per_s(names, CROPS, full=False)
     task = frames_per_s(names, FULL_FRAMES, full=True, crop=True, counts=SLOW)
-    how = ("our wire (lossless, headers checked, peer authenticated) against NetGear as it comes (PAIR over TCP, JPEG "
-           "of quality 90, in the clear)")
+    how = (
+        "our wire (lossless, headers checked, peer authenticated) against NetGear as it comes (PAIR over TCP, JPEG "
+        "of quality 90, in the clear)"
+    )
     return against("NetGear", full, crops, task, how, ("without JPEG", "NetGear, no JPEG"))

@@ -48,8 +48,12 @@ def _parser() -> Parser:
 
     command = commands.add_parser("temperature", help="one temperature, so that 0.8 is right four times in five")
     _add_common(command, "bundle")
-    command.add_argument("--scores", type=Path, metavar="FILE.npz",
-                         help="labelled scores of an evaluation, half to fit on (without: simulated sessions)")
+    command.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FILE.npz",
+        help="labelled scores of an evaluation, half to fit on (without: simulated sessions)",
+    )
     command.add_argument("--minutes", type=int, default=30, help="of simulated sessions to fit on (30)")
     command.add_argument("--plot", type=Path, metavar="FILE.png", help="reliability diagram, before and after")
     command.set_defaults(run=_temperature)
@@ -67,8 +71,13 @@ def _parser() -> Parser:
     command.add_argument("--labels", type=Path, metavar="LIST", help="lines of `name.mp4 index`, for accuracy as well")
     command.add_argument("--windows", type=int, default=640, metavar="N", help="at most, ranges and judging (640)")
     command.add_argument("--ranges", choices=METHODS, default="percentile", help="of activations (percentile)")
-    command.add_argument("--lose", type=float, default=0.01, metavar="SHARE",
-                         help="most windows whose top action or emotion may change, and most accuracy lost (0.01)")
+    command.add_argument(
+        "--lose",
+        type=float,
+        default=0.01,
+        metavar="SHARE",
+        help="most windows whose top action or emotion may change, and most accuracy lost (0.01)",
+    )
     command.set_defaults(run=_quantize)
 
     command = commands.add_parser("thresholds", help="per-action enter and exit, on simulated validation sessions")
@@ -76,15 +85,20 @@ def _parser() -> Parser:
     command.add_argument("--minutes", type=int, default=120, help="of balanced sessions (120)")
     command.add_argument("--idle-minutes", type=int, default=480, help="of sitting still (480)")
     goal = command.add_mutually_exclusive_group()
-    goal.add_argument("--false-per-hour", type=float, default=3.0, metavar="N",
-                      help="most false events in an hour of sitting still, all actions together (3)")
+    goal.add_argument(
+        "--false-per-hour",
+        type=float,
+        default=3.0,
+        metavar="N",
+        help="most false events in an hour of sitting still, all actions together (3)",
+    )
     goal.add_argument("--precision", type=float, metavar="SHARE", help="of an action's events that are to be right")
-    command.add_argument("--workers", type=int, default=2,
-                         help="processes that play sessions, then try thresholds (2)")
+    command.add_argument("--workers", type=int, default=2, help="processes that play sessions, then try thresholds (2)")
     command.set_defaults(run=_thresholds)
 
-    command = commands.add_parser("baseline", help="what `run_live.py --baseline` is worth with a model, on simulated "
-                                                   "people who rest unusually")
+    command = commands.add_parser(
+        "baseline", help="what `run_live.py --baseline` is worth with a model, on simulated people who rest unusually"
+    )
     _add_common(command, "bundle of the landmark view", makes=False)
     command.add_argument("--rest", type=float, default=8.0, metavar="S", help="how long they sit still first (8)")
     command.add_argument("--minutes", type=int, default=30, help="of sitting still, and of interviews (30)")
@@ -114,47 +128,61 @@ def _temperature(options: argparse.Namespace) -> None:
         source = f"half of {len(logits)} labelled clips"
     else:
         fit_on, hold_out = (
-            judged_windows(bundle, list(judge_sessions(bundle, split, BALANCED, options.minutes, 60.0, options.seed,
-                                                       options.threads)))
+            judged_windows(
+                bundle,
+                list(judge_sessions(bundle, split, BALANCED, options.minutes, 60.0, options.seed, options.threads)),
+            )
             for split in (SPLIT, "test")
-        )  # fmt: skip
+        )
         source = f"{options.minutes} min of simulated validation sessions, seed {options.seed}"
     temperature = fit_temperature(bundle, *fit_on)
     both = (bundle, with_temperature(bundle, temperature))
     before, after = (reliability(one, *hold_out) for one in both)
     likely = [reliability(one, *hold_out, least=LIKELY) for one in both]
-    calibration = msgspec.structs.replace(bundle.card.calibration, temperature=round(temperature, 4), enter=None,
-                                          exit=None, basis=f"temperature: {source}; no thresholds")  # fmt: skip
+    calibration = msgspec.structs.replace(
+        bundle.card.calibration,
+        temperature=round(temperature, 4),
+        enter=None,
+        exit=None,
+        basis=f"temperature: {source}; no thresholds",
+    )
     if options.plot is not None:
         plot({"before": before, "after": after}, options.plot)
     name = options.name or options.out.resolve().name
     made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
-    print(f"{made.path}: temperature {temperature:.3f}; on held-out windows NLL {before.nll:.4f} to {after.nll:.4f}, "
-          f"ECE {before.ece:.4f} to {after.ece:.4f}, of statements from {LIKELY:.0%} on {likely[0].ece:.4f} to "
-          f"{likely[1].ece:.4f}, Brier {before.brier:.4f} to {after.brier:.4f}")
+    print(
+        f"{made.path}: temperature {temperature:.3f}; on held-out windows NLL {before.nll:.4f} to {after.nll:.4f}, "
+        f"ECE {before.ece:.4f} to {after.ece:.4f}, of statements from {LIKELY:.0%} on {likely[0].ece:.4f} to "
+        f"{likely[1].ece:.4f}, Brier {before.brier:.4f} to {after.brier:.4f}"
+    )
 
 
 def _emotion(options: argparse.Namespace) -> None:
     _check(options)
     bundle, settings = Bundle.load(find(options.model)), EmotionSettings()
     fit_on, hold_out = (
-        list(judge_emotions(bundle, split, max(1, options.minutes // 2), 120.0, options.seed, settings,
-                            options.threads))
+        list(
+            judge_emotions(bundle, split, max(1, options.minutes // 2), 120.0, options.seed, settings, options.threads)
+        )
         for split in (SPLIT, "test")
     )
     temperature = round(fit_emotion_temperature(fit_on), 4)
     counts = round(fit_counts(fit_on, temperature, settings), 4)
-    basis = (f"temperature and counts per second: {options.minutes} min of simulated emotional validation sessions, "
-             f"seed {options.seed}")  # fmt: skip
+    basis = (
+        f"temperature and counts per second: {options.minutes} min of simulated emotional validation sessions, "
+        f"seed {options.seed}"
+    )
     calibration = msgspec.structs.replace(
         bundle.card.calibration, activation="softmax", temperature=temperature, counts_per_s=counts, basis=basis
     )
     name = options.name or options.out.resolve().name
     made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
     course = follow(hold_out, temperature, counts, settings)
-    print(f"{made.path}: temperature {temperature:.3f}, {counts:.2f} counts per second; on held-out sessions the 95 % "
-          f"intervals, {course.width:.2f} wide, cover {course.coverage:.1%} of the true shares, {course.top:.1%} of "
-          f"dominant emotions are ranked first, {course.abstained:.1%} of moments are abstained from")
+    print(
+        f"{made.path}: temperature {temperature:.3f}, {counts:.2f} counts per second; on held-out sessions the 95 % "
+        f"intervals, {course.width:.2f} wide, cover {course.coverage:.1%} of the true shares, {course.top:.1%} of "
+        f"dominant emotions are ranked first, {course.abstained:.1%} of moments are abstained from"
+    )
 
 
 def _quantize(options: argparse.Namespace) -> None:
@@ -175,8 +203,18 @@ def _quantize(options: argparse.Namespace) -> None:
 
         ranging, judging = _windows(options, bundle)
         name = options.name or options.out.resolve().name
-        made = quantize(bundle, options.out, name, ranging, judging, options.ranges, options.lose, options.threads,
-                        report, overwrite=options.overwrite)
+        made = quantize(
+            bundle,
+            options.out,
+            name,
+            ranging,
+            judging,
+            options.ranges,
+            options.lose,
+            options.threads,
+            report,
+            overwrite=options.overwrite,
+        )
     print(f"{'layer':<22} {'127 is':>9} {'weights':>8} {'alone':>7}")
     for one in made.tried:
         weights = "" if math.isnan(one.weight_db) else f"{one.weight_db:.0f} dB"
@@ -189,8 +227,10 @@ def _windows(options: argparse.Namespace, bundle: Bundle) -> tuple[Windows, Wind
     if options.simulated:
         check_count(options.windows)
         ranged = min(MOST_RANGED, options.windows // 2)
-        return (simulated_windows(bundle.card, SPLIT, ranged, options.seed),
-                simulated_windows(bundle.card, "test", options.windows - ranged, options.seed))
+        return (
+            simulated_windows(bundle.card, SPLIT, ranged, options.seed),
+            simulated_windows(bundle.card, "test", options.windows - ranged, options.seed),
+        )
     labels = None if options.labels is None else read_labels(options.labels)
     found = video_windows(bundle.card, options.clips, options.windows, labels)
     check_count(len(found))
@@ -199,8 +239,14 @@ def _windows(options: argparse.Namespace, bundle: Bundle) -> tuple[Windows, Wind
 
 
 def _check(options: argparse.Namespace) -> None:
-    for name, least in (("minutes", 1), ("idle_minutes", 1), ("seed", 0), ("threads", 0), ("workers", 0),
-                        ("windows", 1)):
+    for name, least in (
+        ("minutes", 1),
+        ("idle_minutes", 1),
+        ("seed", 0),
+        ("threads", 0),
+        ("workers", 0),
+        ("windows", 1),
+    ):
         value = getattr(options, name, least)
         if value < least:
             raise BadInput(f"--{name.replace('_', '-')} of {least} or more", str(value), "leave it out for the default")
@@ -216,13 +262,21 @@ def _baseline(options: argparse.Namespace) -> None:
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
         playing = progress.add_task("sessions", total=options.minutes)
-        worth = measure_worth(bundle, options.rest, options.minutes, options.seed, options.threads,
-                              lambda done: progress.update(playing, completed=done))
+        worth = measure_worth(
+            bundle,
+            options.rest,
+            options.minutes,
+            options.seed,
+            options.threads,
+            lambda done: progress.update(playing, completed=done),
+        )
     removed = "" if math.isnan(worth.removed) else f" ({worth.removed:.0%} fewer)"
-    print(f"{bundle.card.name} with {options.rest:g} s of rest: {worth.false_before} to {worth.false_after} false "
-          f"events{removed} in {worth.hours:.2f} h of sitting still in unusual postures; event F1 "
-          f"{worth.f1_before:.3f} to {worth.f1_after:.3f} macro over actions in as many hours of interviews; simulated "
-          "people")
+    print(
+        f"{bundle.card.name} with {options.rest:g} s of rest: {worth.false_before} to {worth.false_after} false "
+        f"events{removed} in {worth.hours:.2f} h of sitting still in unusual postures; event F1 "
+        f"{worth.f1_before:.3f} to {worth.f1_after:.3f} macro over actions in as many hours of interviews; simulated "
+        "people"
+    )
 
 
 def _thresholds(options: argparse.Namespace) -> None:
@@ -236,24 +290,45 @@ def _thresholds(options: argparse.Namespace) -> None:
     with Progress(console=console, disable=not console.is_terminal) as progress:
         total = options.minutes + max(1, options.minutes // 2) + options.idle_minutes
         playing = progress.add_task("sessions", total=total)
-        busy, idle = simulated_sessions(bundle, options.minutes, options.idle_minutes, options.seed, options.threads,
-                                        options.workers, lambda *_: progress.advance(playing))
+        busy, idle = simulated_sessions(
+            bundle,
+            options.minutes,
+            options.idle_minutes,
+            options.seed,
+            options.threads,
+            options.workers,
+            lambda *_: progress.advance(playing),
+        )
         pairs = progress.add_task("thresholds", total=len(ENTERS) * len(EXIT_SHARES))
-        fit = fit_thresholds(bundle, busy, idle, options.false_per_hour, lambda _: progress.advance(pairs),
-                             options.workers, options.precision)
-    goal = (f"at most {options.false_per_hour:g} false/h idle" if options.precision is None
-            else f"for a precision of {options.precision:g}")
-    basis = (f"thresholds: {fit.busy.hours:.1f} h busy, {fit.idle.hours:.1f} h idle simulated validation sessions, "
-             f"seed {options.seed}, {goal}")
+        fit = fit_thresholds(
+            bundle,
+            busy,
+            idle,
+            options.false_per_hour,
+            lambda _: progress.advance(pairs),
+            options.workers,
+            options.precision,
+        )
+    goal = (
+        f"at most {options.false_per_hour:g} false/h idle"
+        if options.precision is None
+        else f"for a precision of {options.precision:g}"
+    )
+    basis = (
+        f"thresholds: {fit.busy.hours:.1f} h busy, {fit.idle.hours:.1f} h idle simulated validation sessions, "
+        f"seed {options.seed}, {goal}"
+    )
     if bundle.card.calibration.temperature != 1.0:
         basis = bundle.card.calibration.basis.partition(";")[0] + "; " + basis
     calibration = msgspec.structs.replace(bundle.card.calibration, enter=fit.enter, exit=fit.exit, basis=basis)
     name = options.name or options.out.resolve().name
     made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
     right, wrong = fit.busy.true_positives.sum(), fit.busy.false_positives.sum()
-    print(f"{made.path}: event F1 {fit.busy.f1_macro:.3f} macro over actions, {right / max(1, right + wrong):.1%} of "
-          f"the events right, {fit.idle.false_per_hour:.1f} false events an hour idle, all on the sessions that the "
-          "thresholds were chosen on")
+    print(
+        f"{made.path}: event F1 {fit.busy.f1_macro:.3f} macro over actions, {right / max(1, right + wrong):.1%} of "
+        f"the events right, {fit.idle.false_per_hour:.1f} false events an hour idle, all on the sessions that the "
+        "thresholds were chosen on"
+    )
 
 
 if __name__ == "__main__":

@@ -50,8 +50,9 @@ class Worth:
         return 1.0 - self.false_after / self.false_before if self.false_before else math.nan
 
 
-def measure_worth(bundle: Bundle, rest_s: float, sessions: int, seed: int, threads: int,
-                  report: Callable[[int], None]) -> Worth:
+def measure_worth(
+    bundle: Bundle, rest_s: float, sessions: int, seed: int, threads: int, report: Callable[[int], None]
+) -> Worth:
     """Play `sessions` minutes of sitting still in each posture in turn, and as many of interviews as usual.
 
     Each session begins with `rest_s` of rest, which counts for nothing but the baseline. Before an interview it is the
@@ -70,15 +71,23 @@ def measure_worth(bundle: Bundle, rest_s: float, sessions: int, seed: int, threa
         for number in range(sessions):
             posture = POSTURES[names[number % len(names)]]
             still.append(judge(engine, card, resting_session(seed + number, rest_s + SESSION_S, posture)))
-            rest, session = (judge(engine, card, simulate(seed + number, seconds, settings=Settings(mode, SPLIT)))
-                             for seconds, mode in ((rest_s + 0.1, IDLE), (SESSION_S, BALANCED)))
+            rest, session = (
+                judge(engine, card, simulate(seed + number, seconds, settings=Settings(mode, SPLIT)))
+                for seconds, mode in ((rest_s + 0.1, IDLE), (SESSION_S, BALANCED))
+            )
             busy.append((rest, session))
             report(number + 1)
     before, after = AggregatorSettings(), AggregatorSettings(baseline_s=rest_s)
-    false = [sum(onset >= rest_s for one in still for _, onset, _ in _detect(bundle, one.ends_ns, one.logits, settings))
-             for settings in (before, after)]
-    f1 = [score_events([(pair[1].events, _behind(bundle, pair, settings)) for pair in busy],
-                       SESSION_S * len(busy)).f1_macro for settings in (before, after)]
+    false = [
+        sum(onset >= rest_s for one in still for _, onset, _ in _detect(bundle, one.ends_ns, one.logits, settings))
+        for settings in (before, after)
+    ]
+    f1 = [
+        score_events(
+            [(pair[1].events, _behind(bundle, pair, settings)) for pair in busy], SESSION_S * len(busy)
+        ).f1_macro
+        for settings in (before, after)
+    ]
     return Worth(SESSION_S * sessions / 3600.0, false[0], false[1], f1[0], f1[1])
 
 
@@ -91,8 +100,9 @@ def resting_session(seed: int, seconds: float, posture: dict[str, float]) -> Ses
     for channel, amount in posture.items():
         controls.channel(channel)[:] += amount
     posed = pose_body(usual.subject, controls)
-    seen = observe(tracker, posed, project_body(posed, usual.camera), usual.camera, usual.subject, usual.fps,
-                   NoiseSettings())
+    seen = observe(
+        tracker, posed, project_body(posed, usual.camera), usual.camera, usual.subject, usual.fps, NoiseSettings()
+    )
     return replace(usual, pose=seen.pose, hands=seen.hands, face=seen.face)
 
 

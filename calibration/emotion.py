@@ -52,8 +52,9 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
     card = runtime.bundle.card
     spec = card.maenet
     if card.view != "landmarks":
-        raise BadInput("an emotion model of the landmark view", f"{card.name}, of the {card.view} view",
-                       "choose another")
+        raise BadInput(
+            "an emotion model of the landmark view", f"{card.name}, of the {card.view} view", "choose another"
+        )
     span_ns, hop_ns = round(card.span_s * 1e9), round(settings.hop_s * 1e9)
     ends_ns = live_ends(session, span_ns, hop_ns)
     ends_s = ends_ns.astype(np.float64) * 1e-9
@@ -62,21 +63,35 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
         part = cut(session, ends_s[start : start + BATCH], card.span_s, spec)
         logits.append(runtime.run(part.inputs)["emotion"].astype(np.float64))
         count = len(logits[-1])
-        shares.append([part.inputs[name].mean(axis=1) if name in part.inputs else np.full(count, np.nan)
-                       for name in ("body_seen", "face_seen")])  # fmt: skip
+        shares.append(
+            [
+                part.inputs[name].mean(axis=1) if name in part.inputs else np.full(count, np.nan)
+                for name in ("body_seen", "face_seen")
+            ]
+        )
     bodies, faces = np.concatenate(shares, axis=1)
-    seen = np.array([evidence(None if np.isnan(body) else body, None if np.isnan(face) else face)
-                     for body, face in zip(bodies, faces, strict=True)])  # fmt: skip
+    seen = np.array(
+        [
+            evidence(None if np.isnan(body) else body, None if np.isnan(face) else face)
+            for body, face in zip(bodies, faces, strict=True)
+        ]
+    )
     starts_s = ends_s - card.span_s
     new_s = np.concatenate([starts_s[:1], ends_s[:-1]])
     return JudgedStretches(
-        ends_ns, span_ns, np.concatenate(logits), even(felt(session.episodes, starts_s, ends_s)),
-        even(felt(session.episodes, new_s, ends_s)), seen, np.nan_to_num(faces),
-    )  # fmt: skip
+        ends_ns,
+        span_ns,
+        np.concatenate(logits),
+        even(felt(session.episodes, starts_s, ends_s)),
+        even(felt(session.episodes, new_s, ends_s)),
+        seen,
+        np.nan_to_num(faces),
+    )
 
 
-def judge_emotions(bundle: Bundle, split: str, sessions: int, seconds: float, seed: int, settings: EmotionSettings,
-                   threads: int = 0) -> Iterator[JudgedStretches]:
+def judge_emotions(
+    bundle: Bundle, split: str, sessions: int, seconds: float, seed: int, settings: EmotionSettings, threads: int = 0
+) -> Iterator[JudgedStretches]:
     """`judge_emotion` simulated emotional interviews of seeds `seed`, `seed + 1`, ...
 
     Raises:
@@ -126,8 +141,9 @@ class Course:
     abstained: float  # share of moments
 
 
-def follow(sessions: Sequence[JudgedStretches], temperature: float, counts_per_s: float,
-           settings: EmotionSettings) -> Course:
+def follow(
+    sessions: Sequence[JudgedStretches], temperature: float, counts_per_s: float, settings: EmotionSettings
+) -> Course:
     """Run the rolling estimate over sessions.
 
     The true share of an emotion at a moment fades like the estimate, over the time in which there was something to see.

@@ -137,8 +137,11 @@ def _insert(graph: onnx.GraphProto, layers: Collection[Layer], ranges: Mapping[s
         if layer.weight is not None and layer.weight not in renamed:
             name = layer.weight
             codes, scales = _codes(numpy_helper.to_array(weights[name]))
-            inputs = [constant(f"{name}.codes", codes), constant(f"{name}.scales", scales),
-                      constant(f"{name}.zeros", np.zeros(len(scales), np.int8))]
+            inputs = [
+                constant(f"{name}.codes", codes),
+                constant(f"{name}.scales", scales),
+                constant(f"{name}.zeros", np.zeros(len(scales), np.int8)),
+            ]
             renamed[name] = f"{name}.int8"
             first.append(helper.make_node("DequantizeLinear", inputs, [renamed[name]], axis=0))
             gone.add(name)
@@ -147,8 +150,10 @@ def _insert(graph: onnx.GraphProto, layers: Collection[Layer], ranges: Mapping[s
             scale = np.float32(max(ranges[name], TINY) / LARGEST)
             pair = [constant(f"{name}.scale", np.array(scale)), constant(f"{name}.zero", np.array(0, np.int8))]
             renamed[name] = f"{name}.int8"
-            before[name] = [helper.make_node("QuantizeLinear", [name, *pair], [f"{name}.code"]),
-                            helper.make_node("DequantizeLinear", [f"{name}.code", *pair], [renamed[name]])]
+            before[name] = [
+                helper.make_node("QuantizeLinear", [name, *pair], [f"{name}.code"]),
+                helper.make_node("DequantizeLinear", [f"{name}.code", *pair], [renamed[name]]),
+            ]
     nodes = list(first)
     for node in graph.node:
         for index, name in enumerate(node.input):
@@ -169,5 +174,3 @@ def _codes(weight: Float32Array) -> tuple[np.ndarray[tuple[int, ...], np.dtype[n
     scales = (np.maximum(largest, TINY) / LARGEST).astype(np.float32)
     codes = np.rint(weight / scales.reshape(-1, *[1] * (weight.ndim - 1)))
     return np.clip(codes, -LARGEST, LARGEST).astype(np.int8), scales
-
-

@@ -77,8 +77,19 @@ class Quantised:
     after: tuple[str, float]
 
 
-def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Windows, method: Method, most_lost: float,
-             threads: int, report: Report, *, overwrite: bool = False) -> Quantised:
+def quantize(
+    bundle: Bundle,
+    out: Path,
+    name: str,
+    ranging: Windows,
+    judging: Windows,
+    method: Method,
+    most_lost: float,
+    threads: int,
+    report: Report,
+    *,
+    overwrite: bool = False,
+) -> Quantised:
     """Quantise a bundle; nothing is written where more than `most_lost` is lost.
 
     Args:
@@ -100,8 +111,11 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
     graph = Graph(export_anew(bundle.card.network, bundle.onnx_path))
     answers = _run(bundle, graph.observed(), ranging)
     if not judge(bundle, answers, answers, None).decided:
-        raise BadInput(f"a model that is sure of something ({DECIDED:g}) in some windows",
-                       f"{bundle.card.name}, in none of {len(ranging)}", "give more windows, or a trained model")
+        raise BadInput(
+            f"a model that is sure of something ({DECIDED:g}) in some windows",
+            f"{bundle.card.name}, in none of {len(ranging)}",
+            "give more windows, or a trained model",
+        )
     tensors = graph.activations
     done = 0
 
@@ -117,16 +131,28 @@ def quantize(bundle: Bundle, out: Path, name: str, ranging: Windows, judging: Wi
     data = graph.quantised(ranges, kept)
     with tempfile.TemporaryDirectory() as folder:
         parity = Parity(relative_tolerance=INT8_TOLERANCE)
-        made = bundle.derive(Path(folder) / "int8", onnx=data, name=name, precision="int8", parity=parity,
-                             reference=_reference(bundle, graph, ranging))
+        made = bundle.derive(
+            Path(folder) / "int8",
+            onnx=data,
+            name=name,
+            precision="int8",
+            parity=parity,
+            reference=_reference(bundle, graph, ranging),
+        )
         with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
-            judgement = judge(bundle, _answers(full, judging, report, "fp32"), _answers(small, judging, report, "int8"),
-                              judging.labels)
+            judgement = judge(
+                bundle,
+                _answers(full, judging, report, "fp32"),
+                _answers(small, judging, report, "int8"),
+                judging.labels,
+            )
             before, after = ((one.name, least_ms(one)) for one in (full, small))
         if not judgement.lost <= most_lost:
-            raise BadInput(f"INT8 that loses at most {most_lost:.2%} of {judgement.decided} windows",
-                           f"{judgement.lost:.2%} with {method} ranges and {len(kept)} layers left in fp32",
-                           "try other --ranges, or more windows; nothing was written")
+            raise BadInput(
+                f"INT8 that loses at most {most_lost:.2%} of {judgement.decided} windows",
+                f"{judgement.lost:.2%} with {method} ranges and {len(kept)} layers left in fp32",
+                "try other --ranges, or more windows; nothing was written",
+            )
         written = made.derive(out, overwrite=overwrite)
     return Quantised(written, bundle.card.name, tried, judgement, before, after)
 
@@ -148,8 +174,11 @@ def _opened(made: Bundle, threads: int) -> Runtime:
     try:
         return open_runtime(made, threads=threads)
     except RuntimeFailed as error:  # none comes near the reference
-        raise BadInput("INT8 that some runtime computes near fp32", str(error),
-                       "try other --ranges, or more windows; nothing was written") from None
+        raise BadInput(
+            "INT8 that some runtime computes near fp32",
+            str(error),
+            "try other --ranges, or more windows; nothing was written",
+        ) from None
 
 
 def check_count(windows: int) -> None:
@@ -183,9 +212,12 @@ def judge(bundle: Bundle, before: Outputs, after: Outputs, labels: Float32Array 
         right, still = (float(np.take_along_axis(present, top[:, None], 1)[busy].mean()) for top in tops)
         accuracy = right, still
     return Judgement(
-        windows=len(same), agreement=float(same.mean()), decided=int(decided.sum()),
+        windows=len(same),
+        agreement=float(same.mean()),
+        decided=int(decided.sum()),
         decided_agreement=float(same[decided].mean()) if decided.any() else math.nan,
-        change=float(np.abs(bundle.probabilities(after[first]) - probs).mean()), accuracy=accuracy,
+        change=float(np.abs(bundle.probabilities(after[first]) - probs).mean()),
+        accuracy=accuracy,
         others={name: _moved(before[name], after[name]) for name in before if name != first},
     )
 
@@ -200,8 +232,9 @@ def _judged(bundle: Bundle) -> list[str]:
     return list(bundle.reference_arrays().outputs)
 
 
-def _try_layers(bundle: Bundle, graph: Graph, ranges: dict[str, float], windows: Windows,
-                report: Report) -> list[Tried]:
+def _try_layers(
+    bundle: Bundle, graph: Graph, ranges: dict[str, float], windows: Windows, report: Report
+) -> list[Tried]:
     weights = {tensor.name: tensor for tensor in onnx.load_from_string(graph.observed()).graph.initializer}
     full = _run(bundle, graph.observed(), windows)
     names = {layer.name for layer in graph.layers}
@@ -215,8 +248,15 @@ def _try_layers(bundle: Bundle, graph: Graph, ranges: dict[str, float], windows:
     return tried
 
 
-def _sensitive(bundle: Bundle, graph: Graph, ranges: dict[str, float], tried: list[Tried], windows: Windows,
-               full: Outputs, most_lost: float) -> set[str]:
+def _sensitive(
+    bundle: Bundle,
+    graph: Graph,
+    ranges: dict[str, float],
+    tried: list[Tried],
+    windows: Windows,
+    full: Outputs,
+    most_lost: float,
+) -> set[str]:
     """The fewest of the most harmful layers, by powers of two, without which the windows keep their top ones."""
     by_harm = [one.layer.name for one in sorted(tried, key=lambda one: -one.harm)]
     kept: set[str] = set()
@@ -227,9 +267,11 @@ def _sensitive(bundle: Bundle, graph: Graph, ranges: dict[str, float], tried: li
         rounded = _run(bundle, graph.quantised(ranges, kept), windows)
         if judge(bundle, full, rounded, windows.labels).lost <= most_lost:
             return kept
-    raise BadInput(f"a network of which INT8 loses at most {most_lost:.2%}",
-                   f"more, even with {len(by_harm) // 2} of {len(by_harm)} layers in fp32",
-                   "try other --ranges, or more windows; nothing was written")
+    raise BadInput(
+        f"a network of which INT8 loses at most {most_lost:.2%}",
+        f"more, even with {len(by_harm) // 2} of {len(by_harm)} layers in fp32",
+        "try other --ranges, or more windows; nothing was written",
+    )
 
 
 def _run(bundle: Bundle, data: bytes, windows: Windows) -> Outputs:
@@ -258,16 +300,20 @@ def describe(made: Quantised) -> str:
     top, decided = ("top action", "something happens")
     if isinstance(card.network, EmotionSpec):
         top, decided = ("dominant emotion", "one dominates")
-    parts = [f"{made.bundle.path}: INT8 of {made.source}, {len(made.tried) - len(left)} layers quantised, "
-             f"{', '.join(left) if left else 'none'} left in fp32",
-             f"{top} agrees on {found.agreement:.2%} of {found.windows} unseen windows"]
+    parts = [
+        f"{made.bundle.path}: INT8 of {made.source}, {len(made.tried) - len(left)} layers quantised, "
+        f"{', '.join(left) if left else 'none'} left in fp32",
+        f"{top} agrees on {found.agreement:.2%} of {found.windows} unseen windows",
+    ]
     if found.decided < found.windows:
         parts.append(f"{found.decided_agreement:.2%} of the {found.decided} in which it says that {decided}")
     if found.accuracy is not None:
         parts.append(f"accuracy {found.accuracy[0]:.2%} to {found.accuracy[1]:.2%}")
     parts.append(f"a probability changes by {found.change:.4f} on average")
     parts += [f"{name} move by {moved:.2%}" for name, moved in found.others.items()]
-    parts += [f"a window takes {made.after[1]:.1f} ms in {made.after[0]}, fp32 took {made.before[1]:.1f} ms in "
-              f"{made.before[0]}"]
+    parts += [
+        f"a window takes {made.after[1]:.1f} ms in {made.after[0]}, fp32 took {made.before[1]:.1f} ms in "
+        f"{made.before[0]}"
+    ]
     untrained = "" if card.trained else "; UNTRAINED: agreement means little"
     return "; ".join(parts) + untrained

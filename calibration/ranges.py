@@ -24,8 +24,13 @@ FloatArray = npt.NDArray[np.float64]
 Report = Callable[[], None]
 
 
-def measure_ranges(graph: bytes, tensors: Sequence[str], inputs: Mapping[str, UInt8Array], method: Method,
-                   report: Report = lambda: None) -> dict[str, float]:
+def measure_ranges(
+    graph: bytes,
+    tensors: Sequence[str],
+    inputs: Mapping[str, UInt8Array],
+    method: Method,
+    report: Report = lambda: None,
+) -> dict[str, float]:
     """By tensor of an fp32 graph, the magnitude to quantise up to.
 
     Args:
@@ -38,8 +43,9 @@ def measure_ranges(graph: bytes, tensors: Sequence[str], inputs: Mapping[str, UI
     """
     session = _observing(graph, tensors)
     largest = np.zeros(len(tensors))
-    windows = [{name: values[at : at + 1] for name, values in inputs.items()}
-               for at in range(len(next(iter(inputs.values()))))]  # fmt: skip
+    windows = [
+        {name: values[at : at + 1] for name, values in inputs.items()} for at in range(len(next(iter(inputs.values()))))
+    ]
     for window in windows:
         values = session.run(list(tensors), window)
         largest = np.maximum(largest, [float(np.abs(value).max()) for value in values])

@@ -52,8 +52,15 @@ def measure(said: FloatArray, happened: BoolArray) -> Reliability:
     right = np.clip(np.where(happened, said, 1.0 - said), LEAST, 1.0)
     shares = counts / said.size
     ece = float(np.sum(shares[filled] * np.abs(mean_said - mean_happened)[filled]))
-    return Reliability(said.size, float(-np.log(right).mean()), float(np.mean((said - happened) ** 2)), ece,
-                       mean_said, mean_happened, shares)  # fmt: skip
+    return Reliability(
+        said.size,
+        float(-np.log(right).mean()),
+        float(np.mean((said - happened) ** 2)),
+        ece,
+        mean_said,
+        mean_happened,
+        shares,
+    )
 
 
 def plot(found: dict[str, Reliability], path: Path) -> None:

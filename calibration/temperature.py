@@ -95,10 +95,13 @@ def with_temperature(bundle: Bundle, temperature: float) -> Bundle:
 def judged_windows(bundle: Bundle, sessions: Sequence[JudgedSession]) -> tuple[FloatArray, FloatArray]:
     """Logits and labels, each (N, 52), of all windows of simulated sessions."""
     card = bundle.card
-    labels = [targets(one.events, one.ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, FOCUS)
-              for one in sessions]  # fmt: skip
-    return (np.concatenate([one.logits for one in sessions]).astype(np.float64),
-            np.concatenate(labels).astype(np.float64))  # fmt: skip
+    labels = [
+        targets(one.events, one.ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, FOCUS) for one in sessions
+    ]
+    return (
+        np.concatenate([one.logits for one in sessions]).astype(np.float64),
+        np.concatenate(labels).astype(np.float64),
+    )
 
 
 def read_scores(path: Path) -> tuple[FloatArray, FloatArray]:
@@ -111,12 +114,18 @@ def read_scores(path: Path) -> tuple[FloatArray, FloatArray]:
         with np.load(path, allow_pickle=False) as arrays:
             logits, true = arrays["logits"].astype(np.float64), arrays["labels"]
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise BadInput("scores.npz of an evaluation, with logits and labels", f"{path} ({type(error).__name__})",
-                       "make it with python -m training evaluate on a list with labels") from None
+        raise BadInput(
+            "scores.npz of an evaluation, with logits and labels",
+            f"{path} ({type(error).__name__})",
+            "make it with python -m training evaluate on a list with labels",
+        ) from None
     ok = logits.ndim == 2 and logits.shape[1] == len(ACTIONS) and true.shape == logits.shape[:1]
     if not ok or not np.isfinite(logits).all() or true.min(initial=0) < 0 or true.max(initial=0) >= len(ACTIONS):
-        raise BadInput(f"finite logits (N, {len(ACTIONS)}) and labels (N,)",
-                       f"{logits.shape} and {true.shape} in {path}", "make the file anew")
+        raise BadInput(
+            f"finite logits (N, {len(ACTIONS)}) and labels (N,)",
+            f"{logits.shape} and {true.shape} in {path}",
+            "make the file anew",
+        )
     return logits, np.eye(len(ACTIONS))[true.astype(np.int64)]
 
 

@@ -33,8 +33,30 @@ from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.windows import JudgedSession, judge_sessions, window_grid
 
 # From strict to lenient: of equally good ones the first is taken.
-ENTERS = (1.0, 0.995, 0.985, 0.97, 0.94, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25,
-          0.2, 0.15, 0.1)  # fmt: skip
+ENTERS = (
+    1.0,
+    0.995,
+    0.985,
+    0.97,
+    0.94,
+    0.9,
+    0.85,
+    0.8,
+    0.75,
+    0.7,
+    0.65,
+    0.6,
+    0.55,
+    0.5,
+    0.45,
+    0.4,
+    0.35,
+    0.3,
+    0.25,
+    0.2,
+    0.15,
+    0.1,
+)
 EXIT_SHARES = (0.75, 0.5, 0.3, 0.15)  # of enter
 LAMBDAS = (0.0, *(10.0**power for power in np.arange(-4.0, 3.01, 0.05)))
 NEIGHBOURS = (0.25, 0.5, 0.25)  # F1 is smoothed along `ENTERS`: a few dozen events an action are noisy
@@ -53,13 +75,21 @@ class Fit:
     idle: EventScores
 
 
-def simulated_sessions(bundle: Bundle, minutes: int, idle_minutes: int, seed: int, threads: int, workers: int,
-                       report: Callable[[str, int], None]) -> tuple[list[JudgedSession], list[JudgedSession]]:
+def simulated_sessions(
+    bundle: Bundle,
+    minutes: int,
+    idle_minutes: int,
+    seed: int,
+    threads: int,
+    workers: int,
+    report: Callable[[str, int], None],
+) -> tuple[list[JudgedSession], list[JudgedSession]]:
     """Sessions of one minute to fit on: (`minutes` balanced and half as many natural ones, `idle_minutes` idle ones).
 
     False events are rare, and come from a few people whose posture or fidgeting resembles an action: an hour of
     sitting still says little about the next one.
     """
+
     def run(mode: str, count: int) -> list[JudgedSession]:
         found = []
         for number, one in enumerate(judge_sessions(bundle, SPLIT, mode, count, 60.0, seed, threads, workers)):
@@ -70,9 +100,15 @@ def simulated_sessions(bundle: Bundle, minutes: int, idle_minutes: int, seed: in
     return run(BALANCED, minutes) + run(NATURAL, max(1, minutes // 2)), run(IDLE, idle_minutes)
 
 
-def fit_thresholds(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence[JudgedSession],
-                   false_per_hour: float, report: Callable[[int], None], workers: int = 0,
-                   precision: float | None = None) -> Fit:
+def fit_thresholds(
+    bundle: Bundle,
+    busy: Sequence[JudgedSession],
+    idle: Sequence[JudgedSession],
+    false_per_hour: float,
+    report: Callable[[int], None],
+    workers: int = 0,
+    precision: float | None = None,
+) -> Fit:
     """Choose enter and exit for each action.
 
     Args:
@@ -105,12 +141,17 @@ def fit_thresholds(bundle: Bundle, busy: Sequence[JudgedSession], idle: Sequence
         best = _within_budget(f1, counts[3:], hours, false_per_hour)
     enter = np.array(ENTERS)[best // len(EXIT_SHARES)]
     exit_ = np.round(enter * np.array(EXIT_SHARES)[best % len(EXIT_SHARES)], 4)
-    return Fit(tuple(enter.tolist()), tuple(exit_.tolist()), _score(bundle, busy, enter, exit_),
-               _score(bundle, idle, enter, exit_))
+    return Fit(
+        tuple(enter.tolist()),
+        tuple(exit_.tolist()),
+        _score(bundle, busy, enter, exit_),
+        _score(bundle, idle, enter, exit_),
+    )
 
 
 def _within_budget(f1: FloatArray, false: FloatArray, hours: FloatArray, budget: float) -> npt.NDArray[np.int64]:
     """(52,) which pair each action gets: f1 (E · X, 52), false events (folds, E, X, 52) in `hours` (folds,)."""
+
     def choose(weight: float, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         risk = _risk(false[kept].sum(axis=0)).reshape(f1.shape)
         return np.asarray((f1 - weight * risk / hours[kept].sum()).argmax(axis=0))
@@ -127,8 +168,11 @@ def _within_budget(f1: FloatArray, false: FloatArray, hours: FloatArray, budget:
         seen = float(np.take_along_axis(false_of.sum(axis=0), best[None], axis=0).sum())
         if max(held_out, seen) / hours.sum() <= budget:
             return best
-    raise BadInput(f"a model that can keep to {budget:g} false events an hour", "none of the thresholds do",
-                   "allow more with --false-per-hour")
+    raise BadInput(
+        f"a model that can keep to {budget:g} false events an hour",
+        "none of the thresholds do",
+        "allow more with --false-per-hour",
+    )
 
 
 def _risk(false: FloatArray) -> FloatArray:
@@ -157,8 +201,9 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[FloatArray]]]:
         yield partial(pool.map, chunksize=4)
 
 
-def _try(bundle: Bundle, busy: Sequence[JudgedSession], folds: Sequence[Sequence[JudgedSession]],
-         pair: tuple[float, float]) -> FloatArray:
+def _try(
+    bundle: Bundle, busy: Sequence[JudgedSession], folds: Sequence[Sequence[JudgedSession]], pair: tuple[float, float]
+) -> FloatArray:
     """(3 + folds, 52): F1, 0 where there is none, right and wrong events when busy, false ones of each idle fold."""
     enter, exit_ = (np.full(len(ACTIONS), value) for value in pair)
     found = _score(bundle, busy, enter, exit_)

@@ -48,8 +48,9 @@ class Windows:
         return ({name: array[at : at + 1] for name, array in self.inputs.items()} for at in range(len(self)))
 
 
-def simulated_windows(card: ModelCard, split: str, count: int, seed: int,
-                      report: Callable[[int], None] = lambda _: None) -> Windows:
+def simulated_windows(
+    card: ModelCard, split: str, count: int, seed: int, report: Callable[[int], None] = lambda _: None
+) -> Windows:
     """`count` windows of simulated sessions of `split`, `EACH` of a session, from seed `seed` on.
 
     Emotion models are shown interviews with feelings, micro-action models ones in which all actions are as frequent.
@@ -78,12 +79,19 @@ def _cut(session: Session, ends_ns: Int64Array, card: ModelCard) -> tuple[Mappin
         part = cut(session, ends_s, card.span_s, card.network)
         return part.inputs, part.felt[:, :-1]  # the last column is of feeling nothing
     chosen = samples(session.times_ns, ends_ns, round(card.span_s * 1e9), card.length)
-    return ({"clips": draw(session, chosen, card.size)},
-            targets(events_of(session), ends_s, card.span_s, card.length, FOCUS))
+    return (
+        {"clips": draw(session, chosen, card.size)},
+        targets(events_of(session), ends_s, card.span_s, card.length, FOCUS),
+    )
 
 
-def video_windows(card: ModelCard, paths: Sequence[Path], most: int, labels: Mapping[str, int] | None,
-                  report: Callable[[int], None] = lambda _: None) -> Windows:
+def video_windows(
+    card: ModelCard,
+    paths: Sequence[Path],
+    most: int,
+    labels: Mapping[str, int] | None,
+    report: Callable[[int], None] = lambda _: None,
+) -> Windows:
     """Windows of videos, one behind the other in each, official crop; up to `most`, videos in turn.
 
     Args:
@@ -120,11 +128,17 @@ def video_windows(card: ModelCard, paths: Sequence[Path], most: int, labels: Map
 
 def _check_view(card: ModelCard, wanted: str) -> None:
     if card.view == "rgb" and isinstance(card.network, EmotionSpec):  # a live session alone cuts faces out of videos
-        raise BadInput("an emotion model of the landmark view", f"{card.name}, which sees rgb",
-                       "keep it in fp32: videos given to --clips are not cut into bodies and faces")
+        raise BadInput(
+            "an emotion model of the landmark view",
+            f"{card.name}, which sees rgb",
+            "keep it in fp32: videos given to --clips are not cut into bodies and faces",
+        )
     if card.view != wanted:
-        expected, mend = (("a model that sees RGB for --clips", "give --simulated") if wanted == "rgb" else
-                          ("a model of the landmark view for --simulated", "give videos with --clips"))
+        expected, mend = (
+            ("a model that sees RGB for --clips", "give --simulated")
+            if wanted == "rgb"
+            else ("a model of the landmark view for --simulated", "give videos with --clips")
+        )
         raise BadInput(expected, f"{card.name}, which sees {card.view}", mend)
 
 
@@ -160,8 +174,9 @@ def cut_windows(path: Path, card: ModelCard) -> Iterator[UInt8Array]:
             after = card.length - len(crops) - before
             yield np.stack([crops[0]] * before + crops + [_crop(newest, card.size)] * after)
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise BadInput("a readable video", f"{path} ({type(error).__name__})",
-                       "check the files given to --clips") from None
+        raise BadInput(
+            "a readable video", f"{path} ({type(error).__name__})", "check the files given to --clips"
+        ) from None
 
 
 def read_labels(path: Path) -> dict[str, int]:
@@ -180,8 +195,9 @@ def read_labels(path: Path) -> dict[str, int]:
         if not words:
             continue
         if len(words) != 2 or not words[1].isdecimal() or int(words[1]) >= len(ACTIONS):
-            raise BadInput("`name.mp4 index`, with an index of 0..51", f"{line.strip()[:60]!r} at {path}:{number}",
-                           "mend the line")
+            raise BadInput(
+                "`name.mp4 index`, with an index of 0..51", f"{line.strip()[:60]!r} at {path}:{number}", "mend the line"
+            )
         found[words[0]] = int(words[1])
     if len(found) > 1 and not any(found.values()):
         raise BadInput("labels", f"{path}, where every index is 0: labels are withheld", "leave out --labels")

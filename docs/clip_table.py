@@ -32,8 +32,11 @@ def main(model: str, recordings: list[str]) -> None:
         config.write(ALL_SCORES)
         config.flush()
         for recording in recordings:
-            reported = [f"{one['action']} ({one['body_part']}) {one['onset_s']:.1f}–{one['offset_s']:.1f} s, "
-                        f"{one['confidence']:.2f}" for one in actions(model, recording)]
+            reported = [
+                f"{one['action']} ({one['body_part']}) {one['onset_s']:.1f}–{one['offset_s']:.1f} s, "
+                f"{one['confidence']:.2f}"
+                for one in actions(model, recording)
+            ]
             scores: dict[str, float] = {}
             for one in actions(model, recording, "--config", config.name):
                 share = one["confidence"] * (one["offset_s"] - one["onset_s"])

@@ -1,7 +1,7 @@
 """Read a running session's events from another process.
 
-    run_live.py live --publish tcp://127.0.0.1:5561
-    python docs/subscribe.py tcp://127.0.0.1:5561 [lab.key]     # the key file that `run_live.py keys` made
+run_live.py live --publish tcp://127.0.0.1:5561
+python docs/subscribe.py tcp://127.0.0.1:5561 [lab.key]     # the key file that `run_live.py keys` made
 """
 
 import json

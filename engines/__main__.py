@@ -51,32 +51,47 @@ def _parser() -> Parser:
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     _add_target(command)
     command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
-    command.add_argument("--length", type=int, default=8, choices=(4, 8, 16),
-                         help="frames per clip it was trained with (8)")
+    command.add_argument(
+        "--length", type=int, default=8, choices=(4, 8, 16), help="frames per clip it was trained with (8)"
+    )
     command.set_defaults(run=_import)
 
     command = commands.add_parser("init", help="a bundle with seeded UNTRAINED weights")
     _add_target(command)
     default = NetworkSpec()
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--network", choices=("manet", "maenet"), default="manet",
-                         help="micro-actions alone, or emotions from face and micro-actions (manet)")
+    command.add_argument(
+        "--network",
+        choices=("manet", "maenet"),
+        default="manet",
+        help="micro-actions alone, or emotions from face and micro-actions (manet)",
+    )
     command.add_argument("--depth", type=int, default=default.depth, choices=(18, 34, 50))
     command.add_argument("--width", type=int, default=default.width, help="channels of the stem, a multiple of 8 (64)")
     command.add_argument("--length", type=int, choices=(4, 8, 16), help="frames per clip (8; of a maenet 16, always)")
     command.add_argument("--size", type=int, default=default.size, help="pixels (224)")
     command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
     command.add_argument("--view", choices=("rgb", "landmarks"), default="rgb", help="what it would be shown (rgb)")
-    command.add_argument("--branches", choices=("full", "face", "action"), default="full",
-                         help="of a maenet: both, or one alone (full; Table VI)")
+    command.add_argument(
+        "--branches",
+        choices=("full", "face", "action"),
+        default="full",
+        help="of a maenet: both, or one alone (full; Table VI)",
+    )
     command.add_argument("--face-size", type=int, default=64, help="of a maenet: pixels of the face (64)")
     command.add_argument("--face-width", type=int, help="of a maenet: channels of the face branch's stem (--width)")
-    command.add_argument("--no-lower-limb", action="store_true",
-                         help="of a maenet: without the actions of the lower limbs, D and G (Table VII)")
+    command.add_argument(
+        "--no-lower-limb",
+        action="store_true",
+        help="of a maenet: without the actions of the lower limbs, D and G (Table VII)",
+    )
     command.set_defaults(run=_init)
 
-    command = commands.add_parser("export", help="a bundle again, under another name, in fp16 or without the "
-                                                 "embedding head; or its weights as an official checkpoint")
+    command = commands.add_parser(
+        "export",
+        help="a bundle again, under another name, in fp16 or without the "
+        "embedding head; or its weights as an official checkpoint",
+    )
     command.add_argument("bundle", metavar="BUNDLE", help="name or folder")
     target = command.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="DIR", help="folder to make")
@@ -89,18 +104,26 @@ def _parser() -> Parser:
 
     command = commands.add_parser("build", help="a bundle's plan for NVIDIA GPUs, kept in its engines folder")
     command.add_argument("bundle", metavar="BUNDLE", help="name or folder")
-    command.add_argument("--runtime", choices=tuple(LIBRARIES), help="(tensorrt where it and a GPU are, else "
-                                                                     "tensorrt-rtx, which builds without a GPU)")
-    command.add_argument("--precision", choices=("fp32", "fp16", "int8"),
-                         help="refuse a bundle of another precision (the bundle's own)")
+    command.add_argument(
+        "--runtime",
+        choices=tuple(LIBRARIES),
+        help="(tensorrt where it and a GPU are, else tensorrt-rtx, which builds without a GPU)",
+    )
+    command.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8"), help="refuse a bundle of another precision (the bundle's own)"
+    )
     command.add_argument("--batch", type=int, default=1, metavar="N", help="most windows at once, 1 to 16 (1)")
     command.set_defaults(run=_build)
 
     command = commands.add_parser("compare", help="two runtimes of one bundle, or two bundles, on the same clips")
     command.add_argument("first", metavar="A", help="name or folder")
     command.add_argument("second", metavar="B", nargs="?", help="name or folder (A)")
-    command.add_argument("--runtimes", default=None, metavar="X[,Y]",
-                         help=f"of {', '.join(RUNTIMES)}, for A and B (all that are installed, each against the first)")
+    command.add_argument(
+        "--runtimes",
+        default=None,
+        metavar="X[,Y]",
+        help=f"of {', '.join(RUNTIMES)}, for A and B (all that are installed, each against the first)",
+    )
     command.add_argument("--clips", nargs="+", type=Path, metavar="FILE", help="videos (seeded patterns)")
     command.add_argument("--count", type=int, default=8, help="how many patterns (8)")
     command.add_argument("--seed", type=int, default=1, help="of the patterns (1)")
@@ -131,8 +154,13 @@ def _import(options: argparse.Namespace) -> None:
         calibration = Calibration(temperature=OFFICIAL_TEMPERATURE, basis=OFFICIAL_BASIS)
     else:  # written by `export --official` from untrained weights
         trained_on, use, calibration = UNTRAINED, UNTRAINED_USE, Calibration()
-    provenance = Provenance(trained=checkpoint.trained, trained_on=trained_on, source=options.checkpoint.name,
-                            source_sha256=checkpoint.sha256, made_with=_made_with("import", options))
+    provenance = Provenance(
+        trained=checkpoint.trained,
+        trained_on=trained_on,
+        source=options.checkpoint.name,
+        source_sha256=checkpoint.sha256,
+        made_with=_made_with("import", options),
+    )
     _write(network, options, _card(options, spec, provenance, use, calibration))
 
 
@@ -142,19 +170,28 @@ def _init(options: argparse.Namespace) -> None:
         raise BadInput("a seed of 0 or more", str(options.seed), "give --seed 0")
     emotions = options.network == "maenet"
     options.length = options.length or (16 if emotions else 8)
-    branch = {"depth": options.depth, "width": options.width, "length": options.length, "size": options.size,
-              "embedding": not (options.no_embedding or emotions)}
+    branch = {
+        "depth": options.depth,
+        "width": options.width,
+        "length": options.length,
+        "size": options.size,
+        "embedding": not (options.no_embedding or emotions),
+    }
     face = branch | {"width": options.face_width or options.width, "size": options.face_size}
     try:
-        spec = emotion_spec(branch, face, options.branches, options.no_lower_limb) if emotions else msgspec.convert(
-            branch, NetworkSpec)
+        spec = (
+            emotion_spec(branch, face, options.branches, options.no_lower_limb)
+            if emotions
+            else msgspec.convert(branch, NetworkSpec)
+        )
     except msgspec.ValidationError as error:
         raise BadInput("a network that can be built", str(error), "see python -m engines init --help") from None
     _need_torch()
     from engines.initialise import initialise, initialise_emotion
 
-    provenance = Provenance(trained=False, trained_on=UNTRAINED, seed=options.seed,
-                            made_with=_made_with("init", options))
+    provenance = Provenance(
+        trained=False, trained_on=UNTRAINED, seed=options.seed, made_with=_made_with("init", options)
+    )
     card = _card(options, spec, provenance, UNTRAINED_USE, Calibration())
     if isinstance(spec, EmotionSpec):
         card = msgspec.structs.replace(card, span_s=round(OFFICIAL_SPAN_S / 8 * spec.length, 6))
@@ -202,8 +239,16 @@ def _compare(options: argparse.Namespace) -> None:
     first = Bundle.load(find(options.first))
     second = Bundle.load(find(options.second)) if options.second else first
     names = options.runtimes.split(",") if options.runtimes else []
-    compare_bundles(first, second, names, videos=options.clips or [], count=options.count, seed=options.seed,
-                    threads=options.threads, write=print)
+    compare_bundles(
+        first,
+        second,
+        names,
+        videos=options.clips or [],
+        count=options.count,
+        seed=options.seed,
+        threads=options.threads,
+        write=print,
+    )
 
 
 def _list(_: argparse.Namespace) -> None:
@@ -224,22 +269,37 @@ def _list(_: argparse.Namespace) -> None:
 def _network(spec: AnySpec) -> str:
     if isinstance(spec, NetworkSpec):
         return f"MANet-{spec.depth}, {spec.length} x {spec.size} x {spec.size}"
-    parts = [f"{name} {branch.size} x {branch.size}" for name, branch in (("body", spec.body), ("face", spec.face))
-             if branch is not None]  # fmt: skip
+    parts = [
+        f"{name} {branch.size} x {branch.size}"
+        for name, branch in (("body", spec.body), ("face", spec.face))
+        if branch is not None
+    ]
     return f"MAENet-{spec.branches[0].depth}, {spec.length} x ({', '.join(parts)})"
 
 
 def emotion_spec(body: dict[str, object], face: dict[str, object], branches: str, no_lower_limb: bool) -> EmotionSpec:
     """A MAENet from its branches' fields and "full", "face" or "action". Raises msgspec.ValidationError."""
-    return msgspec.convert({"body": None if branches == "face" else {**body, "architecture": "manet"},
-                            "face": None if branches == "action" else {**face, "architecture": "manet"},
-                            "lower_limb": not no_lower_limb}, EmotionSpec)  # fmt: skip
+    return msgspec.convert(
+        {
+            "body": None if branches == "face" else {**body, "architecture": "manet"},
+            "face": None if branches == "action" else {**face, "architecture": "manet"},
+            "lower_limb": not no_lower_limb,
+        },
+        EmotionSpec,
+    )
 
 
-def _card(options: argparse.Namespace, spec: AnySpec, provenance: Provenance, use: str,
-          calibration: Calibration) -> ModelCard:
-    return ModelCard(name=_name(options), network=spec, provenance=provenance, intended_use=use,
-                     view=getattr(options, "view", "rgb"), calibration=calibration)
+def _card(
+    options: argparse.Namespace, spec: AnySpec, provenance: Provenance, use: str, calibration: Calibration
+) -> ModelCard:
+    return ModelCard(
+        name=_name(options),
+        network=spec,
+        provenance=provenance,
+        intended_use=use,
+        view=getattr(options, "view", "rgb"),
+        calibration=calibration,
+    )
 
 
 def _name(options: argparse.Namespace) -> str:

@@ -94,8 +94,9 @@ class Bundle:
         return bundle
 
     @classmethod
-    def write(cls, path: Path | str, card: ModelCard, onnx: bytes | Path, reference: Reference,
-              *, overwrite: bool = False) -> Bundle:
+    def write(
+        cls, path: Path | str, card: ModelCard, onnx: bytes | Path, reference: Reference, *, overwrite: bool = False
+    ) -> Bundle:
         """Seal a bundle, all or nothing: it is built beside `path` and renamed into place.
 
         Args:
@@ -132,9 +133,15 @@ class Bundle:
             shutil.rmtree(made, ignore_errors=True)
         return cls.load(path)
 
-    def derive(self, path: Path | str, *, onnx: bytes | Path | None = None,
-               reference: Reference | None = None, overwrite: bool = False,
-               **changes: object) -> Bundle:
+    def derive(
+        self,
+        path: Path | str,
+        *,
+        onnx: bytes | Path | None = None,
+        reference: Reference | None = None,
+        overwrite: bool = False,
+        **changes: object,
+    ) -> Bundle:
         """A new bundle from this one with card fields changed (`calibration=…`, `name=…`, `precision=…`).
 
         Provenance is carried over: what is made from an untrained bundle stays untrained.
@@ -146,8 +153,9 @@ class Bundle:
         if changes.keys() & {"provenance", "files", "seal", "labels"}:
             raise ValueError(f"derive keeps provenance, labels and seal, got {sorted(changes)}")
         card = msgspec.structs.replace(self.card, **changes)
-        return Bundle.write(path, card, onnx or self.onnx_path, reference or self.reference_arrays(),
-                            overwrite=overwrite)
+        return Bundle.write(
+            path, card, onnx or self.onnx_path, reference or self.reference_arrays(), overwrite=overwrite
+        )
 
     def reference(self) -> tuple[UInt8Array, Float32Array]:
         """Of a micro-action model: reference clips uint8 (K, T, S, S, 3) and the logits float32 (K, 52) they must give.
@@ -225,8 +233,9 @@ def find(name_or_dir: str | Path) -> Path:
     if str(name_or_dir) in models:
         return models[str(name_or_dir)]
     names = ", ".join(models) or "none"
-    raise BadInput("a bundle folder (with card.json) or a model's name", repr(str(name_or_dir)),
-                   f"known models: {names}")
+    raise BadInput(
+        "a bundle folder (with card.json) or a model's name", repr(str(name_or_dir)), f"known models: {names}"
+    )
 
 
 def check_target(path: Path, overwrite: bool) -> None:
@@ -238,8 +247,12 @@ def check_target(path: Path, overwrite: bool) -> None:
     if not path.exists() and not path.is_symlink():
         return
     ours = {CARD_FILE, ONNX_FILE, REFERENCE_FILE, ENGINES_FOLDER}
-    is_bundle = (path.is_dir() and not path.is_symlink() and (path / CARD_FILE).is_file()
-                 and {item.name for item in path.iterdir()} <= ours)
+    is_bundle = (
+        path.is_dir()
+        and not path.is_symlink()
+        and (path / CARD_FILE).is_file()
+        and {item.name for item in path.iterdir()} <= ours
+    )
     if not is_bundle:
         raise BadInput("a new folder", f"{path}, which exists and is no bundle", "choose another")
     if not overwrite:
@@ -263,22 +276,29 @@ def _load_card(path: Path) -> ModelCard:
     if set(card.files) != {ONNX_FILE, REFERENCE_FILE}:
         raise BadInput(f"digests of {ONNX_FILE} and {REFERENCE_FILE} in {file}", str(sorted(card.files)), _MEND)
     if card.view == "landmarks" and card.drawing != DRAWING:
-        raise BadInput(f"a model of this version's landmark drawings ({DRAWING})",
-                       f"{file}, of another version's ({card.drawing or 1})", "train it anew on these")
+        raise BadInput(
+            f"a model of this version's landmark drawings ({DRAWING})",
+            f"{file}, of another version's ({card.drawing or 1})",
+            "train it anew on these",
+        )
     return card
 
 
 def _check_reference(reference: Reference, network: AnySpec) -> None:
     first = next(iter(network.outputs))
     if reference.inputs.keys() != network.inputs.keys() or first not in reference.outputs:
-        raise ValueError(f"expected {', '.join(network.inputs)} and {first}, "
-                         f"got {', '.join([*reference.inputs, *reference.outputs])}")
+        raise ValueError(
+            f"expected {', '.join(network.inputs)} and {first}, "
+            f"got {', '.join([*reference.inputs, *reference.outputs])}"
+        )
     count = len(reference) if next(iter(reference.inputs.values())).ndim else 0
     for name, clips in reference.inputs.items():
         shape = network.inputs[name]
         if not 1 <= count <= MAX_REFERENCE_CLIPS or clips.dtype != np.uint8 or clips.shape != (count, *shape):
-            raise ValueError(f"{name}: expected uint8 (1..{MAX_REFERENCE_CLIPS}, {', '.join(map(str, shape))}), "
-                             f"got {clips.dtype} {clips.shape}")
+            raise ValueError(
+                f"{name}: expected uint8 (1..{MAX_REFERENCE_CLIPS}, {', '.join(map(str, shape))}), "
+                f"got {clips.dtype} {clips.shape}"
+            )
     for name, values in reference.outputs.items():
         shape = (count, *network.outputs[name])
         if values.dtype != np.float32 or values.shape != shape or not np.isfinite(values).all():

@@ -18,8 +18,9 @@ OFFICIAL_SPAN_S = 1.9  # mean clip of MA-52 (MANet paper, section III-B): 8 fram
 # Makes the official checkpoint's mean confidence (0.790 on the test set, against 61.3 % accuracy) equal its accuracy.
 OFFICIAL_TEMPERATURE = 1.589
 DRAWING = 2  # of `engines.drawing`: weights know the drawings that they have learnt from, and no others
-RESEARCH_USE = ("Research on micro-actions of one seated person. Not for judging people at work, in education or in "
-                "job interviews.")
+RESEARCH_USE = (
+    "Research on micro-actions of one seated person. Not for judging people at work, in education or in job interviews."
+)
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Thresholds = Probability | tuple[Probability, ...] | None  # one for all, one per action, or the program's default

@@ -45,7 +45,9 @@ _META = "manet_live"  # our note inside a checkpoint that we wrote
 # What NumPy scalars in a checkpoint need to be unpickled; all of it is inert data.
 _SCALAR = np.float64(0).__reduce__()[0]  # its module's name differs between NumPy versions
 _NUMPY_SCALARS: list[Any] = [
-    np.dtype, (_SCALAR, "numpy.core.multiarray.scalar"), (_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
     *{type(np.dtype(code)) for code in "?bhilqBHILQefd"},
 ]
 
@@ -100,17 +102,31 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except OSError as error:
         raise BadInput("a checkpoint file", f"{path} ({error.strerror or error})", "check the path") from None
     except pickle.UnpicklingError as error:
-        raise BadInput("a checkpoint of tensors and plain values", f"{path}, refused: {_culprit(error)}",
-                       "get the checkpoint from its publisher") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-            zipfile.BadZipFile) as error:
-        raise BadInput("a whole torch checkpoint", f"{path} ({type(error).__name__})",
-                       "it may be cut short; fetch it again") from None
+        raise BadInput(
+            "a checkpoint of tensors and plain values",
+            f"{path}, refused: {_culprit(error)}",
+            "get the checkpoint from its publisher",
+        ) from None
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise BadInput(
+            "a whole torch checkpoint", f"{path} ({type(error).__name__})", "it may be cut short; fetch it again"
+        ) from None
     weights = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not all(
-            isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
-        raise BadInput("tensors by name under `state_dict`", f"{path} without them",
-                       "give the official MANet checkpoint")
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
+    ):
+        raise BadInput(
+            "tensors by name under `state_dict`", f"{path} without them", "give the official MANet checkpoint"
+        )
     note = content.get(_META)
     trained = not (isinstance(note, dict) and note.get("trained") is False)
     return Checkpoint(dict(weights), digest, trained)
@@ -142,8 +158,11 @@ def to_official(network: MANet) -> dict[str, Tensor]:
     full = {name: state.get(name, torch.zeros(shape)) for name, shape in official_shapes().items()}
     if state.keys() - full.keys() or any(full[name].shape != shape for name, shape in official_shapes().items()):
         spec = network.spec
-        raise BadInput("a MANet-50 of width 64, which the official layout is for",
-                       f"MANet-{spec.depth} of width {spec.width}", "export it as a bundle instead")
+        raise BadInput(
+            "a MANet-50 of width 64, which the official layout is for",
+            f"MANet-{spec.depth} of width {spec.width}",
+            "export it as a bundle instead",
+        )
     return full
 
 
@@ -163,8 +182,9 @@ def write_official(network: MANet, path: Path, *, trained: bool, overwrite: bool
             torch.save(content, stream)
         part.replace(path)
     except OSError as error:
-        raise BadInput("a file that can be written", f"{path} ({error.strerror or error})",
-                       "choose another folder") from None
+        raise BadInput(
+            "a file that can be written", f"{path} ({error.strerror or error})", "choose another folder"
+        ) from None
     finally:
         if part is not None:
             part.unlink(missing_ok=True)

@@ -56,6 +56,7 @@ def hold_standard_descriptors() -> None:
 
 def run_command(parser: Parser, arguments: Sequence[str] | None, check: Callable[[], None] = lambda: None) -> int:
     """Parse, `check`, then call what the chosen command has set as `run`; exit codes as of `run_guarded`."""
+
     def command() -> None:
         options = parser.parse_args(arguments)
         check()

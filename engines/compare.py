@@ -44,10 +44,12 @@ class Comparison:
 
     def __str__(self) -> str:
         relative = self.max_difference / self.largest_logit if self.largest_logit else 0.0
-        return (f"{self.second} against {self.first}, {self.clips} clips: logits differ by at most "
-                f"{self.max_difference:.3g} ({relative:.1e} of the largest), {self.mean_difference:.3g} on average; "
-                f"top-1 agrees on {self.top1_agreement:.1%}; {self.second_ms:.1f} ms against {self.first_ms:.1f} ms "
-                f"({self.speed_up:.2f} times as fast)")
+        return (
+            f"{self.second} against {self.first}, {self.clips} clips: logits differ by at most "
+            f"{self.max_difference:.3g} ({relative:.1e} of the largest), {self.mean_difference:.3g} on average; "
+            f"top-1 agrees on {self.top1_agreement:.1%}; {self.second_ms:.1f} ms against {self.first_ms:.1f} ms "
+            f"({self.speed_up:.2f} times as fast)"
+        )
 
 
 def compare(first: Runtime, second: Runtime, inputs: Inputs) -> Comparison:
@@ -55,21 +57,39 @@ def compare(first: Runtime, second: Runtime, inputs: Inputs) -> Comparison:
     output = next(iter(first.bundle.card.network.outputs))
     count = len(next(iter(inputs.values())))
     singles = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(count)]
-    scores = [np.concatenate([runtime.run(single)[output] for single in singles])
-              for runtime in (first, second)]  # (N, 52) each
+    scores = [
+        np.concatenate([runtime.run(single)[output] for single in singles]) for runtime in (first, second)
+    ]  # (N, 52) each
     difference = np.abs(scores[0] - scores[1])
     agree = scores[0].argmax(axis=1) == scores[1].argmax(axis=1)
-    labels = [runtime.name if first.bundle == second.bundle else f"{runtime.bundle.card.name} in {runtime.name}"
-              for runtime in (first, second)]
+    labels = [
+        runtime.name if first.bundle == second.bundle else f"{runtime.bundle.card.name} in {runtime.name}"
+        for runtime in (first, second)
+    ]
     return Comparison(
-        first=labels[0], second=labels[1], clips=count, max_difference=float(difference.max()),
-        mean_difference=float(difference.mean()), largest_logit=float(np.abs(scores[0]).max()),
-        top1_agreement=float(agree.mean()), first_ms=least_ms(first), second_ms=least_ms(second),
+        first=labels[0],
+        second=labels[1],
+        clips=count,
+        max_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+        largest_logit=float(np.abs(scores[0]).max()),
+        top1_agreement=float(agree.mean()),
+        first_ms=least_ms(first),
+        second_ms=least_ms(second),
     )
 
 
-def compare_bundles(first: Bundle, second: Bundle, names: Sequence[str], *, videos: Sequence[Path], count: int,
-                    seed: int, threads: int, write: Callable[[str], None]) -> list[Comparison]:
+def compare_bundles(
+    first: Bundle,
+    second: Bundle,
+    names: Sequence[str],
+    *,
+    videos: Sequence[Path],
+    count: int,
+    seed: int,
+    threads: int,
+    write: Callable[[str], None],
+) -> list[Comparison]:
     """Open the runtimes, compare, and write one line per pair.
 
     Args:
@@ -82,13 +102,17 @@ def compare_bundles(first: Bundle, second: Bundle, names: Sequence[str], *, vide
         CompareFailed: one bundle and one runtime.
         RuntimeFailed: a runtime failed or does not reproduce its bundle's reference.
     """
-    takes = [", ".join(f"{name} {shape}" for name, shape in each.card.network.inputs.items())
-             for each in (first, second)]  # fmt: skip
+    takes = [
+        ", ".join(f"{name} {shape}" for name, shape in each.card.network.inputs.items()) for each in (first, second)
+    ]
     if takes[0] != takes[1] or first.card.network.outputs != second.card.network.outputs:
         raise BadInput(f"two bundles for {takes[0]}", takes[1], "compare bundles with the same length and size")
     if count < 1 or seed < 0 or len(names) > 2:
-        raise BadInput("a count of 1 or more, a seed of 0 or more and up to two runtimes",
-                       f"{count}, {seed} and {len(names)}", "see python -m engines compare --help")
+        raise BadInput(
+            "a count of 1 or more, a seed of 0 or more and up to two runtimes",
+            f"{count}, {seed} and {len(names)}",
+            "see python -m engines compare --help",
+        )
     pairs = _pairs(first, second, names)
     inputs = _inputs(first, videos, count, seed)
     results = []
@@ -119,8 +143,9 @@ def _inputs(bundle: Bundle, videos: Sequence[Path], count: int, seed: int) -> In
         return example_inputs(bundle.card.network, seed, count)
     length, size = bundle.card.manet.length, bundle.card.size
     if bundle.card.view != "rgb":
-        raise BadInput("a bundle that sees RGB, for clips from videos", f"the view {bundle.card.view}",
-                       "leave out --clips")
+        raise BadInput(
+            "a bundle that sees RGB, for clips from videos", f"the view {bundle.card.view}", "leave out --clips"
+        )
     return {"clips": np.stack([read_clip(video, length, size) for video in videos])}
 
 
@@ -147,6 +172,7 @@ def read_clip(path: Path, length: int, size: int) -> UInt8Array:
                 if index in wanted:
                     crops[index] = center_crop(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), size)
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise BadInput("a readable video", f"{path} ({type(error).__name__})",
-                       "check the file given to --clips") from None
+        raise BadInput(
+            "a readable video", f"{path} ({type(error).__name__})", "check the file given to --clips"
+        ) from None
     return np.stack([crops[int(index)] for index in wanted])

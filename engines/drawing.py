@@ -67,21 +67,35 @@ _TRAIL_POINTS = [*TRAILED[0], *TRAILED[1], NOSE_POINT, *(at + tip for at in HAND
 def _all_points(pose: Float32Array, hands: Float32Array, face: Float32Array) -> Float64Array:
     """(T, P, 2) of (T, 33, 4), (T, 2, 21, 3), (T, F, 3)."""
     neck = (pose[:, 11:12, :2] + pose[:, 12:13, :2]) / 2
-    return np.concatenate([pose[..., :2], hands[:, 0, :, :2], hands[:, 1, :, :2], face[..., :2], neck], axis=1,
-                          dtype=np.float64)  # fmt: skip
+    return np.concatenate(
+        [pose[..., :2], hands[:, 0, :, :2], hands[:, 1, :, :2], face[..., :2], neck], axis=1, dtype=np.float64
+    )
 
 
 def _draw(
-    size: int, placement: Placement, depth: Float64Array, points: Float64Array, seen: Float64Array,
-    trails: Float64Array, away: Float64Array,
+    size: int,
+    placement: Placement,
+    depth: Float64Array,
+    points: Float64Array,
+    seen: Float64Array,
+    trails: Float64Array,
+    away: Float64Array,
 ) -> UInt8Array:
     """One drawing. depth (33,), points (P, 2), seen (33,), trails (K, Q, 2), away (U, 2)."""
     planes = _edges(size).copy()
     missing = np.isnan(points[:, 0])
     near = np.minimum(np.maximum((FAR - depth / placement.unit) / (FAR - NEAR), 0.0), 1.0)
     green = FAR_GREEN + (NEAR_GREEN - FAR_GREEN) * np.where(np.isnan(near), 0.5, near)
-    scene = Scene((planes[0], planes[1], planes[2]), placement.unit, np.where(missing[:, None], 0.0, points),
-                  (~missing).tolist(), seen.tolist(), green.astype(np.int64).tolist(), trails, away)  # fmt: skip
+    scene = Scene(
+        (planes[0], planes[1], planes[2]),
+        placement.unit,
+        np.where(missing[:, None], 0.0, points),
+        (~missing).tolist(),
+        seen.tolist(),
+        green.astype(np.int64).tolist(),
+        trails,
+        away,
+    )
     scene.enter(BODY, placement.body)
     scene.draw_usual_body()
     scene.draw_torso(DIM)
@@ -227,9 +241,11 @@ def draw_window(
             while first > 0 and times[seen_at[first]] > times[at] - offsets_ns[-1]:
                 first -= 1
             recent = seen_at[first:]
-            trails = resample([times[index] for index in recent], [trail_points[index] for index in recent],
-                              times[at], offsets_ns)  # fmt: skip
-            drawings[drawn] = _draw(size, placement, pose[at, :, 2].astype(np.float64), points[at], seen[at], trails,
-                                    away)  # fmt: skip
+            trails = resample(
+                [times[index] for index in recent], [trail_points[index] for index in recent], times[at], offsets_ns
+            )
+            drawings[drawn] = _draw(
+                size, placement, pose[at, :, 2].astype(np.float64), points[at], seen[at], trails, away
+            )
             drawn += 1
     return drawings

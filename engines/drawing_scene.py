@@ -58,8 +58,10 @@ class Panel:
     def slices(self, size: int) -> tuple[slice, slice]:
         """Its rows and columns in a drawing of this size."""
         grid = size / GRID
-        return (slice(round(self.top * grid), round(self.bottom * grid)),
-                slice(round(self.left * grid), round(self.right * grid)))
+        return (
+            slice(round(self.top * grid), round(self.bottom * grid)),
+            slice(round(self.left * grid), round(self.right * grid)),
+        )
 
 
 BODY = Panel(0, 0, 63, 112, 22.0, (31.5, 32.0))
@@ -112,8 +114,11 @@ class Scene:
 
     def chains(self, chains: Sequence[Chain], offset: int = 0) -> list[npt.NDArray[np.int32]]:
         """Those of the chains whose points are all there."""
-        return [self.pixels[[at + offset for at in chain]] for chain in chains
-                if all(self.valid[at + offset] for at in chain)]
+        return [
+            self.pixels[[at + offset for at in chain]]
+            for chain in chains
+            if all(self.valid[at + offset] for at in chain)
+        ]
 
     def draw_trails(self, columns: Sequence[tuple[int, int]], gain: float) -> None:
         """Trails of (column, side): side 0 left, 1 right, 2 both."""

@@ -49,8 +49,9 @@ def write_bundle(network: MANet | MAENet, card: ModelCard, path: Path, *, overwr
     inputs = example_inputs(network.spec, REFERENCE_SEED, REFERENCE_CLIPS)
     with torch.inference_mode():
         answers = graph_of(network)(*map(torch.from_numpy, inputs.values()))
-    outputs = {name: answer.numpy() for name, answer in zip(network.spec.outputs, answers, strict=True)
-               if name != "embedding"}  # of no use to the live path
+    outputs = {
+        name: answer.numpy() for name, answer in zip(network.spec.outputs, answers, strict=True) if name != "embedding"
+    }  # of no use to the live path
     _check_export(data, inputs, outputs)
     return Bundle.write(path, card, data, Reference(inputs, outputs), overwrite=overwrite)
 
@@ -70,8 +71,15 @@ def to_onnx(network: MANet | MAENet) -> bytes:
     shapes = (tuple(batch for _ in examples),) if isinstance(network, MAENet) else (batch,)
     with _quiet():
         program = torch.onnx.export(
-            graph_of(network), examples, dynamo=True, optimize=False, verbose=False, opset_version=OPSET,
-            input_names=list(spec.inputs), output_names=list(spec.outputs), dynamic_shapes=shapes,
+            graph_of(network),
+            examples,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=list(spec.inputs),
+            output_names=list(spec.outputs),
+            dynamic_shapes=shapes,
         )
         if program is None:
             raise ExportFailed("the exporter gave no graph")
@@ -133,8 +141,11 @@ def load_weights(network: MANet | MAENet, path: Path) -> None:
             weights[name] = torch.zeros_like(value)
         got = tuple(weights[name].shape) if name in weights else "nothing"
         if got != tuple(value.shape):
-            raise BadInput(f"weights {name} {tuple(value.shape)} in {path}", str(got),
-                           "only bundles with fp32 weights can be read back")
+            raise BadInput(
+                f"weights {name} {tuple(value.shape)} in {path}",
+                str(got),
+                "only bundles with fp32 weights can be read back",
+            )
     network.load_state_dict({name: weights[name] for name in expected})
 
 
@@ -170,8 +181,9 @@ def _check_export(data: bytes, inputs: Mapping[str, UInt8Array], outputs: Mappin
             allowed = EXPORT_TOLERANCE * float(np.abs(wanted).max())
             difference = float(np.abs(answer - wanted[:count]).max())
             if not difference <= allowed:
-                raise ExportFailed(f"ONNX Runtime differs from torch by {difference:.3g} in {name}, "
-                                   f"allowed {allowed:.3g}")
+                raise ExportFailed(
+                    f"ONNX Runtime differs from torch by {difference:.3g} in {name}, allowed {allowed:.3g}"
+                )
 
 
 @contextmanager

@@ -37,8 +37,33 @@ UInt8Array = npt.NDArray[np.uint8]
 Float64Array = npt.NDArray[np.float64]
 
 # Corners of the eyes, nose, forehead and temples: the skull's, but for a few millimetres.
-STILL = (362, 263, 133, 33, 168, 6, 4, 1, 10, 338, 297, 332, 284, 251, 389, 356, 454, 109, 67, 103, 54, 21, 162, 127,
-         234)  # fmt: skip
+STILL = (
+    362,
+    263,
+    133,
+    33,
+    168,
+    6,
+    4,
+    1,
+    10,
+    338,
+    297,
+    332,
+    284,
+    251,
+    389,
+    356,
+    454,
+    109,
+    67,
+    103,
+    54,
+    21,
+    162,
+    127,
+    234,
+)
 GRID = 64  # the constants below are in 64ths of the drawing's side
 PER_CM = 4.9
 PANELS = ((0, 32, 3.9), (32, 64, -5.4))  # first row, row behind the last, height of the face in its middle (cm)

@@ -152,8 +152,11 @@ class _Halver:
 
     def _is_half(self, node: onnx.NodeProto) -> bool:
         (first, *_) = node.output
-        return (first in self._seen and first not in self._heads
-                and node.op_type not in ("ReduceMean", "GlobalAveragePool", "Cast", "Shape"))
+        return (
+            first in self._seen
+            and first not in self._heads
+            and node.op_type not in ("ReduceMean", "GlobalAveragePool", "Cast", "Shape")
+        )
 
     def _is_float(self, name: str) -> bool:
         if name in self._weights:

@@ -53,5 +53,12 @@ _OVAL, _LBROW, _RBROW, _LEYE, _REYE, _NOSE, _LIPS, _ = _runs(
     *(len(part) for part in (FACE_OVAL, LEFT_BROW, RIGHT_BROW, LEFT_EYE, RIGHT_EYE, NOSE, LIPS, MOUTH))
 )
 OVAL = (*_OVAL[::3], _OVAL[0])  # every third point is round enough
-FEATURES: tuple[Chain, ...] = (_LBROW, _RBROW, (*_LEYE, _LEYE[0]), (*_REYE, _REYE[0]), _NOSE[:4],
-                               (_NOSE[5], _NOSE[3], _NOSE[4]), (*_LIPS, _LIPS[0]))  # fmt: skip
+FEATURES: tuple[Chain, ...] = (
+    _LBROW,
+    _RBROW,
+    (*_LEYE, _LEYE[0]),
+    (*_REYE, _REYE[0]),
+    _NOSE[:4],
+    (_NOSE[5], _NOSE[3], _NOSE[4]),
+    (*_LIPS, _LIPS[0]),
+)

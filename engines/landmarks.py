@@ -15,8 +15,44 @@ Float32Array = npt.NDArray[np.float32]
 POSE_POINTS = 33
 HAND_POINTS = 21
 # Points of MediaPipe's face mesh that are kept: enough for head pose, brows, eyes and mouth, too few to tell a person.
-FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176,
-             149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
+FACE_OVAL = (
+    10,
+    338,
+    297,
+    332,
+    284,
+    251,
+    389,
+    356,
+    454,
+    323,
+    361,
+    288,
+    397,
+    365,
+    379,
+    378,
+    400,
+    377,
+    152,
+    148,
+    176,
+    149,
+    150,
+    136,
+    172,
+    58,
+    132,
+    93,
+    234,
+    127,
+    162,
+    21,
+    54,
+    103,
+    67,
+    109,
+)
 LEFT_BROW, RIGHT_BROW = (336, 296, 334, 293, 300), (107, 66, 105, 63, 70)  # from the nose outwards
 LEFT_EYE, RIGHT_EYE = (362, 385, 387, 263, 373, 380), (133, 158, 160, 33, 144, 153)  # from the inner corner, over top
 NOSE = (168, 6, 4, 1, 98, 327)  # bridge, ridge, tip, below it, right and left wing
@@ -55,5 +91,11 @@ class Landmarks:
     @classmethod
     def nobody(cls, time_ns: int, height: int, width: int) -> Landmarks:
         """An empty picture's landmarks."""
-        return cls(time_ns, height, width, np.full((POSE_POINTS, 4), np.nan, np.float32),
-                   np.full((2, HAND_POINTS, 3), np.nan, np.float32), np.full((FACE_POINTS, 3), np.nan, np.float32))
+        return cls(
+            time_ns,
+            height,
+            width,
+            np.full((POSE_POINTS, 4), np.nan, np.float32),
+            np.full((2, HAND_POINTS, 3), np.nan, np.float32),
+            np.full((FACE_POINTS, 3), np.nan, np.float32),
+        )

@@ -1,5 +1,4 @@
-"""What stands at a path is the user's: files and folders are made where nothing stood, and taken back after a failure.
-"""
+"""What stands at a path is the user's: files and folders are made where nothing stood, taken back after a failure."""
 
 from __future__ import annotations
 
@@ -14,9 +13,13 @@ from typing import BinaryIO
 from engines.errors import BadInput
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISSOCK, "a socket"), (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
-)  # fmt: skip
+    (stat.S_ISREG, "a file"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def what_stands_at(path: Path) -> str | None:
@@ -45,8 +48,9 @@ def check_empty_folder(path: Path, option: str) -> None:
     except OSError as error:
         raise BadInput(f"a new or empty folder for {option}", f"{path} ({error.strerror})", "name another") from None
     if standing not in (None, "a folder"):
-        raise BadInput(f"a new or empty folder for {option}", f"{path}, {standing}",
-                       "name another: nothing is overwritten")
+        raise BadInput(
+            f"a new or empty folder for {option}", f"{path}, {standing}", "name another: nothing is overwritten"
+        )
 
 
 def check_new_file(path: Path, option: str) -> None:
@@ -65,8 +69,9 @@ def check_new_file(path: Path, option: str) -> None:
         elif not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise BadInput(f"a {option} file that can be written", f"{path} ({error.strerror})",
-                       "check its folder") from None
+        raise BadInput(
+            f"a {option} file that can be written", f"{path} ({error.strerror})", "check its folder"
+        ) from None
 
 
 def check_names_free(folder: Path, names: Iterable[str], option: str, fix: str = "name another") -> None:

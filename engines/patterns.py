@@ -65,8 +65,9 @@ def _clip(rng: np.random.Generator, length: int, size: int, start: int) -> UInt8
 
 def _background(rng: np.random.Generator, y: Float32Array, x: Float32Array) -> Float32Array:
     """(S, S, 3): a colour, a slope and a slow wave."""
-    colour, slope_y, slope_x, wave = (rng.uniform(low, high, 3).astype(np.float32)
-                                      for low, high in ((40, 215), (-40, 40), (-40, 40), (0, 30)))
+    colour, slope_y, slope_x, wave = (
+        rng.uniform(low, high, 3).astype(np.float32) for low, high in ((40, 215), (-40, 40), (-40, 40), (0, 30))
+    )
     angle = rng.uniform(0, np.pi)
     cycles = rng.uniform(1.0, 4.0)
     phase = np.sin(2 * np.pi * cycles * (np.cos(angle) * x + np.sin(angle) * y)).astype(np.float32)

@@ -62,8 +62,11 @@ def thresholds(
     above = np.flatnonzero(exit_ > enter)
     if above.size:
         at = int(above[0])
-        raise BadInput(f"exit at or below enter for '{ACTIONS[at].name}'", f"{exit_[at]:g} above {enter[at]:g}",
-                       "set both aggregator.enter and aggregator.exit")
+        raise BadInput(
+            f"exit at or below enter for '{ACTIONS[at].name}'",
+            f"{exit_[at]:g} above {enter[at]:g}",
+            "set both aggregator.enter and aggregator.exit",
+        )
     return enter, exit_
 
 
@@ -73,8 +76,9 @@ def _spread(name: str, setting: float | None, card: CardThreshold, default: floa
     if values.shape not in ((), (len(ACTIONS),)):
         raise BadInput(f"one {name} threshold or {len(ACTIONS)}", f"{values.size}", "mend the model's card.json")
     if not np.all((values >= 0.0) & (values <= 1.0)):
-        raise BadInput(f"{name} thresholds in 0..1", f"{values.min():g} to {values.max():g}",
-                       "mend the model's card.json")
+        raise BadInput(
+            f"{name} thresholds in 0..1", f"{values.min():g} to {values.max():g}", "mend the model's card.json"
+        )
     return np.broadcast_to(values, (len(ACTIONS),)).copy()
 
 
@@ -120,8 +124,9 @@ class Aggregator:
             BadInput: a baseline that is too short for the windows.
         """
         if enter.shape != (len(ACTIONS),) or exit_.shape != enter.shape or not np.all(exit_ <= enter):
-            raise ValueError(f"expected enter and exit ({len(ACTIONS)},) with exit <= enter, got {enter.shape}, "
-                             f"{exit_.shape}")
+            raise ValueError(
+                f"expected enter and exit ({len(ACTIONS)},) with exit <= enter, got {enter.shape}, {exit_.shape}"
+            )
         self._camera_id = camera_id
         self._grid = PosteriorGrid(span_ns, hop_ns, _ns(settings.latency_s), centre_shift_ns)
         self.baseline = Baseline(_ns(settings.baseline_s), span_ns, exit_) if settings.baseline_s else None
@@ -235,8 +240,9 @@ class Aggregator:
         began_ns, peak = int(self._since_ns[index]), float(cell.probs[index])  # no cell before reached enter
         onset_ns = began_ns + self._inwards(index, peak, *self._entry[:, index].tolist())
         mass = float(self._mass[index]) + _mass(index, cell)
-        self._running[index] = _Running(self._next_id, onset_ns, began_ns, self._decided_ns(), cell.end_ns, mass, peak,
-                                        peak)
+        self._running[index] = _Running(
+            self._next_id, onset_ns, began_ns, self._decided_ns(), cell.end_ns, mass, peak, peak
+        )
         self._next_id += 1
         self._report(index, EventState.PROVISIONAL)
         self._confirm(index)
@@ -292,17 +298,19 @@ class Aggregator:
         event = self._running[index]
         delay, emitted_ns = self._delay(event)
         over = state in (EventState.ENDED, EventState.RETRACTED)
-        self._events.append(ActionEvent(
-            id=event.id,
-            camera_id=self._camera_id,
-            state=state,
-            action=ACTIONS[index],
-            onset_ns=event.onset_ns,
-            offset_ns=event.held_ns - self._inwards(index, event.peak, event.last, event.outside) if over else None,
-            confidence=min(max(event.mass / (event.held_ns - event.began_ns), 0.0), 1.0),
-            emitted_ns=emitted_ns,
-            delay=delay,
-        ))
+        self._events.append(
+            ActionEvent(
+                id=event.id,
+                camera_id=self._camera_id,
+                state=state,
+                action=ACTIONS[index],
+                onset_ns=event.onset_ns,
+                offset_ns=event.held_ns - self._inwards(index, event.peak, event.last, event.outside) if over else None,
+                confidence=min(max(event.mass / (event.held_ns - event.began_ns), 0.0), 1.0),
+                emitted_ns=emitted_ns,
+                delay=delay,
+            )
+        )
 
     def _decided_ns(self) -> int:
         """End of the window whose arrival decides what is reported now, or of the recording inside it."""

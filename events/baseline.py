@@ -34,8 +34,11 @@ class Baseline:
 
     def __init__(self, rest_ns: int, span_ns: int, exit_: FloatArray) -> None:
         if rest_ns < 1.5 * span_ns:
-            raise BadInput(f"a baseline of {1.5 * span_ns * 1e-9:.1f} s or more, as windows are {span_ns * 1e-9:g} s",
-                           f"{rest_ns * 1e-9:g} s", "give --baseline 8, for instance")  # fmt: skip
+            raise BadInput(
+                f"a baseline of {1.5 * span_ns * 1e-9:.1f} s or more, as windows are {span_ns * 1e-9:g} s",
+                f"{rest_ns * 1e-9:g} s",
+                "give --baseline 8, for instance",
+            )
         self.rest_s = rest_ns * 1e-9
         self._rest_ns = rest_ns
         self._allowed = log_odds(exit_) - MARGIN

@@ -50,8 +50,9 @@ class RollingEmotion:
         self._mass = np.zeros(len(EMOTIONS))  # seconds said of each emotion, fading
         self._last_ns: int | None = None
 
-    def push(self, camera_id: int, start_ns: int, end_ns: int, shares: FloatArray, seen: float,
-             face_visible: float) -> EmotionEstimate:
+    def push(
+        self, camera_id: int, start_ns: int, end_ns: int, shares: FloatArray, seen: float, face_visible: float
+    ) -> EmotionEstimate:
         """Take what the model said of the stretch from `start_ns` to `end_ns`.
 
         Args:
@@ -71,9 +72,14 @@ class RollingEmotion:
         counts = PRIOR + self._counts_per_s * self._mass
         evidence_s = float(self._mass.sum())
         return EmotionEstimate(
-            camera_id, end_ns, counts / counts.sum(), densest(counts), evidence_s, face_visible,
+            camera_id,
+            end_ns,
+            counts / counts.sum(),
+            densest(counts),
+            evidence_s,
+            face_visible,
             abstains=evidence_s < self._settings.least_evidence_s,
-        )  # fmt: skip
+        )
 
 
 def densest(counts: FloatArray) -> FloatArray:

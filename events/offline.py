@@ -25,8 +25,14 @@ class WindowGrid:
     centre_shift_ns: int  # how much later than its middle the frames of a window are centred
 
 
-def detect(ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings: AggregatorSettings,
-           enter: FloatArray, exit_: FloatArray) -> list[Event]:
+def detect(
+    ends_ns: Int64Array,
+    probs: Float32Array,
+    grid: WindowGrid,
+    settings: AggregatorSettings,
+    enter: FloatArray,
+    exit_: FloatArray,
+) -> list[Event]:
     """The events that the live path ends on windows that end at `ends_ns` (K,) with probabilities `probs` (K, 52).
 
     Args:
@@ -40,13 +46,22 @@ def detect(ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings:
         (action index, onset s, offset s) of every confirmed event, by onset.
     """
     reported = reports(ends_ns, probs, grid, settings, enter, exit_)
-    found = [(one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
-             for one in reported if one.state is EventState.ENDED and one.offset_ns is not None]  # fmt: skip
+    found = [
+        (one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
+        for one in reported
+        if one.state is EventState.ENDED and one.offset_ns is not None
+    ]
     return sorted(found, key=lambda event: (event[1], event[0]))
 
 
-def reports(ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings: AggregatorSettings,
-            enter: FloatArray, exit_: FloatArray) -> list[ActionEvent]:
+def reports(
+    ends_ns: Int64Array,
+    probs: Float32Array,
+    grid: WindowGrid,
+    settings: AggregatorSettings,
+    enter: FloatArray,
+    exit_: FloatArray,
+) -> list[ActionEvent]:
     """Everything that the live path reports of a recording, in the order of reports; arguments as for `detect`."""
     aggregator = Aggregator(0, grid.span_ns, grid.hop_ns, settings, enter, exit_, grid.centre_shift_ns)
     stamps, logits = Stamps(), np.zeros(probs.shape[1], np.float32)

@@ -58,8 +58,9 @@ class PosteriorGrid:
         `centre_shift_ns`: how much later than its middle the frames of a window are centred.
         """
         if span_ns < 1 or hop_ns < 1 or latency_ns < 0:
-            raise ValueError(f"expected span and hop >= 1 ns and latency >= 0 ns, got {span_ns}, {hop_ns}, "
-                             f"{latency_ns}")
+            raise ValueError(
+                f"expected span and hop >= 1 ns and latency >= 0 ns, got {span_ns}, {hop_ns}, {latency_ns}"
+            )
         self.span_ns = span_ns
         self._centre_ns = span_ns / 2 + centre_shift_ns  # from a window's start to the middle of its frames
         self.step_ns = min(hop_ns, span_ns)  # windows further apart than their span have a stretch each

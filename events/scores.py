@@ -53,8 +53,13 @@ class EventScores:
         return float(self.false_positives.sum()) / self.hours
 
 
-def score_events(sessions: Iterable[tuple[Sequence[Event], Sequence[Event]]], seconds: float, *,
-                 by_part: bool = False, least_tiou: float = LEAST_TIOU) -> EventScores:
+def score_events(
+    sessions: Iterable[tuple[Sequence[Event], Sequence[Event]]],
+    seconds: float,
+    *,
+    by_part: bool = False,
+    least_tiou: float = LEAST_TIOU,
+) -> EventScores:
     """Score the detections of one or more sessions.
 
     Args:
@@ -84,8 +89,9 @@ def tiou(first: tuple[float, float], second: tuple[float, float]) -> float:
     return common / (max(first[1], second[1]) - min(first[0], second[0])) if common > 0.0 else 0.0
 
 
-def match(true: Sequence[tuple[float, float]], detected: Sequence[tuple[float, float]],
-          least_tiou: float = LEAST_TIOU) -> dict[int, int]:
+def match(
+    true: Sequence[tuple[float, float]], detected: Sequence[tuple[float, float]], least_tiou: float = LEAST_TIOU
+) -> dict[int, int]:
     """Pair events one to one, as many pairs as possible (maximum bipartite matching by augmenting paths, Kuhn 1955).
 
     No pair that greedy matching would find is lost to the order of events. Of equal candidates the one with the larger
@@ -100,8 +106,9 @@ def match(true: Sequence[tuple[float, float]], detected: Sequence[tuple[float, f
         Index of the true event → index of its detection.
     """
     overlaps = [[tiou(event, other) for other in detected] for event in true]
-    candidates = [sorted((at for at, value in enumerate(row) if value >= least_tiou), key=lambda at: -row[at])
-                  for row in overlaps]  # fmt: skip
+    candidates = [
+        sorted((at for at, value in enumerate(row) if value >= least_tiou), key=lambda at: -row[at]) for row in overlaps
+    ]
     owner: dict[int, int] = {}  # detection → true event
 
     def augment(event: int, tried: set[int]) -> bool:

@@ -17,8 +17,12 @@ class AggregatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     latency_s: Annotated[
         Seconds,
-        Meta(ge=0.0, le=30.0, description="wait this long for later windows before judging a moment; between hop "
-                                          "(fast) and span (steady), clipped to them"),
+        Meta(
+            ge=0.0,
+            le=30.0,
+            description="wait this long for later windows before judging a moment; between hop "
+            "(fast) and span (steady), clipped to them",
+        ),
     ] = 0.5
     enter: Annotated[
         Probability | None, Meta(description="posterior that starts an event; none: the model card's, else 0.35")
@@ -32,12 +36,22 @@ class AggregatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         Seconds, Meta(ge=0.0, le=60.0, description="no new event of an action this soon after its last")
     ] = 0.25
     habituation_s: Annotated[
-        Seconds, Meta(ge=0.0, le=3600.0, description="what the model says of the person all along is taken off, as a "
-                                                     "mean over about this long; 0: off")
+        Seconds,
+        Meta(
+            ge=0.0,
+            le=3600.0,
+            description="what the model says of the person all along is taken off, as a "
+            "mean over about this long; 0: off",
+        ),
     ] = 40.0
     baseline_s: Annotated[
-        Seconds, Meta(ge=0.0, le=300.0, description="the person sits still this long at the start, and what the model "
-                                                    "says of that is taken off; 0: no baseline")
+        Seconds,
+        Meta(
+            ge=0.0,
+            le=300.0,
+            description="the person sits still this long at the start, and what the model "
+            "says of that is taken off; 0: no baseline",
+        ),
     ] = 0.0
 
     def __post_init__(self) -> None:

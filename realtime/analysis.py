@@ -27,8 +27,15 @@ EVENTS_KEPT = 200  # for the overlay; the stream has them all
 class CameraAnalysis:
     """One camera's predictions to events. The engine's thread calls it; others only read its attributes."""
 
-    def __init__(self, queue: WindowQueue, aggregator: Aggregator, stream: EventStream, clock: Clock,
-                 latency: LatencyLog, start: SessionStart) -> None:
+    def __init__(
+        self,
+        queue: WindowQueue,
+        aggregator: Aggregator,
+        stream: EventStream,
+        clock: Clock,
+        latency: LatencyLog,
+        start: SessionStart,
+    ) -> None:
         self.queue, self.aggregator = queue, aggregator
         self._stream, self._clock, self._latency, self._start = stream, clock, latency, start
         self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
@@ -74,10 +81,18 @@ class Engine:
         pace: waits until more may be judged, or until the event is set that it is given: for a lossless replay.
     """
 
-    def __init__(self, turns: FairTurns, cameras: Sequence[CameraAnalysis], runtime: Runtime, bundle: Bundle,
-                 clock: Clock, nice: int, stretches: FairTurns | None = None,
-                 emotions: Sequence[CameraEmotion] = (),
-                 pace: Callable[[threading.Event], None] | None = None) -> None:
+    def __init__(
+        self,
+        turns: FairTurns,
+        cameras: Sequence[CameraAnalysis],
+        runtime: Runtime,
+        bundle: Bundle,
+        clock: Clock,
+        nice: int,
+        stretches: FairTurns | None = None,
+        emotions: Sequence[CameraEmotion] = (),
+        pace: Callable[[threading.Event], None] | None = None,
+    ) -> None:
         self._stretches, self._emotions, self._pace = stretches, emotions, pace
         self._turns, self._cameras = turns, cameras
         self._runtime, self._bundle, self._clock, self._nice = runtime, bundle, clock, nice
@@ -131,9 +146,7 @@ class Engine:
             if self._stretches:
                 self._judge_stretch(self._stretches)
             return
-        for window, prediction in zip(
-            windows, predict(self._runtime, self._bundle, windows, self._clock), strict=True
-        ):
+        for window, prediction in zip(windows, predict(self._runtime, self._bundle, windows, self._clock), strict=True):
             self._cameras[window.camera_id].push(window, prediction)
 
     def _judge_stretch(self, stretches: FairTurns) -> None:

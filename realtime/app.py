@@ -74,9 +74,14 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         emotion = None
         if emotion_bundle is not None:
             bundle = emotion_bundle
-            emotion = EmotionModel(bundle, runtimes.enter_context(
-                stepped_back(engine.nice, lambda: open_runtime(bundle, engine.runtime, engine.threads, tell, details))
-            ))  # fmt: skip
+            emotion = EmotionModel(
+                bundle,
+                runtimes.enter_context(
+                    stepped_back(
+                        engine.nice, lambda: open_runtime(bundle, engine.runtime, engine.threads, tell, details)
+                    )
+                ),
+            )
         if emotion and not request.headless:  # while the overlay is drawn nothing may be printed
             tell(NOTE)
         stop = stack.enter_context(stop_on_signals())
@@ -126,8 +131,11 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
     if request.emotion is None:  # it is the default of its view alone
         return None
     wanted, given = f"{card.size} pixels of {card.view}", f"{spec.size} pixels of {bundle.card.view}"
-    raise BadInput(f"an emotion model that sees {wanted}, as {card.name} does", f"{bundle.card.name}: {given}",
-                   "choose another --emotion, or --no-emotion")
+    raise BadInput(
+        f"an emotion model that sees {wanted}, as {card.name} does",
+        f"{bundle.card.name}: {given}",
+        "choose another --emotion, or --no-emotion",
+    )
 
 
 def _close(stream: EventStream) -> None:
@@ -149,8 +157,9 @@ def _publisher(request: Request) -> PublishOutput | None:
     return None
 
 
-def _outputs(request: Request, publish: PublishOutput | None, record: dict[str, object],
-             made: NewFiles) -> list[Output]:
+def _outputs(
+    request: Request, publish: PublishOutput | None, record: dict[str, object], made: NewFiles
+) -> list[Output]:
     outputs: list[Output] = [publish] if publish else []
     if request.record is not None:
         outputs.append(RecordOutput(request.record, record, made))

@@ -76,8 +76,9 @@ class Capture:
             then the time of the grab, whatever the source.
     """
 
-    def __init__(self, spec: CaptureSpec, clock: Clock, stop: threading.Event,
-                 offset: ClockOffset | None = None) -> None:
+    def __init__(
+        self, spec: CaptureSpec, clock: Clock, stop: threading.Event, offset: ClockOffset | None = None
+    ) -> None:
         self._spec, self._clock, self._stop, self._offset = spec, clock, stop, offset
         self._sender = wire.Sender(spec.endpoint, spec.queue_frames, spec.keys)
         self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
@@ -110,8 +111,14 @@ class Capture:
     def _capture(self) -> None:
         self._report(CaptureState.OPENING, self._spec.source.name)
         try:
-            view = make_view(self._spec.view, self._spec.size, self._spec.sees, self._spec.source.tracked,
-                             self._spec.face_size, self._spec.face_margin)  # fmt: skip
+            view = make_view(
+                self._spec.view,
+                self._spec.size,
+                self._spec.sees,
+                self._spec.source.tracked,
+                self._spec.face_size,
+                self._spec.face_margin,
+            )
             with contextlib.closing(view), open_source(self._spec.source) as source:
                 self._recording = source.recording
                 try:
@@ -144,10 +151,17 @@ class Capture:
             body, framing = view.apply(image)
             viewed_ns = self._clock.now_ns()
             frame = Frame(
-                self._spec.camera_id, image.frame_id, image.captured_ns, image.media_ns, body, view.face(image),
-                preview=preview(body) if self._spec.preview else None, framing=framing,
-                read_ns=read_ns, viewed_ns=viewed_ns,
-            )  # fmt: skip
+                self._spec.camera_id,
+                image.frame_id,
+                image.captured_ns,
+                image.media_ns,
+                body,
+                view.face(image),
+                preview=preview(body) if self._spec.preview else None,
+                framing=framing,
+                read_ns=read_ns,
+                viewed_ns=viewed_ns,
+            )
             frame = frame if self._offset is None else _brought_over(frame, self._offset)
             self._push(frame)
             if reader is not None:  # behind the frame, which must not wait for it
@@ -192,10 +206,17 @@ class Capture:
 
     def _report(self, state: CaptureState, detail: str, bad_input: bool = False) -> None:
         self._status = CaptureStatus(
-            self._spec.camera_id, self._spec.generation, state, detail, bad_input,
-            self._grabbed, self._sent, dict(self._left_out + self._dropped),
-            self._offset.reading(self._clock.now_ns()) if self._offset else None, self._recording,
-        )  # fmt: skip
+            self._spec.camera_id,
+            self._spec.generation,
+            state,
+            detail,
+            bad_input,
+            self._grabbed,
+            self._sent,
+            dict(self._left_out + self._dropped),
+            self._offset.reading(self._clock.now_ns()) if self._offset else None,
+            self._recording,
+        )
         self._reported_ns = self._clock.now_ns()
         final = state in (CaptureState.ENDED, CaptureState.FAILED)
         parts = wire.encode_status(self._status)
@@ -207,8 +228,13 @@ def _brought_over(frame: Frame, offset: ClockOffset) -> Frame:
     """The frame with its stamps on the other machine's clock."""
     captured_ns = offset.to_other(frame.captured_ns, frame.viewed_ns)
     shift_ns = captured_ns - frame.captured_ns
-    return replace(frame, captured_ns=captured_ns, media_ns=captured_ns, read_ns=frame.read_ns + shift_ns,
-                   viewed_ns=frame.viewed_ns + shift_ns)  # fmt: skip
+    return replace(
+        frame,
+        captured_ns=captured_ns,
+        media_ns=captured_ns,
+        read_ns=frame.read_ns + shift_ns,
+        viewed_ns=frame.viewed_ns + shift_ns,
+    )
 
 
 def main() -> int:

@@ -58,9 +58,19 @@ class Channel:
         folder: for its socket and the log of its capture process.
     """
 
-    def __init__(self, camera_id: int, request: Request, model: Bundle, queue: WindowQueue, start: SessionStart,
-                 stream: EventStream, clock: Clock, folder: Path, emotion: EmotionModel | None = None,
-                 stretch_queue: WindowQueue | None = None) -> None:
+    def __init__(
+        self,
+        camera_id: int,
+        request: Request,
+        model: Bundle,
+        queue: WindowQueue,
+        start: SessionStart,
+        stream: EventStream,
+        clock: Clock,
+        folder: Path,
+        emotion: EmotionModel | None = None,
+        stretch_queue: WindowQueue | None = None,
+    ) -> None:
         config, card = request.config, model.card
         self._stretch_queue, self._emotion_model = stretch_queue, emotion
         self.camera_id, self.source, self.start, self.queue = camera_id, request.sources[camera_id], start, queue
@@ -73,18 +83,39 @@ class Channel:
         self.emotion: CameraEmotion | None = None
         if emotion is not None:
             stretches = SlidingStretch(
-                camera_id, emotion.spec.length, to_ns(emotion.bundle.card.span_s), to_ns(config.emotion.hop_s),
-                to_ns(config.window.max_gap_s), emotion.spec.face_size,
-            )  # fmt: skip
+                camera_id,
+                emotion.spec.length,
+                to_ns(emotion.bundle.card.span_s),
+                to_ns(config.emotion.hop_s),
+                to_ns(config.window.max_gap_s),
+                emotion.spec.face_size,
+            )
             self.emotion = CameraEmotion(emotion, config.emotion, stream, start)
         self._visibility = Visibility(camera_id, start, to_ns(config.window.max_gap_s), card.view == "landmarks")
-        self.intake = Intake(self._receiver, window, queue, clock, self.latency, start, card.size, camera_id, stretches,
-                             stretch_queue, self._visibility)  # fmt: skip
+        self.intake = Intake(
+            self._receiver,
+            window,
+            queue,
+            clock,
+            self.latency,
+            start,
+            card.size,
+            camera_id,
+            stretches,
+            stretch_queue,
+            self._visibility,
+        )
         enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
         aggregator = Aggregator(
-            camera_id, span_ns, hop_ns, config.aggregator, enter, exit_, window.centre_shift_ns,
+            camera_id,
+            span_ns,
+            hop_ns,
+            config.aggregator,
+            enter,
+            exit_,
+            window.centre_shift_ns,
             clock.now_ns if self.source.live else None,
-        )  # fmt: skip
+        )
         self.analysis = CameraAnalysis(queue, aggregator, stream, clock, self.latency, start)
         self._truth, self._moods = _truth(self.source)
         self._given_up = ""  # why, once the capture process could not be kept alive
@@ -106,28 +137,55 @@ class Channel:
             if config.output.keys is None:
                 raise BadInput("--listen with --keys DIR", "--listen alone", "make keys with `keys DIR --camera NAME`")
             keys = load_keys(Path(config.output.keys), CAMERAS)
-            order = Order(PROTOCOL, 0, self.camera_id, config.view, model.card.view, size, frames, preview,
-                          face_size, config.emotion.face_margin, request.read_codes)  # fmt: skip
+            order = Order(
+                PROTOCOL,
+                0,
+                self.camera_id,
+                config.view,
+                model.card.view,
+                size,
+                frames,
+                preview,
+                face_size,
+                config.emotion.face_margin,
+                request.read_codes,
+            )
             endpoint = self.source.endpoint
             try:
                 receiver = Receiver(endpoint, frames, keys, largest)
                 endpoint = side_door(endpoint)
                 return receiver, RemoteCapture(endpoint, keys, order, self._clock)
             except zmq.ZMQError as error:
-                raise BadInput("a free endpoint for --listen", f"{endpoint} ({error.strerror})",
-                               "choose another address or port, or stop what holds it") from None
+                raise BadInput(
+                    "a free endpoint for --listen",
+                    f"{endpoint} ({error.strerror})",
+                    "choose another address or port, or stop what holds it",
+                ) from None
         endpoint = f"ipc://{folder}/frames-{self.camera_id}" if os.name == "posix" else "tcp://127.0.0.1:*"
         server_keys, client_keys = link_for(endpoint)
         receiver = Receiver(endpoint, frames, server_keys, largest)
         spec = CaptureSpec(
-            source=self.source, view=config.view, size=size, endpoint=receiver.endpoint, camera_id=self.camera_id,
-            generation=0, queue_frames=frames, speed=request.speed, preview=preview, keys=client_keys,
-            sees=model.card.view, face_size=face_size, face_margin=config.emotion.face_margin,
+            source=self.source,
+            view=config.view,
+            size=size,
+            endpoint=receiver.endpoint,
+            camera_id=self.camera_id,
+            generation=0,
+            queue_frames=frames,
+            speed=request.speed,
+            preview=preview,
+            keys=client_keys,
+            sees=model.card.view,
+            face_size=face_size,
+            face_margin=config.emotion.face_margin,
             codes=request.read_codes,
-        )  # fmt: skip
+        )
         return receiver, CaptureProcess(
-            spec, folder / f"capture-{self.camera_id}.log", self._clock, config.supervision,
-        )  # fmt: skip
+            spec,
+            folder / f"capture-{self.camera_id}.log",
+            self._clock,
+            config.supervision,
+        )
 
     @property
     def status(self) -> CaptureStatus:
@@ -186,8 +244,16 @@ class Channel:
         if self._recording_told or found is None or self.start.ns is None:
             return None
         self._recording_told = True
-        return RecordingLine(self.camera_id, self.source.name, round(to_s(self.start.ns - found.begins_ns), 6),
-                             found.width, found.height, found.fps, found.streams, found.stream)
+        return RecordingLine(
+            self.camera_id,
+            self.source.name,
+            round(to_s(self.start.ns - found.begins_ns), 6),
+            found.width,
+            found.height,
+            found.fps,
+            found.streams,
+            found.stream,
+        )
 
     def look_at_visibility(self) -> list[VisibilityLine]:
         """Who came into view or left since the last look, and what of them."""
@@ -197,8 +263,9 @@ class Channel:
         """What was judged, and the same in words; once it is over."""
         self._visibility.finish(self._clock.now_ns() if self.source.live else None)
         baseline, stats = self.analysis.aggregator.baseline, self.stats({}, {})
-        line = self._visibility.summary(stats.windows_due, stats.windows, baseline.windows if baseline else 0,
-                                        stats.skipped)  # fmt: skip
+        line = self._visibility.summary(
+            stats.windows_due, stats.windows, baseline.windows if baseline else 0, stats.skipped
+        )
         return line, in_words(line, baseline.rest_s if baseline else 0.0)
 
     @property
@@ -257,8 +324,9 @@ class Channel:
             refused=refused,
             stretches=self._stretch_totals(),
             lines_lost=lines_lost,
-            other_clock_ms=None if clock is None else OtherClock(round(clock.offset_ns / NS_PER_MS, 4),
-                                                                 round(clock.error_ns / NS_PER_MS, 4)),
+            other_clock_ms=None
+            if clock is None
+            else OtherClock(round(clock.offset_ns / NS_PER_MS, 4), round(clock.error_ns / NS_PER_MS, 4)),
         )
 
     def _stretch_totals(self) -> StretchTotals | None:
@@ -285,8 +353,11 @@ class Channel:
             elapsed_s=stats.time_s,
             capture=status.state,
             capture_detail=status.detail,
-            framing=framing_warnings(newest.framing, request.config.view.crop,
-                                     to_s(newest.media_ns - (self.start.ns or 0))) if newest else (),
+            framing=framing_warnings(
+                newest.framing, request.config.view.crop, to_s(newest.media_ns - (self.start.ns or 0))
+            )
+            if newest
+            else (),
             picture=newest.preview if newest else None,
             show_picture=request.config.overlay.picture,
             top=top_actions(aggregator.posteriors, aggregator.running),

@@ -159,8 +159,9 @@ def load(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) 
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         key = place.strip("`.") or "top level"
-        raise BadInput("a valid configuration", f"[{key}] {message} in {where}",
-                       "--print-config lists every key with its bounds") from None
+        raise BadInput(
+            "a valid configuration", f"[{key}] {message} in {where}", "--print-config lists every key with its bounds"
+        ) from None
 
 
 def _check_text(tree: dict[str, Any], where: str) -> None:
@@ -170,8 +171,11 @@ def _check_text(tree: dict[str, Any], where: str) -> None:
             if isinstance(value, str) and "\0" in value:
                 raise BadInput("text without zero characters", f"[{section}] {key} in {where}", "leave them out")
             if isinstance(value, str) and not is_text(value):
-                raise BadInput("text in UTF-8", f"[{section}] {key} {value!r} in {where}",
-                               "write it as UTF-8, or use a name that is")
+                raise BadInput(
+                    "text in UTF-8",
+                    f"[{section}] {key} {value!r} in {where}",
+                    "write it as UTF-8, or use a name that is",
+                )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -179,8 +183,9 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
         if len(data) > _MAX_FILE_BYTES:
-            raise BadInput("a configuration file", f"{path}, larger than {_MAX_FILE_BYTES} bytes",
-                           "check the path of --config")
+            raise BadInput(
+                "a configuration file", f"{path}, larger than {_MAX_FILE_BYTES} bytes", "check the path of --config"
+            )
         return tomllib.loads(data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig"))
     except OSError as error:
         raise BadInput("a configuration file", f"{path} ({error.strerror})", "check the path of --config") from None

@@ -25,8 +25,9 @@ class Counts(Mapping[str, int]):
     def add_all(self, counts: Mapping[str, int]) -> None:
         """From any thread; readers see all of it or none."""
         with self._lock:
-            self._counts = {cause: self._counts.get(cause, 0) + counts.get(cause, 0)
-                            for cause in (*self._counts, *counts)}  # fmt: skip
+            self._counts = {
+                cause: self._counts.get(cause, 0) + counts.get(cause, 0) for cause in (*self._counts, *counts)
+            }
 
     def __getitem__(self, cause: str) -> int:
         return self._counts.get(cause, 0)

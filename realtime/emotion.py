@@ -22,8 +22,10 @@ FloatArray = npt.NDArray[np.float64]
 
 HISTORY_NS = 60 * NS_PER_S  # for the overlay
 
-NOTE = ("emotions: an estimate of expression, not of feeling; to infer emotions at work, in education or in job "
-        "interviews is prohibited in the EU (AI Act, Art. 5(1)(f)); switch it off with --no-emotion")
+NOTE = (
+    "emotions: an estimate of expression, not of feeling; to infer emotions at work, in education or in job "
+    "interviews is prohibited in the EU (AI Act, Art. 5(1)(f)); switch it off with --no-emotion"
+)
 
 
 def seen(spec: EmotionSpec, stretch: Stretch) -> tuple[float, float]:
@@ -38,8 +40,12 @@ def seen(spec: EmotionSpec, stretch: Stretch) -> tuple[float, float]:
 
 def inputs(spec: EmotionSpec, stretch: Stretch) -> dict[str, npt.NDArray[np.uint8]]:
     """What the model takes, (1, ...) each."""
-    given = {"body": stretch.frames, "body_seen": stretch.body_seen, "face": stretch.faces,
-             "face_seen": stretch.face_seen}  # fmt: skip
+    given = {
+        "body": stretch.frames,
+        "body_seen": stretch.body_seen,
+        "face": stretch.faces,
+        "face_seen": stretch.face_seen,
+    }
     return {name: np.ascontiguousarray(given[name][None]) for name in spec.inputs}
 
 
@@ -58,8 +64,9 @@ class EmotionModel:
 class CameraEmotion:
     """One camera's stretches to estimates. The engine's thread calls it; others only read `history`."""
 
-    def __init__(self, model: EmotionModel, settings: EmotionSettings, stream: EventStream,
-                 start: SessionStart) -> None:
+    def __init__(
+        self, model: EmotionModel, settings: EmotionSettings, stream: EventStream, start: SessionStart
+    ) -> None:
         self._model, self._stream, self._start = model, stream, start
         fitted = model.bundle.card.calibration.counts_per_s
         self._rolling = RollingEmotion(settings, None if isinstance(fitted, msgspec.UnsetType) else fitted)
@@ -71,14 +78,19 @@ class CameraEmotion:
         share_seen, face_visible = seen(self._model.spec, stretch)
         shares = self._model.shares(stretch) if share_seen else np.full(len(EMOTIONS), 1.0 / len(EMOTIONS))
         end_ns = stretch.end_ns if stretch.recorded_end_ns is None else stretch.recorded_end_ns
-        estimate = self._rolling.push(
-            stretch.camera_id, stretch.start_ns, end_ns, shares, share_seen, face_visible
-        )
+        estimate = self._rolling.push(stretch.camera_id, stretch.start_ns, end_ns, shares, share_seen, face_visible)
         while self.history and estimate.time_ns - self.history[0].time_ns > HISTORY_NS:
             self.history.popleft()
         self.history.append(estimate)
         self.processed += 1
-        self._stream.write(emotion_line(
-            estimate.camera_id, estimate.time_ns - (self._start.ns or 0), estimate.probs, estimate.interval,
-            estimate.evidence_s, estimate.face_visible, estimate.abstains,
-        ))  # fmt: skip
+        self._stream.write(
+            emotion_line(
+                estimate.camera_id,
+                estimate.time_ns - (self._start.ns or 0),
+                estimate.probs,
+                estimate.interval,
+                estimate.evidence_s,
+                estimate.face_visible,
+                estimate.abstains,
+            )
+        )

@@ -55,16 +55,26 @@ class TimingReport(msgspec.Struct, frozen=True):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.trained:
             yield Text("UNTRAINED WEIGHTS: what follows means nothing", "bold red")
-        table = Table(title=f"{self.model}: {self.sessions} simulated interviews of {self.seconds:g} s, events at "
-                            f"{LEAST_TIOU:g} overlap; p50 / p90 in ms", title_justify="left")  # fmt: skip
+        table = Table(
+            title=f"{self.model}: {self.sessions} simulated interviews of {self.seconds:g} s, events at "
+            f"{LEAST_TIOU:g} overlap; p50 / p90 in ms",
+            title_justify="left",
+        )
         table.add_column("--latency")
         for name in ("events", "found", "false", "onset error", "bias", "to provisional", "to confirmed"):
             table.add_column(name, justify="right")
         for one in self.settings:
             bias = "–" if one.onset_bias_ms is None else f"{one.onset_bias_ms:+.0f}"
-            table.add_row(f"{one.latency_s:g} s", str(one.events), str(one.found), str(one.false),
-                          _text(one.onset_error_ms), bias, _text(one.provisional_delay_ms),
-                          _text(one.confirmed_delay_ms))  # fmt: skip
+            table.add_row(
+                f"{one.latency_s:g} s",
+                str(one.events),
+                str(one.found),
+                str(one.false),
+                _text(one.onset_error_ms),
+                bias,
+                _text(one.provisional_delay_ms),
+                _text(one.confirmed_delay_ms),
+            )
         yield table
         yield Text("Delays count from the true onset, in media time; the queue and compute of the machine come on top.")
 
@@ -82,8 +92,15 @@ class _Found:
     confirmed_ns: int
 
 
-def event_timing(bundle: Bundle, sessions: int, seconds: float, seed: int, threads: int = 0,
-                 knobs_s: Sequence[float] = KNOBS_S, report: Callable[[str], None] = lambda _: None) -> TimingReport:
+def event_timing(
+    bundle: Bundle,
+    sessions: int,
+    seconds: float,
+    seed: int,
+    threads: int = 0,
+    knobs_s: Sequence[float] = KNOBS_S,
+    report: Callable[[str], None] = lambda _: None,
+) -> TimingReport:
     """Judge simulated interviews that nothing was trained on; aggregate them at every setting of the latency knob.
 
     Args:
@@ -98,8 +115,9 @@ def event_timing(bundle: Bundle, sessions: int, seconds: float, seed: int, threa
     for one in judge_sessions(bundle, "test", NATURAL, sessions, seconds, seed, threads):
         judged.append(one)
         report(f"{len(judged)} of {sessions} interviews judged")
-    return TimingReport(bundle.card.name, bundle.card.trained, sessions, seconds,
-                        [timing(bundle, judged, knob) for knob in knobs_s])  # fmt: skip
+    return TimingReport(
+        bundle.card.name, bundle.card.trained, sessions, seconds, [timing(bundle, judged, knob) for knob in knobs_s]
+    )
 
 
 def timing(bundle: Bundle, judged: Sequence[JudgedSession], latency_s: float) -> Timing:
@@ -115,18 +133,23 @@ def timing(bundle: Bundle, judged: Sequence[JudgedSession], latency_s: float) ->
         detected += sum(one.state is EventState.ENDED for one in reported)
         found += _matched(session, reported)
     return Timing(
-        latency_s, events, len(found), detected - len(found),
+        latency_s,
+        events,
+        len(found),
+        detected - len(found),
         _spread([abs(one.error_ns) for one in found]),
         round(float(np.median([one.error_ns for one in found])) / 1e6, 1) if found else None,
         _spread([one.provisional_ns for one in found]),
         _spread([one.confirmed_ns for one in found]),
-    )  # fmt: skip
+    )
 
 
 def _matched(session: JudgedSession, reported: Sequence[ActionEvent]) -> list[_Found]:
     """The true events of a session that were found, each with the detection that fits it best."""
-    first = {state: {one.id: one.emitted_ns for one in reported if one.state is state}
-             for state in (EventState.PROVISIONAL, EventState.CONFIRMED)}  # fmt: skip
+    first = {
+        state: {one.id: one.emitted_ns for one in reported if one.state is state}
+        for state in (EventState.PROVISIONAL, EventState.CONFIRMED)
+    }
     ended = [one for one in reported if one.state is EventState.ENDED]
     found = []
     for index in {event[0] for event in session.events}:
@@ -135,8 +158,13 @@ def _matched(session: JudgedSession, reported: Sequence[ActionEvent]) -> list[_F
         spans = [(one.onset_ns * 1e-9, (one.offset_ns or one.onset_ns) * 1e-9) for one in mine]
         for at, detection in match(true, spans).items():
             onset_ns, event = round(true[at][0] * 1e9), mine[detection]
-            found.append(_Found(event.onset_ns - onset_ns, first[EventState.PROVISIONAL][event.id] - onset_ns,
-                                first[EventState.CONFIRMED][event.id] - onset_ns))  # fmt: skip
+            found.append(
+                _Found(
+                    event.onset_ns - onset_ns,
+                    first[EventState.PROVISIONAL][event.id] - onset_ns,
+                    first[EventState.CONFIRMED][event.id] - onset_ns,
+                )
+            )
     return found
 
 

@@ -75,8 +75,15 @@ class FaceFinder:
         self._calls += 1  # the detector wants times that grow; it carries nothing from one picture to the next
         found = self._task.detect(pixels[y0:y1, x0:x1], self._calls * 1_000_000)
         boxes = (one.bounding_box for one in found.detections)
-        return [Box(float(x0 + box.origin_x), float(y0 + box.origin_y), float(x0 + box.origin_x + box.width),
-                    float(y0 + box.origin_y + box.height)) for box in boxes]
+        return [
+            Box(
+                float(x0 + box.origin_x),
+                float(y0 + box.origin_y),
+                float(x0 + box.origin_x + box.width),
+                float(y0 + box.origin_y + box.height),
+            )
+            for box in boxes
+        ]
 
     def close(self) -> None:
         self._task.close()

@@ -27,10 +27,20 @@ class Intake:
     Only the drain thread writes; other threads read single attributes, which is atomic.
     """
 
-    def __init__(self, receiver: Receiver, window: SlidingWindow, queue: WindowQueue, clock: Clock,
-                 latency: LatencyLog, start: SessionStart, size: int, camera_id: int,
-                 stretches: SlidingStretch | None = None, stretch_queue: WindowQueue | None = None,
-                 visibility: Visibility | None = None) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        window: SlidingWindow,
+        queue: WindowQueue,
+        clock: Clock,
+        latency: LatencyLog,
+        start: SessionStart,
+        size: int,
+        camera_id: int,
+        stretches: SlidingStretch | None = None,
+        stretch_queue: WindowQueue | None = None,
+        visibility: Visibility | None = None,
+    ) -> None:
         self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
         self._start, self._visibility = start, visibility
         self.window, self.stretches = window, stretches

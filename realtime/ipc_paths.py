@@ -34,8 +34,11 @@ class IpcListener:
         self._path = Path(path)
         length = len(os.fsencode(path))
         if length > LONGEST_PATH:
-            raise BadInput(f"a path of at most {LONGEST_PATH} bytes for {option}", f"{path} ({length} bytes)",
-                           "name a shorter one, for example in /tmp")
+            raise BadInput(
+                f"a path of at most {LONGEST_PATH} bytes for {option}",
+                f"{path} ({length} bytes)",
+                "name a shorter one, for example in /tmp",
+            )
         listening = socket.socket(socket.AF_UNIX)
         try:
             with _alone_in(self._path.parent):
@@ -45,8 +48,9 @@ class IpcListener:
                 made = self._path.lstat()
         except OSError as error:
             listening.close()
-            raise BadInput(f"a path where a socket can be made for {option}", f"{path} ({error.strerror})",
-                           "name another") from None
+            raise BadInput(
+                f"a path where a socket can be made for {option}", f"{path} ({error.strerror})", "name another"
+            ) from None
         except BadInput:
             listening.close()
             raise
@@ -75,8 +79,9 @@ class IpcListener:
             standing = "a link" if stat.S_ISLNK(found.st_mode) else what_stands_at(self._path)
             raise BadInput(f"a free path for {option}", f"{self._path}, {standing}", "name another, or move it away")
         if _in_use(self._path):
-            raise BadInput(f"a free path for {option}", f"{self._path}, a socket in use",
-                           "name another, or stop what holds it")
+            raise BadInput(
+                f"a free path for {option}", f"{self._path}, a socket in use", "name another, or stop what holds it"
+            )
         if found.st_uid != os.geteuid():
             raise BadInput(f"a free path for {option}", f"{self._path}, a socket of another user", "name another")
         self._path.unlink()
@@ -123,8 +128,11 @@ def private_folder() -> Path:
             return Path(tempfile.mkdtemp(prefix="manet-live-", dir=place))
         except OSError as error:
             fault = fault or f"{place} ({error.strerror})"
-    raise BadInput("a folder for temporary files", fault or f"{tempfile.gettempdir()}, too long a path for sockets",
-                   "make room, or set TMPDIR to a short path that can be written")
+    raise BadInput(
+        "a folder for temporary files",
+        fault or f"{tempfile.gettempdir()}, too long a path for sockets",
+        "make room, or set TMPDIR to a short path that can be written",
+    )
 
 
 def _fits(place: str) -> bool:

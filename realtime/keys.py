@@ -114,8 +114,9 @@ class Door:
     Use it before the socket binds; `close` it before the socket's context ends. One door per context.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes],
-                 keys: ServerKeys | Token) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], keys: ServerKeys | Token
+    ) -> None:
         self._guarded = socket
         self._mechanism, self._allowed = b"PLAIN", set[bytes]()
         if isinstance(keys, Token):
@@ -164,8 +165,11 @@ class Door:
 
     def _answer(self, request: list[bytes]) -> list[bytes]:
         """A ZAP reply to (version, id, domain, address, identity, mechanism, credentials ...); the last one counts."""
-        known = len(request) >= 7 and request[5] == self._mechanism and any(
-            hmac.compare_digest(request[-1], one) for one in self._allowed)
+        known = (
+            len(request) >= 7
+            and request[5] == self._mechanism
+            and any(hmac.compare_digest(request[-1], one) for one in self._allowed)
+        )
         status = [b"200", b"OK"] if known else [b"400", b"not on the list"]
         return [b"1.0", request[1] if len(request) > 1 else b"", *status, b"", b""]
 
@@ -199,8 +203,9 @@ def make_keys(folder: Path, clients: Iterable[str], cameras: Iterable[str] = ())
             written = _write_keys(folder, names, made)
             made.keep()
     except OSError as error:
-        raise BadInput("a folder for keys that can be written", f"{folder} ({error.strerror})",
-                       "name another") from None
+        raise BadInput(
+            "a folder for keys that can be written", f"{folder} ({error.strerror})", "name another"
+        ) from None
     return written
 
 
@@ -214,8 +219,10 @@ def _write_keys(folder: Path, names: list[tuple[str, str]], made: NewFiles) -> l
         files.append((folder / SERVER_FILE, msgspec.json.encode(server)))
     for name, allow_list in names:
         keys = ClientKeys(KeyPair.new(), server.public)
-        files += [(folder / allow_list / f"{name}.pub", keys.own.public.encode()),
-                  (folder / f"{name}.key", msgspec.json.encode(keys))]
+        files += [
+            (folder / allow_list / f"{name}.pub", keys.own.public.encode()),
+            (folder / f"{name}.key", msgspec.json.encode(keys)),
+        ]
     for path, data in files:
         made.write(path, data + b"\n", 0o600)
     return [path for path, _ in files]
@@ -233,15 +240,19 @@ def load_keys(folder: Path, allow_list: str = LISTENERS) -> ServerKeys:
         try:
             key = _read(path).decode(errors="replace").strip()
         except OSError as error:
-            raise BadInput("a public key that can be read", f"{path} ({error.strerror})",
-                           "make it with `keys`") from None
+            raise BadInput(
+                "a public key that can be read", f"{path} ({error.strerror})", "make it with `keys`"
+            ) from None
         if not _is_key(key):
             raise BadInput("a public key of 40 Z85 characters", f"something else in {path}", "make it with `keys`")
         allowed.append(key)
     if not allowed:
         option = "--client" if allow_list == LISTENERS else "--camera"
-        raise BadInput("at least one client on the allow-list", f"none in {folder / allow_list}",
-                       f"make one with `keys {folder} {option} NAME`")
+        raise BadInput(
+            "at least one client on the allow-list",
+            f"none in {folder / allow_list}",
+            f"make one with `keys {folder} {option} NAME`",
+        )
     return ServerKeys(own, tuple(allowed))
 
 
@@ -254,8 +265,11 @@ def load_client_keys(path: Path) -> ClientKeys:
     try:
         keys = _read_secret(path, ClientKeys)
     except OSError as error:
-        raise BadInput("a camera's key file", f"{path} ({error.strerror})",
-                       "make it on the analysis machine with `keys DIR --camera NAME`") from None
+        raise BadInput(
+            "a camera's key file",
+            f"{path} ({error.strerror})",
+            "make it on the analysis machine with `keys DIR --camera NAME`",
+        ) from None
     if keys is None or not (_is_pair(keys.own) and _is_key(keys.server)):
         raise BadInput("a key file as `keys DIR --camera NAME` makes it", str(path), "copy it anew")
     return keys
@@ -281,8 +295,11 @@ def _read_secret(path: Path, kind: type[Keys]) -> Keys | None:
     """
     data = _read(path)
     if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise BadInput("a key file that its owner alone can read", f"{path}, open to others",
-                       f"`chmod 600 {path}`, and make new keys if others may have read it")
+        raise BadInput(
+            "a key file that its owner alone can read",
+            f"{path}, open to others",
+            f"`chmod 600 {path}`, and make new keys if others may have read it",
+        )
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -305,5 +322,8 @@ def _is_key(text: str) -> bool:
 
 def _is_pair(pair: KeyPair) -> bool:
     """Two keys that belong together."""
-    return _is_key(pair.public) and _is_key(pair.secret) and (
-        zmq.curve_public(pair.secret.encode()) == pair.public.encode())
+    return (
+        _is_key(pair.public)
+        and _is_key(pair.secret)
+        and (zmq.curve_public(pair.secret.encode()) == pair.public.encode())
+    )

@@ -76,9 +76,13 @@ class LandmarkTracker:
         self._next_survey_ns: int | None = None
         self._crowd_ns: int | None = None  # when two people were last seen
         self._hands = VideoTask(
-            "hand", hand, num_hands=2, min_hand_detection_confidence=HAND_SCORE,
-            min_hand_presence_confidence=HAND_SCORE, min_tracking_confidence=HAND_SCORE,
-        )  # fmt: skip
+            "hand",
+            hand,
+            num_hands=2,
+            min_hand_detection_confidence=HAND_SCORE,
+            min_hand_presence_confidence=HAND_SCORE,
+            min_tracking_confidence=HAND_SCORE,
+        )
         self._face = VideoTask("face", face, num_faces=1)
         self._threads = ThreadPoolExecutor(2, "landmarks")
         self._follower = Follower(PERSON_MARGIN)
@@ -146,9 +150,12 @@ class LandmarkTracker:
         """(2, 21, 3): which hand belongs to which wrist, at the least cost for both together."""
         result = np.full((2, HAND_POINTS, 3), np.nan, np.float32)
         hands = _distinct(
-            [_Hand(crop.points(points), label[0].category_name == "Left", label[0].score)
-             for points, label in zip(found.hand_landmarks, found.handedness, strict=True)], unit
-        )  # fmt: skip
+            [
+                _Hand(crop.points(points), label[0].category_name == "Left", label[0].score)
+                for points, label in zip(found.hand_landmarks, found.handedness, strict=True)
+            ],
+            unit,
+        )
         costs = [[self._cost(hand, side, pose, unit, time_ns) for side in (0, 1)] for hand in hands]
         best: dict[int, int] = {}  # side -> hand
         if len(hands) == 1:
@@ -206,8 +213,10 @@ def _cut(pixels: UInt8Array, square: Square | None, side: int) -> _Crop:
     x0, x1, y0, y1 = max(0, left), min(width, left + length), max(0, top), min(height, top + length)
     inside = pixels[y0:y1, x0:x1]
     if (x1 - x0, y1 - y0) != (length, length):
-        inside = np.asarray(cv2.copyMakeBorder(inside, y0 - top, top + length - y1, x0 - left, left + length - x1,
-                                               cv2.BORDER_CONSTANT), np.uint8)  # fmt: skip
+        inside = np.asarray(
+            cv2.copyMakeBorder(inside, y0 - top, top + length - y1, x0 - left, left + length - x1, cv2.BORDER_CONSTANT),
+            np.uint8,
+        )
     if length > side:
         inside = np.asarray(cv2.resize(inside, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
     return _Crop(inside, left, top, length, length)

@@ -151,9 +151,12 @@ def _conclude(session: Session, files: Files, made: NewFiles, shown: Shown | Non
     result = report(session, channel, shown)
     _console().print(result)
     title = f"{result.source} · {result.model} on {result.engine}"
-    files.write(made, {
-        "json": lambda path: path.write_bytes(_json(result)),
-        "csv": lambda path: write_csv(channel.latency, path),
-        "trace": lambda path: write_trace(channel.latency, path),
-        "plot": lambda path: write_plot(channel.latency, path, title),
-    })
+    files.write(
+        made,
+        {
+            "json": lambda path: path.write_bytes(_json(result)),
+            "csv": lambda path: write_csv(channel.latency, path),
+            "trace": lambda path: write_trace(channel.latency, path),
+            "plot": lambda path: write_plot(channel.latency, path, title),
+        },
+    )

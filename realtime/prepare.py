@@ -83,13 +83,21 @@ def seen(options: argparse.Namespace) -> dict[str, np.ndarray]:
                 continue
             due_ns = image.media_ns + step_ns if due_ns is None else max(due_ns + step_ns, image.media_ns)
             there = framing.person_found is not False
-            row = (np.int64(image.media_ns), body if there else np.zeros_like(body), black if face is None else face,
-                   np.uint8(there), np.uint8(face is not None))  # fmt: skip
+            row = (
+                np.int64(image.media_ns),
+                body if there else np.zeros_like(body),
+                black if face is None else face,
+                np.uint8(there),
+                np.uint8(face is not None),
+            )
             for name, value in zip(kept, row, strict=True):
                 kept[name].append(np.asarray(value))
             if len(kept["body"]) > MOST_PICTURES:
-                raise BadInput(f"a recording of up to {MOST_PICTURES} pictures kept", "a longer one",
-                               "cut it, or give a lower --rate")
+                raise BadInput(
+                    f"a recording of up to {MOST_PICTURES} pictures kept",
+                    "a longer one",
+                    "cut it, or give a lower --rate",
+                )
     if not kept["body"]:
         raise BadInput("a recording", f"{options.recording}, which has no pictures", "check the file")
     return {name: np.stack(values) for name, values in kept.items()}

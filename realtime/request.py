@@ -43,8 +43,9 @@ class Request:
             ValueError: live sources and recordings together.
         """
         if not 1 <= len(self.sources) <= MAX_CAMERAS:
-            raise BadInput(f"1 to {MAX_CAMERAS} cameras or recordings", str(len(self.sources)),
-                           "run another session for the rest")
+            raise BadInput(
+                f"1 to {MAX_CAMERAS} cameras or recordings", str(len(self.sources)), "run another session for the rest"
+            )
         for place, source in enumerate(self.sources):
             if source in self.sources[:place]:
                 raise BadInput("each camera or recording once", f"{source.name} twice", "leave one out")

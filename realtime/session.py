@@ -43,30 +43,51 @@ class Session:
         channels: by camera id.
     """
 
-    def __init__(self, request: Request, model: Bundle, runtime: Runtime, stream: EventStream, folder: Path,
-                 emotion: EmotionModel | None = None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        model: Bundle,
+        runtime: Runtime,
+        stream: EventStream,
+        folder: Path,
+        emotion: EmotionModel | None = None,
+    ) -> None:
         self.emotion = emotion
         self.request, self.model, self.runtime, self._stream = request, model, runtime, stream
         self._clock = clock = MonotonicClock()
         count, config = len(request.sources), request.config
         changed = threading.Condition()
-        self._turns = turns = FairTurns(
-            count, request.lossless, to_ns(config.engine.staleness_s), clock, changed
-        )
+        self._turns = turns = FairTurns(count, request.lossless, to_ns(config.engine.staleness_s), clock, changed)
         # a stretch may wait until the next is due
-        self._stretches = stretches = FairTurns(
-            count, request.lossless, to_ns(config.emotion.hop_s), clock, changed
-        ) if emotion else None
+        self._stretches = stretches = (
+            FairTurns(count, request.lossless, to_ns(config.emotion.hop_s), clock, changed) if emotion else None
+        )
         # Live cameras share a clock, and so a beginning; a recording has one of its own.
         starts = [SessionStart()] * count if request.live else [SessionStart() for _ in range(count)]
         self.channels = [
-            Channel(camera_id, request, model, turns.queues[camera_id], starts[camera_id], stream, clock, folder,
-                    emotion, stretches.queues[camera_id] if stretches else None)
+            Channel(
+                camera_id,
+                request,
+                model,
+                turns.queues[camera_id],
+                starts[camera_id],
+                stream,
+                clock,
+                folder,
+                emotion,
+                stretches.queues[camera_id] if stretches else None,
+            )
             for camera_id in range(count)
         ]
         self.engine = Engine(
-            turns, [channel.analysis for channel in self.channels], runtime, model, clock, config.engine.nice,
-            stretches, [channel.emotion for channel in self.channels if channel.emotion],
+            turns,
+            [channel.analysis for channel in self.channels],
+            runtime,
+            model,
+            clock,
+            config.engine.nice,
+            stretches,
+            [channel.emotion for channel in self.channels if channel.emotion],
             stream.wait_for_room if request.lossless else None,
         )
         self.closing: list[str] = []  # what was judged, a line for each camera, once it is over
@@ -88,8 +109,9 @@ class Session:
         """Time since the session's first frame, of the camera that is furthest."""
         return max(channel.position_ns for channel in self.channels)
 
-    def run(self, stop: threading.Event, on_begin: Callable[[], None] = lambda: None,
-            suspend: threading.Event | None = None) -> None:
+    def run(
+        self, stop: threading.Event, on_begin: Callable[[], None] = lambda: None, suspend: threading.Event | None = None
+    ) -> None:
         """Start every part and look after them until every source ends or `stop` is set.
 
         A camera that fails leaves the others running, unless the user can mend it before anything has begun.

@@ -178,16 +178,28 @@ def action_line(event: ActionEvent, session_start_ns: int) -> ActionLine:
     )
 
 
-def emotion_line(camera_id: int, time_ns: int, probs: Sequence[float] | FloatArray, interval: FloatArray,
-                 evidence_s: float, face_visible: float, abstains: bool) -> EmotionLine:
+def emotion_line(
+    camera_id: int,
+    time_ns: int,
+    probs: Sequence[float] | FloatArray,
+    interval: FloatArray,
+    evidence_s: float,
+    face_visible: float,
+    abstains: bool,
+) -> EmotionLine:
     """An estimate as it is reported: (5,) probs, (5, 2) interval; `time_ns` since the session's first frame."""
     named = None if abstains else {name: round(float(value), 4) for name, value in zip(EMOTIONS, probs, strict=True)}
-    between = None if abstains else {
-        name: (round(float(low), 4), round(float(high), 4))
-        for name, (low, high) in zip(EMOTIONS, interval, strict=True)
-    }  # fmt: skip
-    return EmotionLine(camera_id, _seconds(time_ns), named, between, round(evidence_s, 3), round(face_visible, 3),
-                       abstains)  # fmt: skip
+    between = (
+        None
+        if abstains
+        else {
+            name: (round(float(low), 4), round(float(high), 4))
+            for name, (low, high) in zip(EMOTIONS, interval, strict=True)
+        }
+    )
+    return EmotionLine(
+        camera_id, _seconds(time_ns), named, between, round(evidence_s, 3), round(face_visible, 3), abstains
+    )
 
 
 class EventStream:
@@ -224,8 +236,11 @@ class EventStream:
     @property
     def lost(self) -> dict[str, str]:
         """Outputs that were given up, and why, one line each."""
-        return {writer.output.name: writer.given_up for writer in self._writers
-                if writer.given_up and not writer.reader_left}  # fmt: skip
+        return {
+            writer.output.name: writer.given_up
+            for writer in self._writers
+            if writer.given_up and not writer.reader_left
+        }
 
     @property
     def lines_lost(self) -> dict[str, int]:

@@ -94,8 +94,10 @@ class CaptureProcess:
         self._checked_ns = now_ns
         if code is not None and waiting_since_ns is not None and now_ns - waiting_since_ns > NS_PER_S // 5:
             fault = f"capture process ended with {_describe(code)}"  # and all it had sent has been read
-        elif code is None and waiting_since_ns is not None and (
-            now_ns - max(waiting_since_ns, self._started_ns, self._resumed_ns) > self._hang_ns
+        elif (
+            code is None
+            and waiting_since_ns is not None
+            and (now_ns - max(waiting_since_ns, self._started_ns, self._resumed_ns) > self._hang_ns)
         ):
             fault = f"capture process silent for {self._hang_ns / NS_PER_S:.0f} s"
         else:

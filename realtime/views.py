@@ -177,8 +177,9 @@ class LandmarkView(View):
             self._tracker.close()
 
 
-def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: None, sees: Sees = "rgb",
-                 faces: bool = False) -> None:
+def prepare_view(
+    settings: ViewSettings, say: Callable[[str], None] = lambda _: None, sees: Sees = "rgb", faces: bool = False
+) -> None:
     """Fetch what the view needs, before a process that must not block is started. Quick when nothing is missing.
 
     Args:
@@ -195,7 +196,11 @@ def prepare_view(settings: ViewSettings, say: Callable[[str], None] = lambda _: 
 
 
 def make_view(
-    settings: ViewSettings, size: int, sees: Sees = "rgb", tracked: bool = False, face_size: int = 0,
+    settings: ViewSettings,
+    size: int,
+    sees: Sees = "rgb",
+    tracked: bool = False,
+    face_size: int = 0,
     face_margin: float = 0.3,
 ) -> View:
     """The view that the model was made for, giving (size, size, 3); `settings.crop` says which part of an RGB picture.

@@ -101,14 +101,26 @@ class Visibility:
         nobody_s, one_s, several_s = (_seconds(self._total_ns[people]) if looked else None for people in range(3))
         out_s: dict[str, float] = {part: _seconds(self._total_ns[part]) for part in BODY_PARTS_SEEN}
         somebody_ns = sum(self._total_ns[people] for people in range(1, MOST_PEOPLE + 1))
-        lost = [part for part in BODY_PARTS_SEEN if self._parts and out_s[part] and (
-            out_s[part] >= NOTABLE_S or self._total_ns[part] >= NEVER * somebody_ns)]  # fmt: skip
+        lost = [
+            part
+            for part in BODY_PARTS_SEEN
+            if self._parts and out_s[part] and (out_s[part] >= NOTABLE_S or self._total_ns[part] >= NEVER * somebody_ns)
+        ]
         spent_ns = sum(self._total_ns[kind] for kind in (*range(MOST_PEOPLE + 1), "not looked for", "no picture"))
         return SummaryLine(
-            self._camera_id, _seconds(spent_ns), due, processed - baseline, baseline, skipped, nobody_s, one_s,
-            several_s, _seconds(self._total_ns["no picture"]), out_s if looked and self._parts else None,
+            self._camera_id,
+            _seconds(spent_ns),
+            due,
+            processed - baseline,
+            baseline,
+            skipped,
+            nobody_s,
+            one_s,
+            several_s,
+            _seconds(self._total_ns["no picture"]),
+            out_s if looked and self._parts else None,
             lost_with(lost),
-        )  # fmt: skip
+        )
 
     def _add_up(self, until_ns: int) -> None:
         """Count the time from the last frame on as what it showed."""
@@ -151,11 +163,16 @@ class Visibility:
             return
         self._told = state
         origin_ns = self._start.ns or 0
-        self._lines.append(VisibilityLine(
-            self._camera_id, _seconds(self._last.media_ns - origin_ns), people,
-            _seconds(self._since_ns - origin_ns) if people and self._since_ns is not None else None, unseen,
-            lost_with(unseen),
-        ))  # fmt: skip
+        self._lines.append(
+            VisibilityLine(
+                self._camera_id,
+                _seconds(self._last.media_ns - origin_ns),
+                people,
+                _seconds(self._since_ns - origin_ns) if people and self._since_ns is not None else None,
+                unseen,
+                lost_with(unseen),
+            )
+        )
 
 
 def in_words(line: SummaryLine, baseline_s: float) -> str:
@@ -176,8 +193,11 @@ def in_words(line: SummaryLine, baseline_s: float) -> str:
     if reason:
         return f"nothing was judged: {reason}"
     texts = [f"judged {line.judged} of {line.windows_due} windows" + (f" ({causes} skipped)" if causes else "")]
-    for seconds, text in ((line.nobody_s, "nobody in view"), (line.several_s, "several people in view"),
-                          (line.no_picture_s, "no picture")):  # fmt: skip
+    for seconds, text in (
+        (line.nobody_s, "nobody in view"),
+        (line.several_s, "several people in view"),
+        (line.no_picture_s, "no picture"),
+    ):
         if seconds:
             texts.append(f"{text} for {seconds:.1f} s")
     return "; ".join(texts + _unreliable(line.out_of_view_s or {}, somebody_s, line.unreliable))

@@ -32,8 +32,10 @@ class SlidingWindow:
 
     def __init__(self, camera_id: int, length: int, span_ns: int, hop_ns: int, max_gap_ns: int) -> None:
         if length < 1 or span_ns < max(2, length) or hop_ns < 1 or max_gap_ns < 1:
-            raise ValueError(f"expected length >= 1, span >= 2 and >= length, hop and gap >= 1 ns, got {length}, "
-                             f"{span_ns}, {hop_ns}, {max_gap_ns}")
+            raise ValueError(
+                f"expected length >= 1, span >= 2 and >= length, hop and gap >= 1 ns, got {length}, "
+                f"{span_ns}, {hop_ns}, {max_gap_ns}"
+            )
         self._camera_id = camera_id
         self._span_ns, self._hop_ns = span_ns, hop_ns
         self._max_gap_ns = min(max_gap_ns, span_ns - 1)  # a window without any frame is a gap, whatever is allowed
@@ -123,8 +125,9 @@ class SlidingWindow:
         edges = [start_ns, *self._times_ns[first:last], end_ns]
         return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
-    def _cut(self, end_ns: int, largest_gap_ns: int, due_ns: int, earlier_ns: int = 0,
-             recorded_end_ns: int | None = None) -> Window:
+    def _cut(
+        self, end_ns: int, largest_gap_ns: int, due_ns: int, earlier_ns: int = 0, recorded_end_ns: int | None = None
+    ) -> Window:
         """The window that ends at `end_ns`.
 
         Args:
@@ -136,18 +139,23 @@ class SlidingWindow:
         chosen = [max(0, bisect.bisect_right(self._times_ns, point_ns) - 1) for point_ns in points_ns]
         frames = [self._frames[at] for at in chosen]
         newest = frames[-1]
-        return self._made(Window(
-            camera_id=self._camera_id,
-            index=self._next - 1,
-            start_ns=start_ns,
-            end_ns=end_ns,
-            frames=np.stack([frame.body for frame in frames]),  # (T, S, S, 3)
-            frame_ids=np.array([frame.frame_id for frame in frames], np.int64),
-            times_ns=np.array([frame.media_ns for frame in frames], np.int64),
-            largest_gap_ns=largest_gap_ns,
-            stamps=Stamps(newest.captured_ns, newest.read_ns, newest.viewed_ns, self._received_ns[chosen[-1]], due_ns),
-            recorded_end_ns=recorded_end_ns,
-        ), frames)
+        return self._made(
+            Window(
+                camera_id=self._camera_id,
+                index=self._next - 1,
+                start_ns=start_ns,
+                end_ns=end_ns,
+                frames=np.stack([frame.body for frame in frames]),  # (T, S, S, 3)
+                frame_ids=np.array([frame.frame_id for frame in frames], np.int64),
+                times_ns=np.array([frame.media_ns for frame in frames], np.int64),
+                largest_gap_ns=largest_gap_ns,
+                stamps=Stamps(
+                    newest.captured_ns, newest.read_ns, newest.viewed_ns, self._received_ns[chosen[-1]], due_ns
+                ),
+                recorded_end_ns=recorded_end_ns,
+            ),
+            frames,
+        )
 
     def _made(self, window: Window, frames: list[Frame]) -> Window:  # noqa: ARG002 - for those that take more of them
         return window
@@ -171,7 +179,8 @@ class SlidingStretch(SlidingWindow):
         bodies = np.array([frame.framing.person_found is not False for frame in frames], np.uint8)
         faces = [self._no_face if frame.face is None else frame.face for frame in frames]
         return Stretch(
-            **{field.name: getattr(window, field.name) for field in fields(Window)} | {
+            **{field.name: getattr(window, field.name) for field in fields(Window)}
+            | {
                 "frames": window.frames * bodies[:, None, None, None],
             },
             body_seen=bodies,

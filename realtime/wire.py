@@ -105,11 +105,24 @@ def encode_frame(frame: Frame, generation: int) -> list[bytes | memoryview]:
     images = (frame.body, frame.face, frame.preview)
     body, face, preview = (None if image is None else image.shape[:2] for image in images)
     header = _FrameHeader(
-        PROTOCOL, generation, frame.camera_id, frame.frame_id, frame.captured_ns, frame.read_ns,
-        frame.viewed_ns, frame.media_ns, body, face, preview,  # type: ignore[arg-type]
-        frame.framing.seen, frame.framing.magnified, frame.framing.person_found, frame.framing.unseen,
-        frame.framing.people, frame.framing.followed_ns,
-    )  # fmt: skip
+        PROTOCOL,
+        generation,
+        frame.camera_id,
+        frame.frame_id,
+        frame.captured_ns,
+        frame.read_ns,
+        frame.viewed_ns,
+        frame.media_ns,
+        body,
+        face,
+        preview,  # type: ignore[arg-type]
+        frame.framing.seen,
+        frame.framing.magnified,
+        frame.framing.person_found,
+        frame.framing.unseen,
+        frame.framing.people,
+        frame.framing.followed_ns,
+    )
     parts = [np.ascontiguousarray(image).data for image in images if image is not None]
     return [_encoder.encode(header), *parts]
 
@@ -117,18 +130,26 @@ def encode_frame(frame: Frame, generation: int) -> list[bytes | memoryview]:
 def encode_status(status: CaptureStatus) -> list[bytes | memoryview]:
     """A status is a header alone."""
     header = _StatusHeader(
-        PROTOCOL, status.generation, status.camera_id, status.state, status.detail[:1000], status.bad_input,
-        status.grabbed, status.sent, status.dropped,
+        PROTOCOL,
+        status.generation,
+        status.camera_id,
+        status.state,
+        status.detail[:1000],
+        status.bad_input,
+        status.grabbed,
+        status.sent,
+        status.dropped,
         None if status.clock is None else (status.clock.offset_ns, status.clock.error_ns),
         None if status.recording is None else astuple(status.recording),
-    )  # fmt: skip
+    )
     return [_encoder.encode(header)]
 
 
 def encode_sighting(sighting: Sighting) -> list[bytes | memoryview]:
     """A sighting is a header alone."""
-    header = _SightingHeader(PROTOCOL, sighting.generation, sighting.camera_id, sighting.captured_ns,
-                             sighting.codes[:MOST_CODES])
+    header = _SightingHeader(
+        PROTOCOL, sighting.generation, sighting.camera_id, sighting.captured_ns, sighting.codes[:MOST_CODES]
+    )
     return [_encoder.encode(header)]
 
 
@@ -154,10 +175,17 @@ def decode(parts: Sequence[bytes | memoryview]) -> FrameMessage | CaptureStatus 
         return Sighting(header.camera_id, header.generation, header.captured_ns, header.codes)
     if isinstance(header, _StatusHeader):
         return CaptureStatus(
-            header.camera_id, header.generation, header.state, header.detail, header.bad_input,
-            header.grabbed, header.sent, header.dropped, None if header.clock is None else ClockReading(*header.clock),
+            header.camera_id,
+            header.generation,
+            header.state,
+            header.detail,
+            header.bad_input,
+            header.grabbed,
+            header.sent,
+            header.dropped,
+            None if header.clock is None else ClockReading(*header.clock),
             None if header.recording is None else Recording(*header.recording),
-        )  # fmt: skip
+        )
     return FrameMessage(header.generation, _frame(header, parts[1:]))
 
 
@@ -169,15 +197,26 @@ def _frame(header: _FrameHeader, payload: Sequence[bytes | memoryview]) -> Frame
     images: dict[str, UInt8Array] = {}
     for (name, (height, width)), data in zip(announced.items(), payload, strict=True):
         if len(data) != height * width * 3:
-            raise WireError(f"frame {header.frame_id}: {name} announces {height}x{width}x3 = {height * width * 3} "
-                            f"bytes, got {len(data)}")
+            raise WireError(
+                f"frame {header.frame_id}: {name} announces {height}x{width}x3 = {height * width * 3} "
+                f"bytes, got {len(data)}"
+            )
         images[name] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
         images[name].flags.writeable = False
     try:
-        framing = Framing(header.seen, header.magnified, header.person_found, header.unseen, header.people,
-                          header.followed_ns)
-        return Frame(header.camera_id, header.frame_id, header.captured_ns, header.media_ns, framing=framing,
-                     read_ns=header.read_ns, viewed_ns=header.viewed_ns, **images)
+        framing = Framing(
+            header.seen, header.magnified, header.person_found, header.unseen, header.people, header.followed_ns
+        )
+        return Frame(
+            header.camera_id,
+            header.frame_id,
+            header.captured_ns,
+            header.media_ns,
+            framing=framing,
+            read_ns=header.read_ns,
+            viewed_ns=header.viewed_ns,
+            **images,
+        )
     except ValueError as error:
         raise WireError(f"frame {header.frame_id}: {error}") from None
 
@@ -222,8 +261,9 @@ class Receiver:
         zmq.ZMQError: the endpoint cannot be bound.
     """
 
-    def __init__(self, endpoint: str, queue_frames: int, keys: ServerKeys | Token,
-                 largest_side: int = MAX_SIDE) -> None:
+    def __init__(
+        self, endpoint: str, queue_frames: int, keys: ServerKeys | Token, largest_side: int = MAX_SIDE
+    ) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PULL)
         self._socket.rcvhwm = queue_frames

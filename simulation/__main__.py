@@ -39,18 +39,27 @@ def _run(arguments: list[str] | None) -> None:
     if options.seed < 0:
         raise BadInput("a --seed of 0 or more", str(options.seed), "give another")
     if not 0.05 <= options.minutes <= LONGEST_MINUTES:
-        raise BadInput(f"--minutes between 0.05 and {LONGEST_MINUTES:g}", f"{options.minutes:g}",
-                       "make several sessions")
+        raise BadInput(
+            f"--minutes between 0.05 and {LONGEST_MINUTES:g}", f"{options.minutes:g}", "make several sessions"
+        )
     if not FPS_RANGE[0] <= options.fps <= FPS_RANGE[1]:
-        raise BadInput(f"--fps between {FPS_RANGE[0]:g} and {FPS_RANGE[1]:g}", f"{options.fps:g}",
-                       "30 is what models expect")
-    settings = Settings(mode=options.actions, split=options.split, framing=FRAMINGS.get(options.framing),
-                        noise=None if options.no_noise else NoiseSettings())  # fmt: skip
+        raise BadInput(
+            f"--fps between {FPS_RANGE[0]:g} and {FPS_RANGE[1]:g}", f"{options.fps:g}", "30 is what models expect"
+        )
+    settings = Settings(
+        mode=options.actions,
+        split=options.split,
+        framing=FRAMINGS.get(options.framing),
+        noise=None if options.no_noise else NoiseSettings(),
+    )
     session = simulate(options.seed, 60.0 * options.minutes, options.fps, settings)
     made: dict[str, int | float | str] = {
-        "seed": options.seed, "minutes": options.minutes, "fps": options.fps, "actions": options.actions,
+        "seed": options.seed,
+        "minutes": options.minutes,
+        "fps": options.fps,
+        "actions": options.actions,
         "split": options.split,
-    }  # fmt: skip
+    }
     write_session(session, options.out, made)
     print(f"{options.out}: {len(session)} frames, {len(session.truth)} actions")
 

@@ -15,9 +15,12 @@ from simulation.geometry import Array
 UNITS = (1, 2, 4, 5, 6, 7, 12, 15, 20, 23, 26)
 # EMFACS (Friesen and Ekman 1983): what goes with each emotion.
 EMFACS: dict[str, tuple[int, ...]] = {
-    "joy": (6, 12), "sadness": (1, 4, 15), "surprise": (1, 2, 5, 26), "fear": (1, 2, 4, 5, 20, 26),
+    "joy": (6, 12),
+    "sadness": (1, 4, 15),
+    "surprise": (1, 2, 5, 26),
+    "fear": (1, 2, 4, 5, 20, 26),
     "anger": (4, 5, 7, 23),
-}  # fmt: skip
+}
 
 Move = tuple[float, float]  # outwards (away from the middle), up; cm
 _UPPER_LIP, _LOWER_LIP = (40, 37, 0, 267, 270, 13), (321, 314, 17, 84, 91, 14)
@@ -33,11 +36,23 @@ _LEFT: dict[int, dict[int, Move]] = {
     12: {291: (0.75, 0.7), 308: (0.7, 0.6), 270: (0.3, 0.2), 267: (0.1, 0.05), 321: (0.4, 0.35), 314: (0.15, 0.05)},
     15: {291: (0.0, -0.6), 308: (-0.05, -0.5), 321: (0.05, -0.3), 270: (0.0, -0.15)},  # lip corner depressor
     20: {291: (0.75, -0.2), 308: (0.7, -0.15), 270: (0.35, 0.05), 321: (0.4, 0.0)},  # lip stretcher
-    23: {291: (-0.35, 0.0), 308: (-0.3, 0.0), 270: (-0.1, -0.28), 267: (0.0, -0.3), 0: (0.0, -0.28),
-         321: (-0.15, 0.2), 314: (0.0, 0.3), 17: (0.0, 0.3)},  # lip tightener
-    26: {**dict.fromkeys(_LOWER_LIP, (0.0, -1.1)), **dict.fromkeys(_CHIN, (0.0, -1.2)), 291: (-0.15, -0.4),
-         308: (-0.1, -0.4)},  # jaw drop
-}  # fmt: skip
+    23: {
+        291: (-0.35, 0.0),
+        308: (-0.3, 0.0),
+        270: (-0.1, -0.28),
+        267: (0.0, -0.3),
+        0: (0.0, -0.28),
+        321: (-0.15, 0.2),
+        314: (0.0, 0.3),
+        17: (0.0, 0.3),
+    },  # lip tightener
+    26: {
+        **dict.fromkeys(_LOWER_LIP, (0.0, -1.1)),
+        **dict.fromkeys(_CHIN, (0.0, -1.2)),
+        291: (-0.15, -0.4),
+        308: (-0.1, -0.4),
+    },  # jaw drop
+}
 
 
 def _moves() -> Array:
@@ -76,10 +91,16 @@ def displacement(strength: Array) -> Array:
 # up, and the whole mouth up or down. cm. Nose and upper lip together, above the mouth, vary by 3 mm within a sex and
 # differ by 5 between the sexes (doi 10.1186/s40902-019-0191-7, Table 9).
 _SHAPES: tuple[tuple[tuple[int, ...], float, str], ...] = (
-    ((336, 296, 334, 293, 300), 0.3, "up"), ((336, 296), 0.14, "up"), ((293, 300), 0.14, "up"),
-    ((385, 387), 0.08, "up"), ((291, 308, 270, 321), 0.2, "out"), ((17, 314, 321), -0.13, "up"),
-    ((0, 267, 270), 0.1, "up"), ((291, 308), 0.12, "up"), ((*_UPPER_LIP, *_LOWER_LIP, 291, 308), 0.4, "up"),
-)  # fmt: skip
+    ((336, 296, 334, 293, 300), 0.3, "up"),
+    ((336, 296), 0.14, "up"),
+    ((293, 300), 0.14, "up"),
+    ((385, 387), 0.08, "up"),
+    ((291, 308, 270, 321), 0.2, "out"),
+    ((17, 314, 321), -0.13, "up"),
+    ((0, 267, 270), 0.1, "up"),
+    ((291, 308), 0.12, "up"),
+    ((*_UPPER_LIP, *_LOWER_LIP, 291, 308), 0.4, "up"),
+)
 
 
 def draw_shape(rng: np.random.Generator) -> Array:

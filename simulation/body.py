@@ -72,8 +72,9 @@ def _spine(subject: Subject, controls: Controls) -> Frames:
     limited = {name: np.clip(get(name), -limit, limit) for name, limit in HEAD_LIMITS.items()}
     head_yaw, head_pitch, head_roll = limited["head_yaw"], limited["head_pitch"], limited["head_roll"]
     bend = lean + 0.46 * slouch
-    neck_axes = rotation(yaw + 0.95 * twist + 0.3 * head_yaw, 0.22 + 0.6 * bend + 0.45 * head_pitch,
-                         -0.7 * side + 0.5 * head_roll)  # fmt: skip
+    neck_axes = rotation(
+        yaw + 0.95 * twist + 0.3 * head_yaw, 0.22 + 0.6 * bend + 0.45 * head_pitch, -0.7 * side + 0.5 * head_roll
+    )
     head_axes = rotation(yaw + 0.85 * twist + head_yaw, 0.3 * lean + head_pitch, -0.45 * side + head_roll)
     scale = subject.scale
     neck_base = thorax + turn(thorax_axes, np.array([0.0, 0.03, -0.03]) * scale)
@@ -87,8 +88,23 @@ def _spine(subject: Subject, controls: Controls) -> Frames:
         local = np.stack((sign * (0.5 * subject.shoulder_width - inward), shrug, protract), axis=-1)
         shoulders.append(thorax + (thorax_axes @ local[..., None])[..., 0])
         hips.append(pelvis + turn(pelvis_axes, np.array([sign * 0.5 * subject.hip_width, 0.0, 0.0])))
-    return Frames(subject, pelvis, pelvis_axes, thorax, thorax_axes, neck_base, neck_axes, head, head_axes,
-                  shoulders, hips, [], [], [], [])  # fmt: skip
+    return Frames(
+        subject,
+        pelvis,
+        pelvis_axes,
+        thorax,
+        thorax_axes,
+        neck_base,
+        neck_axes,
+        head,
+        head_axes,
+        shoulders,
+        hips,
+        [],
+        [],
+        [],
+        [],
+    )
 
 
 def _legs(subject: Subject, controls: Controls, frames: Frames) -> list[_Foot]:
@@ -205,18 +221,39 @@ def _limit(fingers: Array, forearm: Array) -> Array:
     return np.asarray(np.where(cosine < np.cos(WRIST_LIMIT), limited, fingers))
 
 
-def _points(subject: Subject, controls: Controls, frames: Frames, feet: list[_Foot],
-            arms: list[_Arm]) -> Posed:  # fmt: skip
+def _points(subject: Subject, controls: Controls, frames: Frames, feet: list[_Foot], arms: list[_Arm]) -> Posed:
     count, get = controls.count, controls.channel
     pose, hands = np.zeros((count, POSE_POINTS, 3)), np.zeros((count, 2, HAND_POINTS, 3))
     size = np.array([subject.face_width, 1.0, 1.0]) * subject.head
     to_world = frames.head_axes.swapaxes(-1, -2)
-    face = face_points(get("blink"), get("squint"), get("brow"), get("mouth_open"), get("smile"), get("pout"),
-                       subject.face_width, controls.expression, controls.face_shape)
+    face = face_points(
+        get("blink"),
+        get("squint"),
+        get("brow"),
+        get("mouth_open"),
+        get("smile"),
+        get("pout"),
+        subject.face_width,
+        controls.expression,
+        controls.face_shape,
+    )
     left = POSE_LEFT * size * 0.01
     right = left * np.array([-1.0, 1.0, 1.0])
-    head_points = np.stack((POSE_NOSE * size * 0.01, left[0], left[1], left[2], right[0], right[1], right[2],
-                            left[3], right[3], left[4], right[4]))  # fmt: skip
+    head_points = np.stack(
+        (
+            POSE_NOSE * size * 0.01,
+            left[0],
+            left[1],
+            left[2],
+            right[0],
+            right[1],
+            right[2],
+            left[3],
+            right[3],
+            left[4],
+            right[4],
+        )
+    )
     pose[:, :11] = frames.head[:, None] + head_points @ to_world
     for side in (0, 1):
         elbow, wrist, joints, _ = arms[side]

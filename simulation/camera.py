@@ -37,8 +37,10 @@ class Camera:
         """Pixels (..., 2) and depth in metres (...) of points in space (..., 3)."""
         seen = self._seen(points)
         depth = np.maximum(seen[..., 2], 0.05)
-        pixels = np.stack((self.center_x + self.focal * seen[..., 0] / depth,
-                           self.center_y + self.focal * seen[..., 1] / depth), axis=-1)  # fmt: skip
+        pixels = np.stack(
+            (self.center_x + self.focal * seen[..., 0] / depth, self.center_y + self.focal * seen[..., 1] / depth),
+            axis=-1,
+        )
         return pixels, depth
 
     def _seen(self, points: Array) -> Array:
@@ -70,7 +72,14 @@ def draw_camera(rng: np.random.Generator, subject: Subject, framing: str | None 
     shift_x = float(rng.normal(0.0, 0.05)) * width
     shift_y = float(rng.normal(0.0, 0.03)) * height
     return Camera(
-        width=width, height=height, focal=float(focal), center_x=0.5 * width + shift_x, center_y=0.5 * height + shift_y,
-        position=(float(position[0]), float(position[1]), float(position[2])), yaw=view, pitch=pitch,
-        roll=float(rng.normal(0.0, 0.025)), framing=framing,
-    )  # fmt: skip
+        width=width,
+        height=height,
+        focal=float(focal),
+        center_x=0.5 * width + shift_x,
+        center_y=0.5 * height + shift_y,
+        position=(float(position[0]), float(position[1]), float(position[2])),
+        yaw=view,
+        pitch=pitch,
+        roll=float(rng.normal(0.0, 0.025)),
+        framing=framing,
+    )

@@ -12,15 +12,42 @@ from simulation.hand import SHAPE_SIZE
 LEFT, RIGHT = 0, 1
 
 CHANNELS = (
-    "lean", "side", "twist", "slouch", "pelvis_x", "pelvis_y", "pelvis_z", "pelvis_yaw",  # rad; slouch 0..1.5; metres
-    "shrug_left", "shrug_right", "protract",  # metres the shoulders rise and come forward
-    "head_yaw", "head_pitch", "head_roll", "head_forward",  # rad against the torso; metres
-    "blink", "squint", "brow", "mouth_open", "smile", "pout",
-    "knee_out_left", "knee_out_right",  # sideways share of the direction in which the knee points
-    "foot_x_left", "foot_x_right", "foot_z_left", "foot_z_right",  # metres outwards and forward on the floor
-    "foot_y_left", "foot_y_right", "heel_left", "heel_right", "toe_left", "toe_right",  # metres, rad lifted
-    "foot_yaw_left", "foot_yaw_right",  # rad outwards
-)  # fmt: skip
+    "lean",
+    "side",
+    "twist",
+    "slouch",
+    "pelvis_x",
+    "pelvis_y",
+    "pelvis_z",
+    "pelvis_yaw",  # rad; slouch 0..1.5; metres
+    "shrug_left",
+    "shrug_right",
+    "protract",  # metres the shoulders rise and come forward
+    "head_yaw",
+    "head_pitch",
+    "head_roll",
+    "head_forward",  # rad against the torso; metres
+    "blink",
+    "squint",
+    "brow",
+    "mouth_open",
+    "smile",
+    "pout",
+    "knee_out_left",
+    "knee_out_right",  # sideways share of the direction in which the knee points
+    "foot_x_left",
+    "foot_x_right",
+    "foot_z_left",
+    "foot_z_right",  # metres outwards and forward on the floor
+    "foot_y_left",
+    "foot_y_right",
+    "heel_left",
+    "heel_right",
+    "toe_left",
+    "toe_right",  # metres, rad lifted
+    "foot_yaw_left",
+    "foot_yaw_right",  # rad outwards
+)
 _COLUMN = {name: index for index, name in enumerate(CHANNELS)}
 
 
@@ -51,8 +78,9 @@ class Reach:
         self.weight = np.concatenate((self.weight, np.ones(held), () if fade is None else fade))
         for name in ("offset", "fingers", "palm", "shape"):
             values = getattr(self, name)
-            setattr(self, name, np.concatenate((values, np.repeat(values[-1:], len(self.weight) - len(values),
-                                                                  axis=0))))
+            setattr(
+                self, name, np.concatenate((values, np.repeat(values[-1:], len(self.weight) - len(values), axis=0)))
+            )
 
 
 @dataclass(slots=True)
@@ -110,5 +138,8 @@ class Controls:
         for step in self.steps:
             kept = count - step.start
             step.weight, step.ankle, step.pitch, step.yaw = (
-                step.weight[:kept], step.ankle[:kept], step.pitch[:kept], step.yaw[:kept]
-            )  # fmt: skip
+                step.weight[:kept],
+                step.ankle[:kept],
+                step.pitch[:kept],
+                step.yaw[:kept],
+            )

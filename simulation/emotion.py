@@ -31,9 +31,14 @@ _LIKELIER: dict[str, dict[int, float]] = {
     "surprise": {6: 5.0, 46: 7.0, 20: 3.0, 1: 4.0, 3: 5.0, 4: 3.0, 17: 3.0, 8: 2.0, 30: 2.5, 2: 3.0},
     "fear": {18: 5.0, 30: 3.5, 27: 3.5, 14: 5.0, 11: 4.0, 32: 5.0, 43: 3.0, 38: 4.0, 31: 3.0, 35: 3.0, 12: 2.0},
     "anger": {16: 7.0, 10: 4.0, 37: 5.0, 36: 6.0, 15: 5.0, 23: 2.0, 0: 2.0, 33: 3.0, 4: 2.5, 44: 2.0},
-}  # fmt: skip
-_RARER = {"joy": (5, 37, 18, 42), "sadness": (9, 19, 20, 23, 0), "surprise": (21, 24, 25, 5), "fear": (20, 19, 36, 23),
-          "anger": (13, 21, 7, 46)}  # fmt: skip
+}
+_RARER = {
+    "joy": (5, 37, 18, 42),
+    "sadness": (9, 19, 20, 23, 0),
+    "surprise": (21, 24, 25, 5),
+    "fear": (20, 19, 36, 23),
+    "anger": (13, 21, 7, 46),
+}
 _RARE = 0.3
 # How the body is held, at full intensity: rad, metres, slouch.
 _POSTURES: dict[str, dict[str, float]] = {

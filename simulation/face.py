@@ -27,8 +27,15 @@ _CORNERS = _at(291, 308, 61, 78)
 
 
 def face_points(
-    blink: Array, squint: Array, brow: Array, mouth_open: Array, smile: Array, pout: Array, width: float,
-    expression: Array | None = None, shape: Array | None = None,
+    blink: Array,
+    squint: Array,
+    brow: Array,
+    mouth_open: Array,
+    smile: Array,
+    pout: Array,
+    width: float,
+    expression: Array | None = None,
+    shape: Array | None = None,
 ) -> Array:
     """(T, FACE_POINTS, 3) metres in the head's axes. Each argument is (T,), 0 at rest and about 1 at full strength.
 

@@ -31,15 +31,23 @@ def write_session(session: Session, folder: Path, made: dict[str, int | float | 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INTERVIEW).write_text(json.dumps(describe(session, made), indent=1) + "\n", encoding="utf-8")
     (folder / TRUTH).write_text("".join(f"{line}\n" for line in truth_lines(session)), encoding="utf-8")
-    np.savez(folder / LANDMARKS, times_ns=session.times_ns, width=session.camera.width, height=session.camera.height,
-             pose=session.pose, hands=session.hands, face=session.face)  # fmt: skip
+    np.savez(
+        folder / LANDMARKS,
+        times_ns=session.times_ns,
+        width=session.camera.width,
+        height=session.camera.height,
+        pose=session.pose,
+        hands=session.hands,
+        face=session.face,
+    )
     write_video(session, folder / VIDEO)
 
 
 def describe(session: Session, made: dict[str, int | float | str]) -> dict[str, object]:
     """The subject, the camera and the ground truth, times in seconds."""
-    subject = {name: round(value, 4) if isinstance(value, float) else value for name,
-               value in asdict(session.subject).items()}
+    subject = {
+        name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(session.subject).items()
+    }
     return {
         "made": made,
         "note": "simulated: no person was recorded",
@@ -48,25 +56,41 @@ def describe(session: Session, made: dict[str, int | float | str]) -> dict[str, 
         "subject": subject,
         "camera": asdict(session.camera),
         "truth": [
-            {"action": one.action.name, "index": one.index, "body_part": one.action.body_part,
-             "onset_s": round(one.onset_s, 3),
-             "offset_s": round(one.offset_s, 3), "hands": [("left", "right")[hand] for hand in one.hands],
-             "legs": [("left", "right")[leg] for leg in one.legs], "seen": round(one.seen, 3)}
+            {
+                "action": one.action.name,
+                "index": one.index,
+                "body_part": one.action.body_part,
+                "onset_s": round(one.onset_s, 3),
+                "offset_s": round(one.offset_s, 3),
+                "hands": [("left", "right")[hand] for hand in one.hands],
+                "legs": [("left", "right")[leg] for leg in one.legs],
+                "seen": round(one.seen, 3),
+            }
             for one in session.truth
         ],
-    }  # fmt: skip
+    }
 
 
 def truth_lines(session: Session) -> list[str]:
     """The ground truth as the event stream would report it: one ended event a line, in order of offsets."""
     numbered = sorted(enumerate(session.truth, 1), key=lambda pair: (pair[1].offset_s, pair[0]))
     return [
-        json.dumps({"kind": "action", "id": number, "state": "ended", "action": one.action.name, "index": one.index,
-                    "body_part": one.action.body_part, "onset_s": round(one.onset_s, 3),
-                    "offset_s": round(one.offset_s, 3),
-                    "confidence": 1.0}, separators=(",", ":"))
+        json.dumps(
+            {
+                "kind": "action",
+                "id": number,
+                "state": "ended",
+                "action": one.action.name,
+                "index": one.index,
+                "body_part": one.action.body_part,
+                "onset_s": round(one.onset_s, 3),
+                "offset_s": round(one.offset_s, 3),
+                "confidence": 1.0,
+            },
+            separators=(",", ":"),
+        )
         for number, one in numbered
-    ]  # fmt: skip
+    ]
 
 
 def write_video(session: Session, path: Path) -> None:

@@ -39,9 +39,14 @@ def _breath(m: Motion) -> None:
 
 
 def _sway(m: Motion, restless: float) -> None:
-    for channel, slow, quick in (("lean", 0.022, 0.004), ("side", 0.014, 0.004), ("twist", 0.02, 0.005),
-                                 ("head_yaw", 0.045, 0.012),
-                                 ("head_pitch", 0.03, 0.009), ("head_roll", 0.024, 0.007)):  # fmt: skip
+    for channel, slow, quick in (
+        ("lean", 0.022, 0.004),
+        ("side", 0.014, 0.004),
+        ("twist", 0.02, 0.005),
+        ("head_yaw", 0.045, 0.012),
+        ("head_pitch", 0.03, 0.009),
+        ("head_roll", 0.024, 0.007),
+    ):
         m.add(channel, restless * (slow * m.wander(3.5)[:, 0] + quick * m.wander(0.7)[:, 0]))
     m.add("slouch", 0.07 * restless * m.wander(7.0)[:, 0])
     for side in SIDES:
@@ -113,8 +118,9 @@ def _readjust(m: Motion, restless: float) -> None:
             hand = m.pick(0.5, 0.5)
             stays = 1.0 if m.rng.random() < 0.3 else 0.0  # or comes back: a hand that lifts and settles
             back = 1.0 - (1.0 - stays) * minimum_jerk((m.times - at - 1.0) / 0.8)
-            shift = m.rng.normal(0.0, 1.0, 3) * np.array([0.008, 0.003, 0.01]) + np.array([0.0,
-                    abs(m.rng.normal(0.0, 0.007)), 0.0])
+            shift = m.rng.normal(0.0, 1.0, 3) * np.array([0.008, 0.003, 0.01]) + np.array(
+                [0.0, abs(m.rng.normal(0.0, 0.007)), 0.0]
+            )
             m.move_hand(hand, (curve * back)[:, None] * shift)
         else:
             leg = SIDES[m.pick(0.5, 0.5)]

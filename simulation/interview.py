@@ -41,9 +41,17 @@ _PAUSE_S = (0.12, 0.6)  # rest of a body part between two of its actions
 SEEN_S = 0.25  # an action of which less is seen at the end is not counted
 # Weights that make the classes of balanced sessions equally frequent, found by counting.
 _EVEN_BY_USE: dict[tuple[str, ...], float] = {
-    ("torso",): 0.5, ("torso", "head"): 0.58, ("torso", "both legs"): 0.86, ("head",): 0.47, ("both hands",): 2.34,
-    ("hands",): 1.69, ("hand",): 1.32, ("both legs",): 0.73, ("legs",): 0.67, ("hand", "torso", "both legs"): 1.8,
-}  # fmt: skip
+    ("torso",): 0.5,
+    ("torso", "head"): 0.58,
+    ("torso", "both legs"): 0.86,
+    ("head",): 0.47,
+    ("both hands",): 2.34,
+    ("hands",): 1.69,
+    ("hand",): 1.32,
+    ("both legs",): 0.73,
+    ("legs",): 0.67,
+    ("hand", "torso", "both legs"): 1.8,
+}
 _EVEN = {6: 0.22, 13: 3.1, 18: 0.84, 24: 0.61, 26: 0.77, 27: 0.77, 29: 0.76, 30: 0.76}
 _EVERYTHING = ("torso", "head", "hand0", "hand1", "leg0", "leg1")
 
@@ -121,8 +129,9 @@ class _Director:
 
     def _weight(self, index: int) -> float:
         """Relative frequency; balanced: more for what is often impossible because a part of the body is busy."""
-        return occurrence(index) if self.mode == NATURAL else _EVEN.get(index, _EVEN_BY_USE.get(PROGRAMS[index].uses,
-                1.0))
+        return (
+            occurrence(index) if self.mode == NATURAL else _EVEN.get(index, _EVEN_BY_USE.get(PROGRAMS[index].uses, 1.0))
+        )
 
     def _begin_something(self, now: float) -> None:
         """The first action in a random order, the likelier ones earlier, that can start now."""
@@ -230,8 +239,16 @@ class _Director:
 
 
 def write_interview(
-    rng: np.random.Generator, subject: Subject, seconds: float, fps: float, mode: str, *, longest_s: float = 14.0,
-    wanted: tuple[int, ...] | None = None, hand_rest: str | None = None, crossed: bool | None = None,
+    rng: np.random.Generator,
+    subject: Subject,
+    seconds: float,
+    fps: float,
+    mode: str,
+    *,
+    longest_s: float = 14.0,
+    wanted: tuple[int, ...] | None = None,
+    hand_rest: str | None = None,
+    crossed: bool | None = None,
     mood: Mood | None = None,
 ) -> tuple[Controls, list[TrueAction]]:
     """Controls of `seconds` of interview and what truly happens in it, in the order of onsets."""

@@ -78,28 +78,77 @@ def _one_hand(m: Motion, hand: int, rest: str) -> None:
     shape = RELAXED if m.rng.random() < 0.6 else FLAT if m.rng.random() < 0.7 else LOOSE_FIST
     if rest == "thighs":
         along = m.between(0.12, 0.36)
-        m.reach(hand, held, "thigh", (m.between(-0.03, 0.03), on_leg(m), along), (m.between(-0.7, 0.15), 0.0, 1.0),
-                (0.0, -1.0, 0.0),
-                PALM, shape, turn=0.1)
+        m.reach(
+            hand,
+            held,
+            "thigh",
+            (m.between(-0.03, 0.03), on_leg(m), along),
+            (m.between(-0.7, 0.15), 0.0, 1.0),
+            (0.0, -1.0, 0.0),
+            PALM,
+            shape,
+            turn=0.1,
+        )
     elif rest == "knees":  # the palm on the knee, the fingers over it
-        m.reach(hand, held, "thigh", (m.between(-0.03, 0.03), on_leg(m), m.subject.thigh - m.between(0.0, 0.06)),
-                (m.between(-0.5, 0.15), -m.between(0.2, 0.9), 0.8), (0.0, -1.0, -0.4), PALM, shape, turn=0.1)
+        m.reach(
+            hand,
+            held,
+            "thigh",
+            (m.between(-0.03, 0.03), on_leg(m), m.subject.thigh - m.between(0.0, 0.06)),
+            (m.between(-0.5, 0.15), -m.between(0.2, 0.9), 0.8),
+            (0.0, -1.0, -0.4),
+            PALM,
+            shape,
+            turn=0.1,
+        )
     elif rest == "armrests":
-        m.reach(hand, held, "armrest", (0.0, 0.0, m.between(-0.05, 0.08)), (m.between(-0.3, 0.1), -0.1, 1.0),
-                (-0.1, -1.0, 0.0), PALM,
-                shape, turn=0.1)
+        m.reach(
+            hand,
+            held,
+            "armrest",
+            (0.0, 0.0, m.between(-0.05, 0.08)),
+            (m.between(-0.3, 0.1), -0.1, 1.0),
+            (-0.1, -1.0, 0.0),
+            PALM,
+            shape,
+            turn=0.1,
+        )
     elif rest == "table":
-        m.reach(hand, held, "table", (m.between(-0.06, 0.05), 0.0, m.between(-0.05, 0.08)), (-0.5, 0.0, 0.85),
-                (-0.2, -1.0, 0.0), PALM,
-                shape, turn=0.12)
+        m.reach(
+            hand,
+            held,
+            "table",
+            (m.between(-0.06, 0.05), 0.0, m.between(-0.05, 0.08)),
+            (-0.5, 0.0, 0.85),
+            (-0.2, -1.0, 0.0),
+            PALM,
+            shape,
+            turn=0.12,
+        )
     elif rest == "belly":
-        m.reach(hand, held, "lap", (m.between(-0.03, 0.05), m.between(0.0, 0.06), m.between(-0.04, 0.03)),
-                (-0.9, 0.05, 0.4),
-                (-0.1, -0.6, -0.8), PALM, shape, turn=0.12)
+        m.reach(
+            hand,
+            held,
+            "lap",
+            (m.between(-0.03, 0.05), m.between(0.0, 0.06), m.between(-0.04, 0.03)),
+            (-0.9, 0.05, 0.4),
+            (-0.1, -0.6, -0.8),
+            PALM,
+            shape,
+            turn=0.12,
+        )
     else:
-        m.reach(hand, held, "seat_side", (m.between(-0.03, 0.04), 0.0, m.between(-0.05, 0.1)), (0.05, -0.55, 0.8),
-                (-0.3, -0.9, 0.0),
-                PALM, shape, turn=0.1)
+        m.reach(
+            hand,
+            held,
+            "seat_side",
+            (m.between(-0.03, 0.04), 0.0, m.between(-0.05, 0.1)),
+            (0.05, -0.55, 0.8),
+            (-0.3, -0.9, 0.0),
+            PALM,
+            shape,
+            turn=0.1,
+        )
 
 
 def _together(m: Motion, rest: str) -> None:
@@ -113,11 +162,28 @@ def _together(m: Motion, rest: str) -> None:
         aside = (shift if hand == 0 else -shift) + 0.012
         if rest == "stacked":
             lift = 0.04 if hand == top else 0.0
-            m.reach(hand, held, "lap", (aside, height + lift, ahead), (-0.8, -0.05, 0.5),
-                    (-0.1, -1.0 if hand == top else 0.5, -0.4), PALM,
-                    RELAXED, loose=0.004, turn=0.08)
+            m.reach(
+                hand,
+                held,
+                "lap",
+                (aside, height + lift, ahead),
+                (-0.8, -0.05, 0.5),
+                (-0.1, -1.0 if hand == top else 0.5, -0.4),
+                PALM,
+                RELAXED,
+                loose=0.004,
+                turn=0.08,
+            )
         else:
-            m.reach(hand, held, "lap", (aside, height, ahead), (-0.6, 0.05, 0.75), (-0.75, -0.3, -0.4), KNUCKLES,
-                    np.array([0.4, 0.6, 0.6, 0.6, 0.6, 0.15]), loose=0.004, turn=0.08)
-
-
+            m.reach(
+                hand,
+                held,
+                "lap",
+                (aside, height, ahead),
+                (-0.6, 0.05, 0.75),
+                (-0.75, -0.3, -0.4),
+                KNUCKLES,
+                np.array([0.4, 0.6, 0.6, 0.6, 0.6, 0.15]),
+                loose=0.004,
+                turn=0.08,
+            )

@@ -59,16 +59,28 @@ class Session:
 
     def landmarks(self, index: int) -> Landmarks:
         """One picture's landmarks."""
-        return Landmarks(int(self.times_ns[index]), self.camera.height, self.camera.width,
-                         self.pose[index], self.hands[index], self.face[index])  # fmt: skip
+        return Landmarks(
+            int(self.times_ns[index]),
+            self.camera.height,
+            self.camera.width,
+            self.pose[index],
+            self.hands[index],
+            self.face[index],
+        )
 
     def after(self, seconds: float) -> Session:
         """The rest of the session, as if recorded from that moment on: something may have begun before."""
         first = round(seconds * self.fps)
         cut_s = first / self.fps
-        return replace(self, times_ns=self.times_ns[: len(self) - first], pose=self.pose[first:],
-                       hands=self.hands[first:], face=self.face[first:],
-                       truth=_earlier(self.truth, cut_s), episodes=_earlier(self.episodes, cut_s))
+        return replace(
+            self,
+            times_ns=self.times_ns[: len(self) - first],
+            pose=self.pose[first:],
+            hands=self.hands[first:],
+            face=self.face[first:],
+            truth=_earlier(self.truth, cut_s),
+            episodes=_earlier(self.episodes, cut_s),
+        )
 
     def targets(self, least_seen: float = 0.0) -> npt.NDArray[np.bool_]:
         """(T, 52) which actions run at each picture; without those whose limbs are seen for less than that share."""
@@ -82,8 +94,11 @@ class Session:
 
 def _earlier(timed: tuple[Timed, ...], seconds: float) -> tuple[Timed, ...]:
     """The same, so much earlier, less what is over by then."""
-    return tuple(replace(one, onset_s=one.onset_s - seconds, offset_s=one.offset_s - seconds)
-                 for one in timed if one.offset_s > seconds)
+    return tuple(
+        replace(one, onset_s=one.onset_s - seconds, offset_s=one.offset_s - seconds)
+        for one in timed
+        if one.offset_s > seconds
+    )
 
 
 def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | None = None) -> Session:
@@ -100,17 +115,24 @@ def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | 
     if settings.mood is not None:
         mood = draw_mood(feelings, seconds, settings.mood)
     controls, truth = write_interview(
-        events, subject, seconds, fps, settings.mode, longest_s=settings.longest_s, wanted=wanted,
-        hand_rest=settings.hand_rest, crossed=settings.crossed, mood=mood,
-    )  # fmt: skip
+        events,
+        subject,
+        seconds,
+        fps,
+        settings.mode,
+        longest_s=settings.longest_s,
+        wanted=wanted,
+        hand_rest=settings.hand_rest,
+        crossed=settings.crossed,
+        mood=mood,
+    )
     if mood is not None:
         show(feelings, mood, controls)
     posed = pose_body(subject, controls)
     seen = observe(tracker, posed, project_body(posed, camera), camera, subject, fps, settings.noise)
     times = np.round(np.arange(controls.count) * (1e9 / fps)).astype(np.int64)
     shown = tuple(replace(one, seen=_seen(one, seen.pose[..., 3], fps)) for one in truth)
-    return Session(times, seen.pose, seen.hands, seen.face, shown, subject, camera, fps,
-                   mood.episodes if mood else ())  # fmt: skip
+    return Session(times, seen.pose, seen.hands, seen.face, shown, subject, camera, fps, mood.episodes if mood else ())
 
 
 def _seen(one: TrueAction, visibility: Float32Array, fps: float) -> float:

@@ -87,8 +87,15 @@ class Tracked:
     face: Float32Array  # (T, FACE_POINTS, 3)
 
 
-def observe(rng: np.random.Generator, posed: Posed, truth: Tracked, camera: Camera, subject: Subject, fps: float,
-            settings: NoiseSettings | None) -> Tracked:  # fmt: skip
+def observe(
+    rng: np.random.Generator,
+    posed: Posed,
+    truth: Tracked,
+    camera: Camera,
+    subject: Subject,
+    fps: float,
+    settings: NoiseSettings | None,
+) -> Tracked:
     """What the tracker reports of the true points; without settings only what cannot be seen is taken away."""
     width = camera.focal * subject.shoulder_width / float(np.mean(camera.depth(posed.pose[:, 0])))
     return _Observer(rng, posed, truth, camera, fps, settings or NOISELESS, width).report()
@@ -100,8 +107,16 @@ def _draw(rng: np.random.Generator, bounds: Range) -> float:
 
 
 class _Observer:
-    def __init__(self, rng: np.random.Generator, posed: Posed, truth: Tracked, camera: Camera, fps: float,
-                 settings: NoiseSettings, width: float) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        posed: Posed,
+        truth: Tracked,
+        camera: Camera,
+        fps: float,
+        settings: NoiseSettings,
+        width: float,
+    ) -> None:
         self.rng, self.posed, self.truth, self.camera = rng, posed, truth, camera
         self.fps, self.settings, self.width = fps, settings, width
         self.count = len(truth.pose)
@@ -135,8 +150,15 @@ class _Observer:
 
     def _shake_pose(self, pose: Float32Array) -> None:
         s, rng, width = self.settings, self.rng, np.float32(self.width)
-        parts = ((HEAD, s.head), (SHOULDERS, s.shoulders), (ELBOWS, s.elbows), (WRISTS, s.wrists), (HIPS, s.hips),
-                 (KNEES, s.knees), (FEET, s.feet))  # fmt: skip
+        parts = (
+            (HEAD, s.head),
+            (SHOULDERS, s.shoulders),
+            (ELBOWS, s.elbows),
+            (WRISTS, s.wrists),
+            (HIPS, s.hips),
+            (KNEES, s.knees),
+            (FEET, s.feet),
+        )
         if self.faceless:
             self._stiffen(pose[:, HEAD, :3], np.float32(_draw(rng, s.turns_without_face)))
         noise = 0.75 * self._white(33, 3)
@@ -224,8 +246,12 @@ class _Observer:
 
     def _inside(self, pixels: Float32Array, margin: float = 0.0) -> npt.NDArray[np.bool_]:
         edge = margin * self.width
-        return np.asarray((pixels[..., 0] > -edge) & (pixels[..., 0] < self.camera.width + edge)
-                          & (pixels[..., 1] > -edge) & (pixels[..., 1] < self.camera.height + edge))  # fmt: skip
+        return np.asarray(
+            (pixels[..., 0] > -edge)
+            & (pixels[..., 0] < self.camera.width + edge)
+            & (pixels[..., 1] > -edge)
+            & (pixels[..., 1] < self.camera.height + edge)
+        )
 
     def _behind_trunk(self) -> npt.NDArray[np.bool_]:
         """(T, 2) whether the trunk hides a wrist."""
@@ -329,9 +355,26 @@ class _Observer:
 
 _NONE: Range = (0.0, 0.0)
 NOISELESS = NoiseSettings(
-    severity=_NONE, depth_stretch=(1.0, 1.0), depth_tilt=_NONE, depth_tilt_near=_NONE, depth_scale=(1.0, 1.0),
+    severity=_NONE,
+    depth_stretch=(1.0, 1.0),
+    depth_tilt=_NONE,
+    depth_tilt_near=_NONE,
+    depth_scale=(1.0, 1.0),
     smoothed=0.0,
-    bias=0.0, burst_rate_hz=_NONE, hand_lost=_NONE, hand_lost_near_face=_NONE, hand_lost_near_hand=_NONE,
-    hand_lost_fast=_NONE, hand_lost_small=0.0, hands_swapped=_NONE, hands_lost_session=0.0, face_lost=_NONE,
-    face_covered=_NONE, faces_lost_session=0.0, legs_hidden=0.0, guess_drift=0.0, guess_bias=0.0, frozen_share=_NONE,
-)  # fmt: skip
+    bias=0.0,
+    burst_rate_hz=_NONE,
+    hand_lost=_NONE,
+    hand_lost_near_face=_NONE,
+    hand_lost_near_hand=_NONE,
+    hand_lost_fast=_NONE,
+    hand_lost_small=0.0,
+    hands_swapped=_NONE,
+    hands_lost_session=0.0,
+    face_lost=_NONE,
+    face_covered=_NONE,
+    faces_lost_session=0.0,
+    legs_hidden=0.0,
+    guess_drift=0.0,
+    guess_bias=0.0,
+    frozen_share=_NONE,
+)

@@ -83,8 +83,15 @@ def live_ends(session: Session, span_ns: int, hop_ns: int) -> Int64Array:
 def draw(session: Session, indices: Int64Array, size: int) -> UInt8Array:
     """Drawings uint8 (..., S, S, 3) of the pictures at `indices` (...), each drawn once."""
     wanted, where = np.unique(indices, return_inverse=True)
-    drawings = draw_window(size, session.pose, session.hands, session.face, session.times_ns.tolist(), wanted.tolist(),
-                           (session.camera.height, session.camera.width))  # fmt: skip
+    drawings = draw_window(
+        size,
+        session.pose,
+        session.hands,
+        session.face,
+        session.times_ns.tolist(),
+        wanted.tolist(),
+        (session.camera.height, session.camera.width),
+    )
     return drawings[where.reshape(indices.shape)]
 
 
@@ -127,8 +134,9 @@ def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP
     return JudgedSession(ends_ns, np.concatenate(logits), events_of(session), len(session) / session.fps)
 
 
-def judge_sessions(bundle: Bundle, split: str, mode: str, sessions: int, seconds: float, seed: int,
-                   threads: int = 0, workers: int = 1) -> Iterator[JudgedSession]:
+def judge_sessions(
+    bundle: Bundle, split: str, mode: str, sessions: int, seconds: float, seed: int, threads: int = 0, workers: int = 1
+) -> Iterator[JudgedSession]:
     """`judge` simulated sessions, of seeds `seed`, `seed + 1`, ..., with the fastest runtime that agrees.
 
     Several `workers` are processes, each with a runtime of its own, of one thread unless `threads` says otherwise.

@@ -81,8 +81,13 @@ class Finished:
 
 def manet_live(*arguments: str | Path, timeout: float = 120) -> Finished:
     """Run the command line in a process of its own."""
-    done = subprocess.run([sys.executable, ROOT / "run_live.py", *map(str, arguments)], capture_output=True, text=True,
-                          timeout=timeout, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "run_live.py", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
     return Finished(done.returncode, done.stdout, done.stderr)
 
 

@@ -51,8 +51,18 @@ def test_more_cameras_than_one_session_takes(tmp_path):
 
 
 def test_one_camera_of_two_that_does_not_open():
-    done = manet_live("live", "--camera", "98", "--camera", "97", "--headless", "--model", "untrained-small",
-                      "--engine", "onnxruntime")  # fmt: skip
+    done = manet_live(
+        "live",
+        "--camera",
+        "98",
+        "--camera",
+        "97",
+        "--headless",
+        "--model",
+        "untrained-small",
+        "--engine",
+        "onnxruntime",
+    )
     assert done.code == 2
     assert done.err.strip().splitlines()[-1].startswith("manet-live: error: expected ")
     last = done.of("session")[-1]
@@ -72,8 +82,9 @@ def test_a_folder_as_video(tmp_path):
 
 def test_a_video_without_frames(tmp_path):
     path = tmp_path / "sound.mp4"
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(path)],
-                   check=True)
+    subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(path)], check=True
+    )
     assert "sound.mp4" in refused("replay", path, "--headless")
 
 
@@ -118,9 +129,13 @@ def test_a_bundle_with_a_changed_byte(recording, tmp_path, name):
 
 @pytest.mark.parametrize(
     ("text", "fault"),
-    [("[window]\nhop = 1\n", "`hop`"), ("[window]\nhop_s = 99\n", "window.hop_s"), ("[[[", "TOML"),
-     ("[engine]\nruntime = 'abacus'\n", "abacus")],
-)  # fmt: skip
+    [
+        ("[window]\nhop = 1\n", "`hop`"),
+        ("[window]\nhop_s = 99\n", "window.hop_s"),
+        ("[[[", "TOML"),
+        ("[engine]\nruntime = 'abacus'\n", "abacus"),
+    ],
+)
 def test_a_wrong_configuration(recording, tmp_path, text, fault):
     path = tmp_path / "settings.toml"
     path.write_text(text)
@@ -134,9 +149,18 @@ def test_a_speed_that_is_none(recording, speed):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("replay",), ("fly",), ("replay", "x", "--no-such-flag"), ("live", "--camera", "-1"),
-     ("live", "--camera", "x"), ("demo", "--seconds", "0"), ("demo", "--seconds", "nan"), ("demo", "--seed", "-1")],
-)  # fmt: skip
+    [
+        (),
+        ("replay",),
+        ("fly",),
+        ("replay", "x", "--no-such-flag"),
+        ("live", "--camera", "-1"),
+        ("live", "--camera", "x"),
+        ("demo", "--seconds", "0"),
+        ("demo", "--seconds", "nan"),
+        ("demo", "--seed", "-1"),
+    ],
+)
 def test_a_wrong_command_line(arguments):
     assert "--help" in refused(*arguments)
 

@@ -45,8 +45,10 @@ def estimates(bundle: Bundle, one: JudgedStretches) -> list[EmotionEstimate]:
     """As the live path makes them."""
     rolling = RollingEmotion(SETTINGS, counts(bundle))
     shares = shares_at(one.logits, bundle.card.calibration.temperature)
-    return [rolling.push(0, end - one.span_ns, end, shares[at], float(one.seen[at]), float(one.faces[at]))
-            for at, end in enumerate(one.ends_ns.tolist())]  # fmt: skip
+    return [
+        rolling.push(0, end - one.span_ns, end, shares[at], float(one.seen[at]), float(one.faces[at]))
+        for at, end in enumerate(one.ends_ns.tolist())
+    ]
 
 
 def test_it_says_what_it_is(bundle: Bundle) -> None:
@@ -88,8 +90,9 @@ def test_with_the_face_covered_the_intervals_widen_and_without_anybody_it_abstai
     covered = replace(session, face=np.full_like(session.face, np.nan))
     nobody = replace(covered, pose=np.full_like(session.pose, np.nan), hands=np.full_like(session.hands, np.nan))
     with open_runtime(bundle) as runtime:
-        seen, blind, empty = (estimates(bundle, judge_emotion(runtime, one, SETTINGS))
-                              for one in (session, covered, nobody))  # fmt: skip
+        seen, blind, empty = (
+            estimates(bundle, judge_emotion(runtime, one, SETTINGS)) for one in (session, covered, nobody)
+        )
     assert not seen[-1].abstains
     assert blind[-1].evidence_s < 0.6 * seen[-1].evidence_s
     sure, unsure = (float((one[-1].interval[:, 1] - one[-1].interval[:, 0]).mean()) for one in (seen, blind))
@@ -132,7 +135,12 @@ def test_the_demo_follows_what_its_person_feels() -> None:
     episodes = simulate_session(seed, seconds, "natural", moods=True).episodes
     long = [one for one in episodes if one.emotion is not None and one.offset_s - one.onset_s >= FOLLOWED_S]
     assert long
-    right = [any(max(line["probs"], key=line["probs"].get) == one.name for line in done.of("emotion")
-                 if not line["abstains"] and one.onset_s < line["time_s"] <= one.onset_s + FOLLOWED_S)
-             for one in long]  # fmt: skip
+    right = [
+        any(
+            max(line["probs"], key=line["probs"].get) == one.name
+            for line in done.of("emotion")
+            if not line["abstains"] and one.onset_s < line["time_s"] <= one.onset_s + FOLLOWED_S
+        )
+        for one in long
+    ]
     assert any(right)

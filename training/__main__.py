@@ -35,8 +35,12 @@ def _parser() -> Parser:
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
     command.add_argument("--train-list", type=Path, required=True, metavar="FILE", help="`name.mp4 index` a line")
     command.add_argument("--val-list", type=Path, metavar="FILE", help="scored after each epoch")
-    command.add_argument("--label-vectors", type=Path, metavar="FILE",
-                         help=".npy (52, 300), or a GloVe text file; needed unless --no-embedding")
+    command.add_argument(
+        "--label-vectors",
+        type=Path,
+        metavar="FILE",
+        help=".npy (52, 300), or a GloVe text file; needed unless --no-embedding",
+    )
     command.add_argument("--data-name", default="MA-52", help="what the clips are, for the model card (MA-52)")
     command.add_argument("--alpha", type=float, help="weight of the embedding loss (the recipe's)")
     command.add_argument("--no-embedding", action="store_true", help="without label embedding (Table V, w/o emb)")
@@ -47,8 +51,9 @@ def _parser() -> Parser:
     command.add_argument("--sessions", type=int, default=2000, help="simulated sessions (2000)")
     command.add_argument("--seconds", type=float, default=30.0, help="length of a session (30)")
     command.add_argument("--windows", type=int, default=20000, help="windows per epoch (20000)")
-    command.add_argument("--focus", type=float, default=0.5,
-                         help="middle share of a window that it is asked about, 0.05 to 1 (0.5)")
+    command.add_argument(
+        "--focus", type=float, default=0.5, help="middle share of a window that it is asked about, 0.05 to 1 (0.5)"
+    )
     command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings, packed (OUT/drawings)")
     command.add_argument("--draw-workers", type=int, default=2, help="processes that draw the sessions beforehand (2)")
     _add_training(command, recipe="small", depth=18, width=16, size=112)
@@ -68,11 +73,16 @@ def _parser() -> Parser:
 
     command = commands.add_parser("emotion", help="train an emotion model on labelled videos")
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
-    command.add_argument("--list", type=Path, required=True, metavar="FILE.csv",
-                         help="video,emotion,actions,subject a line")
+    command.add_argument(
+        "--list", type=Path, required=True, metavar="FILE.csv", help="video,emotion,actions,subject a line"
+    )
     command.add_argument("--held-list", type=Path, metavar="FILE.csv", help="to score; other subjects than --list's")
-    command.add_argument("--held-out", type=float, default=0.2,
-                         help="share of the videos, of subjects of their own, to score where no --held-list is (0.2)")
+    command.add_argument(
+        "--held-out",
+        type=float,
+        default=0.2,
+        help="share of the videos, of subjects of their own, to score where no --held-list is (0.2)",
+    )
     command.add_argument("--data-name", default="emotion videos", help="what they are, for the model card")
     command.add_argument("--view", choices=("rgb", "landmarks"), default="landmarks", help="(landmarks)")
     command.add_argument("--prepared", type=Path, metavar="DIR", help="folder for prepared videos (OUT/prepared)")
@@ -145,12 +155,16 @@ def _add_emotion(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-size", type=int, help="(the recipe's; 3 in the paper)")
     command.add_argument("--learning-rate", type=float, help="(the recipe's)")
     command.add_argument("--beta", type=float, default=0.03, help="weight of the emotion loss (0.03, as in the paper)")
-    command.add_argument("--branches", choices=("full", "face", "action"), default="full",
-                         help="both, or one alone (full; Table VI)")
+    command.add_argument(
+        "--branches", choices=("full", "face", "action"), default="full", help="both, or one alone (full; Table VI)"
+    )
     command.add_argument("--no-lower-limb", action="store_true", help="without the labels D and G (Table VII)")
     command.add_argument("--no-class-weights", action="store_true", help="let frequent emotions count for more")
-    command.add_argument("--init-body", metavar="MODEL", help="micro-action model whose weights the micro-action "
-                                                              "branch starts from (random ones)")
+    command.add_argument(
+        "--init-body",
+        metavar="MODEL",
+        help="micro-action model whose weights the micro-action branch starts from (random ones)",
+    )
     command.add_argument("--freeze-body", action="store_true", help="and keeps: faster by far")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--depth", type=int, default=18, choices=(18, 34, 50), help="of both branches (18)")
@@ -226,9 +240,18 @@ def _evaluate_simulated(options: argparse.Namespace) -> None:
     _check_numbers(options)
     _check_sessions(options)
     modes = MODES if options.mode is None else (options.mode,)
-    evaluate_simulated(Bundle.load(find(options.model)), modes, options.sessions, options.seconds,
-                       options.seed, Console(), focus=options.focus, threads=options.threads or 0,
-                       workers=options.workers, out=options.out)
+    evaluate_simulated(
+        Bundle.load(find(options.model)),
+        modes,
+        options.sessions,
+        options.seconds,
+        options.seed,
+        Console(),
+        focus=options.focus,
+        threads=options.threads or 0,
+        workers=options.workers,
+        out=options.out,
+    )
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -239,8 +262,16 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     _check_numbers(options)
     entries = read_list(options.list, options.data)
-    evaluate(options.model, entries, options.data, options.out, Console(), pictures=options.pictures,
-             workers=options.workers, device=options.device)
+    evaluate(
+        options.model,
+        entries,
+        options.data,
+        options.out,
+        Console(),
+        pictures=options.pictures,
+        workers=options.workers,
+        device=options.device,
+    )
 
 
 def _check_training(options: argparse.Namespace) -> None:
@@ -257,8 +288,19 @@ def _check_sessions(options: argparse.Namespace) -> None:
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
-    positive = {"epochs", "stop_after", "batch_size", "learning_rate", "threads", "save_every", "sessions", "windows",
-                "stretches", "face_width", "face_size"}
+    positive = {
+        "epochs",
+        "stop_after",
+        "batch_size",
+        "learning_rate",
+        "threads",
+        "save_every",
+        "sessions",
+        "windows",
+        "stretches",
+        "face_width",
+        "face_size",
+    }
     for name, value in vars(options).items():
         if name in positive and value is not None and not 0 < value < math.inf:
             raise BadInput(f"--{name.replace('_', '-')} above 0", f"{value:g}", "leave it out for the default")
@@ -279,8 +321,9 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 def _need_extras() -> None:
     missing = [name for name in ("torch", "onnx", "onnxscript", "matplotlib", "sklearn") if find_spec(name) is None]
     if missing:
-        raise BadInput("the packages that training needs", f"no {missing[0]}",
-                       "install the extra: pip install manet-live[train]")
+        raise BadInput(
+            "the packages that training needs", f"no {missing[0]}", "install the extra: pip install manet-live[train]"
+        )
 
 
 if __name__ == "__main__":

@@ -93,8 +93,20 @@ def _run(options: argparse.Namespace, recipe: Recipe, spec: NetworkSpec, data: s
     """The run that the options ask for; `about` is what it is trained on, less what its first weights were."""
     if options.init is not None:
         about += f"; begun with {Path(options.init).name}, trained on {open_network(options.init)[1]}"
-    return Run(recipe, spec, options.seed, options.out, data, about, options.workers, options.save_every,
-               options.resume, options.device, options.init, options.stop_after)  # fmt: skip
+    return Run(
+        recipe,
+        spec,
+        options.seed,
+        options.out,
+        data,
+        about,
+        options.workers,
+        options.save_every,
+        options.resume,
+        options.device,
+        options.init,
+        options.stop_after,
+    )
 
 
 def window_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:
@@ -119,16 +131,30 @@ def network_spec(options: argparse.Namespace, embedding: bool) -> NetworkSpec:
     Raises:
         BadInput: none can be built.
     """
-    fields = {"depth": options.depth, "width": options.width, "length": options.length, "size": options.size,
-              "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio, "embedding": embedding}
+    fields = {
+        "depth": options.depth,
+        "width": options.width,
+        "length": options.length,
+        "size": options.size,
+        "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio,
+        "embedding": embedding,
+    }
     try:
         return msgspec.convert(fields, NetworkSpec)
     except msgspec.ValidationError as error:
         raise BadInput("a network that can be built", str(error), "see --help") from None
 
 
-def write_trained(network: MANet | MAENet, options: argparse.Namespace, trained_on: str, calibration: Calibration,
-                  use: str = RESEARCH_USE, *, view: str, span_s: float = OFFICIAL_SPAN_S) -> Bundle:
+def write_trained(
+    network: MANet | MAENet,
+    options: argparse.Namespace,
+    trained_on: str,
+    calibration: Calibration,
+    use: str = RESEARCH_USE,
+    *,
+    view: str,
+    span_s: float = OFFICIAL_SPAN_S,
+) -> Bundle:
     """Export a trained network into the bundle that the options name.
 
     Raises:
@@ -137,11 +163,18 @@ def write_trained(network: MANet | MAENet, options: argparse.Namespace, trained_
     """
     trained_on = textwrap.shorten(trained_on, MOST_LETTERS, placeholder=" …")  # models begun with models: a long story
     made_with = f"python -m training, recipe {options.recipe}, seed {options.seed} (torch {torch.__version__})"
-    card = msgspec.convert({
-        "name": options.bundle.resolve().name, "network": network.spec, "intended_use": use, "view": view,
-        "provenance": Provenance(trained=True, trained_on=trained_on, seed=options.seed, made_with=made_with),
-        "calibration": calibration, "span_s": span_s,
-    }, ModelCard)  # fmt: skip
+    card = msgspec.convert(
+        {
+            "name": options.bundle.resolve().name,
+            "network": network.spec,
+            "intended_use": use,
+            "view": view,
+            "provenance": Provenance(trained=True, trained_on=trained_on, seed=options.seed, made_with=made_with),
+            "calibration": calibration,
+            "span_s": span_s,
+        },
+        ModelCard,
+    )
     bundle = write_bundle(network, card, options.bundle, overwrite=options.resume)
     print(f"{bundle.path}: {bundle.card.name}, trained on {trained_on}")
     return bundle

@@ -20,8 +20,11 @@ def write_curves(folder: Path, history: Sequence[dict[str, float]]) -> None:
         writer.writerows(history)
     from training.figures import new_figure, save_figure
 
-    panels = {"loss": [name for name in LOSSES if name in names],
-              "score": [name for name in names if name not in NOT_SCORES], "learning rate": ["learning_rate"]}
+    panels = {
+        "loss": [name for name in LOSSES if name in names],
+        "score": [name for name in names if name not in NOT_SCORES],
+        "learning rate": ["learning_rate"],
+    }
     figure = new_figure(12.0, 3.5)
     for at, (title, shown) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(1, len(panels), at)

@@ -173,8 +173,13 @@ def batches(source: Source, order: Sequence[int], epoch: int, batch_size: int, w
         BadInput: an example cannot be read.
     """
     loader: Iterable[Batch | str] = DataLoader(
-        _Examples(source, epoch), batch_size=items_per_batch(source, batch_size), sampler=list(order),
-        num_workers=workers, collate_fn=_collate, worker_init_fn=_start_worker, prefetch_factor=4 if workers else None,
+        _Examples(source, epoch),
+        batch_size=items_per_batch(source, batch_size),
+        sampler=list(order),
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_start_worker,
+        prefetch_factor=4 if workers else None,
         multiprocessing_context="spawn" if workers else None,  # a fork may copy a lock that some thread holds
         generator=torch.Generator(),  # its own: the global one belongs to dropout and must not depend on the loader
     )

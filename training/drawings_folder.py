@@ -38,15 +38,19 @@ def claim(folder: Path, identity: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not manifest.exists():
             if any(folder.iterdir()):
-                raise BadInput("an empty folder, or a cache of drawings", f"{folder} with other files",
-                               "choose another --cache")
+                raise BadInput(
+                    "an empty folder, or a cache of drawings", f"{folder} with other files", "choose another --cache"
+                )
             write_whole(manifest, lambda path: path.write_bytes(msgspec.json.encode({"identity": identity})))
         found = msgspec.json.decode(manifest.read_bytes(), type=dict[str, str])
     except (OSError, msgspec.MsgspecError) as error:
         raise BadInput("a folder for drawings", f"{folder} ({error})", "choose another --cache") from None
     if found.get("identity") != identity:
-        raise BadInput("drawings of the same sessions by the same program", f"others in {folder}",
-                       "delete that folder, or choose another --cache")
+        raise BadInput(
+            "drawings of the same sessions by the same program",
+            f"others in {folder}",
+            "delete that folder, or choose another --cache",
+        )
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -48,8 +48,9 @@ class Predictions:
         return each
 
 
-def predict(network: MANet, entries: Sequence[Entry], folder: Path, workers: int = 0,
-            device: torch.device | None = None) -> Predictions:
+def predict(
+    network: MANet, entries: Sequence[Entry], folder: Path, workers: int = 0, device: torch.device | None = None
+) -> Predictions:
     """Logits and features of clips, in the official view.
 
     Raises:
@@ -68,8 +69,17 @@ def predict(network: MANet, entries: Sequence[Entry], folder: Path, workers: int
     return Predictions(np.concatenate(scores), np.concatenate(features))
 
 
-def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, console: Console, *, pictures: int = 6,
-             workers: int = 0, device: str = "auto") -> ClipScores | None:
+def evaluate(
+    model: str,
+    entries: Sequence[Entry],
+    folder: Path,
+    out: Path,
+    console: Console,
+    *,
+    pictures: int = 6,
+    workers: int = 0,
+    device: str = "auto",
+) -> ClipScores | None:
     """Evaluate and write everything into `out`.
 
     Always: the submission and a probability plot of the first `pictures` clips (Fig. 4). With labels also: scores as
@@ -92,8 +102,12 @@ def evaluate(model: str, entries: Sequence[Entry], folder: Path, out: Path, cons
     true = np.array([entry.index for entry in entries], np.int64)
     write_submission(out / SUBMISSION_FILE, [entry.name for entry in entries], found.probs)
     for at, entry in enumerate(entries[:pictures]):
-        plot_clip(found.probs[at], entry.name, None if unlabelled else entry.index,
-                  out / f"clip_{at + 1:02d}_{Path(entry.name).stem}.png")
+        plot_clip(
+            found.probs[at],
+            entry.name,
+            None if unlabelled else entry.index,
+            out / f"clip_{at + 1:02d}_{Path(entry.name).stem}.png",
+        )
     if unlabelled:
         console.print(f"{len(entries)} clips, labels withheld: no scores; {SUBMISSION_FILE} written")
         return None
@@ -114,14 +128,17 @@ def _write_pictures(found: Predictions, true: IntArray, out: Path) -> None:
         return
     step = -(-len(true) // MOST_TSNE_CLIPS)
     for coarse in (False, True):
-        plot_features(found.features[::step], true[::step], out / f"tsne_{'coarse' if coarse else 'fine'}.png",
-                      coarse=coarse)
+        plot_features(
+            found.features[::step], true[::step], out / f"tsne_{'coarse' if coarse else 'fine'}.png", coarse=coarse
+        )
 
 
 def _write_scores(scores: ClipScores, summed: ClipScores, path: Path) -> None:
     lines = ["score,body_mapping,body_sum"]
-    lines += [f"{name},{value:.6f},{other:.6f}"
-              for (name, value), (_, other) in zip(scores.rows(), summed.rows(), strict=True)]  # fmt: skip
+    lines += [
+        f"{name},{value:.6f},{other:.6f}"
+        for (name, value), (_, other) in zip(scores.rows(), summed.rows(), strict=True)
+    ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -45,8 +45,16 @@ class SimulatedScores:
         return int((self.actions.true_positives + self.actions.false_negatives).sum())
 
 
-def score_mode(bundle: Bundle, mode: str, sessions: int, seconds: float, seed: int, focus: float = 0.5,
-               threads: int = 0, workers: int = 1) -> SimulatedScores:
+def score_mode(
+    bundle: Bundle,
+    mode: str,
+    sessions: int,
+    seconds: float,
+    seed: int,
+    focus: float = 0.5,
+    threads: int = 0,
+    workers: int = 1,
+) -> SimulatedScores:
     """Judge sessions of a mode, through the aggregator with the thresholds of the model's card.
 
     Raises:
@@ -56,11 +64,16 @@ def score_mode(bundle: Bundle, mode: str, sessions: int, seconds: float, seed: i
     pairs = [(one.events, detected(bundle, one)) for one in judged]
     total_s = sum(one.seconds for one in judged)
     card = bundle.card
-    wanted = [targets(one.events, one.ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, focus)
-              for one in judged]  # fmt: skip
-    return SimulatedScores(mode, score_events(pairs, total_s), score_events(pairs, total_s, by_part=True),
-                           np.concatenate([one.logits for one in judged]).astype(np.float64),
-                           np.concatenate(wanted).astype(np.float64))  # fmt: skip
+    wanted = [
+        targets(one.events, one.ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, focus) for one in judged
+    ]
+    return SimulatedScores(
+        mode,
+        score_events(pairs, total_s),
+        score_events(pairs, total_s, by_part=True),
+        np.concatenate([one.logits for one in judged]).astype(np.float64),
+        np.concatenate(wanted).astype(np.float64),
+    )
 
 
 def detected(bundle: Bundle, session: JudgedSession) -> list[Event]:
@@ -71,8 +84,19 @@ def detected(bundle: Bundle, session: JudgedSession) -> list[Event]:
     return detect(session.ends_ns, probs, window_grid(bundle.card), settings, enter, exit_)
 
 
-def evaluate_simulated(bundle: Bundle, modes: Sequence[str], sessions: int, seconds: float, seed: int, console: Console,
-                       *, focus: float = 0.5, threads: int = 0, workers: int = 1, out: Path | None = None) -> None:
+def evaluate_simulated(
+    bundle: Bundle,
+    modes: Sequence[str],
+    sessions: int,
+    seconds: float,
+    seed: int,
+    console: Console,
+    *,
+    focus: float = 0.5,
+    threads: int = 0,
+    workers: int = 1,
+    out: Path | None = None,
+) -> None:
     """`python -m training evaluate-simulated`: print the tables, write the classes' scores.
 
     Raises:
@@ -87,8 +111,14 @@ def evaluate_simulated(bundle: Bundle, modes: Sequence[str], sessions: int, seco
     for mode, scores in found.items():
         actions, parts = scores.actions, scores.parts
         shares = [actions.f1_macro, parts.f1_macro, actions.f1_micro] if scores.events else [np.nan] * 3
-        table.add_row(mode, f"{actions.hours:.2f}", str(scores.events), *(_share(value) for value in shares),
-                      f"{actions.false_per_hour:.1f}", _share(scores.mean_precision))
+        table.add_row(
+            mode,
+            f"{actions.hours:.2f}",
+            str(scores.events),
+            *(_share(value) for value in shares),
+            f"{actions.false_per_hour:.1f}",
+            _share(scores.mean_precision),
+        )
     console.print(table)
     for mode, scores in found.items():
         if scores.events:
@@ -123,8 +153,10 @@ def _write(path: Path, found: dict[str, SimulatedScores]) -> None:
             hits, windows = int(counts.true_positives[at]), int(positive[:, at].sum())
             f1 = f"{each[at]:.4f}" if np.isfinite(each[at]) else ""
             precision = f"{average_precision(scores.logits[:, at], positive[:, at]):.4f}" if windows else ""
-            lines.append(f"{mode},{at},{action.name},{action.body_part},{hits + int(counts.false_negatives[at])},"
-                         f"{hits},{int(counts.false_positives[at])},{f1},{windows},{precision}")
+            lines.append(
+                f"{mode},{at},{action.name},{action.body_part},{hits + int(counts.false_negatives[at])},"
+                f"{hits},{int(counts.false_positives[at])},{f1},{windows},{precision}"
+            )
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:

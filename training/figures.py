@@ -94,10 +94,12 @@ def plot_clip(probs: FloatArray, name: str, true: int | None, path: Path) -> Non
     grid = figure.add_gridspec(1, 2, width_ratios=(5, 1))
     top = ACTIONS[int(probs.argmax())]
     title = f"{name}: {top.name} ({probs.max():.2f})" + ("" if true is None else f", true: {ACTIONS[true].name}")
-    for at, (values, names, mark) in enumerate((
-        (probs, [action.code for action in ACTIONS], true),
-        (parts, list(BODY_PARTS), None if true is None else int(PART_OF[true])),
-    )):
+    for at, (values, names, mark) in enumerate(
+        (
+            (probs, [action.code for action in ACTIONS], true),
+            (parts, list(BODY_PARTS), None if true is None else int(PART_OF[true])),
+        )
+    ):
         axes = figure.add_subplot(grid[at])
         axes.plot(range(len(values)), values, marker=".")
         if mark is not None:

@@ -35,19 +35,24 @@ def read_label_vectors(path: Path) -> Float32Array:
     try:
         return _from_array(path) if path.suffix == ".npy" else _from_glove(path)
     except OSError as error:
-        raise BadInput("label vectors (.npy) or a GloVe text file", f"{path} ({error.strerror})",
-                       "check --label-vectors") from None
+        raise BadInput(
+            "label vectors (.npy) or a GloVe text file", f"{path} ({error.strerror})", "check --label-vectors"
+        ) from None
 
 
 def _from_array(path: Path) -> Float32Array:
     try:
         vectors = np.load(path, allow_pickle=False)
     except (ValueError, EOFError):
-        raise BadInput(f"an array {SHAPE}", f"{path}, which is no .npy array of numbers",
-                       "check --label-vectors") from None
+        raise BadInput(
+            f"an array {SHAPE}", f"{path}, which is no .npy array of numbers", "check --label-vectors"
+        ) from None
     if vectors.shape != SHAPE or vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
-        raise BadInput(f"finite floats {SHAPE}, one row per action", f"{vectors.dtype} {vectors.shape} in {path}",
-                       "make it from GloVe's 300-dimensional vectors")
+        raise BadInput(
+            f"finite floats {SHAPE}, one row per action",
+            f"{vectors.dtype} {vectors.shape} in {path}",
+            "make it from GloVe's 300-dimensional vectors",
+        )
     return np.asarray(vectors, np.float32)
 
 
@@ -61,8 +66,11 @@ def _from_glove(path: Path) -> Float32Array:
                 found[word] = _vector(numbers, f"{path}:{number}")
     missing = sorted(wanted - found.keys())
     if missing:
-        raise BadInput(f"GloVe vectors of {len(wanted)} words", f"{path} without {missing[0]!r}",
-                       "give the whole file, lower-case words")
+        raise BadInput(
+            f"GloVe vectors of {len(wanted)} words",
+            f"{path} without {missing[0]!r}",
+            "give the whole file, lower-case words",
+        )
     means = [np.mean([found[word] for word in words_of(action.name)], axis=0) for action in ACTIONS]
     return np.stack(means).astype(np.float32)
 
@@ -73,6 +81,9 @@ def _vector(numbers: str, where: str) -> npt.NDArray[np.float64]:
     except ValueError:
         vector = np.empty(0)
     if vector.shape != (EMBEDDING_SIZE,) or not np.isfinite(vector).all():
-        raise BadInput(f"{EMBEDDING_SIZE} numbers behind a word", f"{len(numbers.split())} at {where}",
-                       "give GloVe's 300-dimensional file")
+        raise BadInput(
+            f"{EMBEDDING_SIZE} numbers behind a word",
+            f"{len(numbers.split())} at {where}",
+            "give GloVe's 300-dimensional file",
+        )
     return vector

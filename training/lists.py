@@ -71,5 +71,8 @@ def _check_names(entries: Sequence[Entry], path: Path, folder: Path) -> None:
         raise BadInput("the folder of the videos", f"{folder}, which is none", "check --data")
     missing = [entry.name for entry in entries if not (folder / entry.name).is_file()]
     if missing:
-        raise BadInput(f"all {len(entries)} videos of {path} in {folder}",
-                       f"{len(missing)} missing, the first {missing[0]}", "check --data and the list")
+        raise BadInput(
+            f"all {len(entries)} videos of {path} in {folder}",
+            f"{len(missing)} missing, the first {missing[0]}",
+            "check --data and the list",
+        )

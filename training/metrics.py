@@ -116,9 +116,15 @@ def score_clips(probs: FloatArray, true: IntArray, body_rule: BodyRule = "mappin
     macro_fine, micro_fine = f1_macro(fine), f1_micro(fine)
     return ClipScores(
         f1_mean=f1_mean(macro_coarse, micro_coarse, macro_fine, micro_fine),
-        f1_macro_coarse=macro_coarse, f1_macro_fine=macro_fine, f1_micro_coarse=micro_coarse, f1_micro_fine=micro_fine,
-        top1_coarse=top_k(parts, PART_OF[true], 1), top1_fine=top_k(probs, true, 1), top5_fine=top_k(probs, true, 5),
-        f1_macro_of_means_coarse=f1_macro_of_means(coarse), f1_macro_of_means_fine=f1_macro_of_means(fine),
+        f1_macro_coarse=macro_coarse,
+        f1_macro_fine=macro_fine,
+        f1_micro_coarse=micro_coarse,
+        f1_micro_fine=micro_fine,
+        top1_coarse=top_k(parts, PART_OF[true], 1),
+        top1_fine=top_k(probs, true, 1),
+        top5_fine=top_k(probs, true, 5),
+        f1_macro_of_means_coarse=f1_macro_of_means(coarse),
+        f1_macro_of_means_fine=f1_macro_of_means(fine),
         clips=len(true),
     )
 

@@ -44,8 +44,11 @@ def start_from(network: MANet, other: MANet) -> None:
             if name.startswith("embedding."):
                 continue
             got = tuple(theirs[name].shape) if name in theirs else "nothing"
-            raise BadInput(f"a model to start from with {name} {tuple(value.shape)}", str(got),
-                           "give --depth and --no-se as it has them, and its --width or a multiple") from None
+            raise BadInput(
+                f"a model to start from with {name} {tuple(value.shape)}",
+                str(got),
+                "give --depth and --no-se as it has them, and its --width or a multiple",
+            ) from None
     network.load_state_dict(mine)
 
 

@@ -56,12 +56,32 @@ WARM_UP_SHARE, START_RATE, END_RATE = 0.15, 0.04, 0.002
 # MANet paper, section V-B.
 PAPER = Recipe("paper", PAPER_LOSS, epochs=80, batch_size=10, learning_rate=0.001, weight_decay=1e-4)
 # The released code, where it differs.
-CODE = Recipe("code", CODE_LOSS, epochs=80, batch_size=10, learning_rate=0.01 / 8, weight_decay=1e-4,
-              bias_rate=2.0, decay_all=False, clip_norm=20.0)  # fmt: skip
+CODE = Recipe(
+    "code",
+    CODE_LOSS,
+    epochs=80,
+    batch_size=10,
+    learning_rate=0.01 / 8,
+    weight_decay=1e-4,
+    bias_rate=2.0,
+    decay_all=False,
+    clip_norm=20.0,
+)
 # A narrow network from random weights on a few CPU cores.
-SMALL = Recipe("small", LossSettings(embedding="mean_square", alpha=1.0), epochs=20, batch_size=32, learning_rate=3e-3,
-               weight_decay=0.02, optimiser="adamw", schedule="one_cycle", decay_all=False, clip_norm=5.0, dropout=0.1,
-               mixed_precision=True)  # fmt: skip
+SMALL = Recipe(
+    "small",
+    LossSettings(embedding="mean_square", alpha=1.0),
+    epochs=20,
+    batch_size=32,
+    learning_rate=3e-3,
+    weight_decay=0.02,
+    optimiser="adamw",
+    schedule="one_cycle",
+    decay_all=False,
+    clip_norm=5.0,
+    dropout=0.1,
+    mixed_precision=True,
+)
 RECIPES = {recipe.name: recipe for recipe in (PAPER, CODE, SMALL)}
 
 

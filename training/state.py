@@ -22,8 +22,20 @@ from training.curves import CSV_FILE, PICTURE_FILE
 FORMAT = 1
 STATE_FILE = "state.pt"
 RUN_FILES = (STATE_FILE, CSV_FILE, PICTURE_FILE)  # of a training run in its folder
-KEYS = {"format", "run", "trained_on", "network", "model", "optimiser", "rng", "cuda_rng", "epoch", "position", "sums",
-        "history"}  # fmt: skip
+KEYS = {
+    "format",
+    "run",
+    "trained_on",
+    "network",
+    "model",
+    "optimiser",
+    "rng",
+    "cuda_rng",
+    "epoch",
+    "position",
+    "sums",
+    "history",
+}
 
 
 @dataclass(slots=True)
@@ -49,11 +61,19 @@ def save(path: Path, run: str, trained_on: str, network: MANet, optimiser: torch
         BadInput: it cannot be written.
     """
     content = {
-        "format": FORMAT, "run": run, "trained_on": trained_on, "network": msgspec.to_builtins(network.spec),
-        "model": network.state_dict(), "optimiser": optimiser.state_dict(), "rng": torch.get_rng_state(),
+        "format": FORMAT,
+        "run": run,
+        "trained_on": trained_on,
+        "network": msgspec.to_builtins(network.spec),
+        "model": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "epoch": state.epoch, "position": state.position, "sums": list(state.sums), "history": state.history,
-    }  # fmt: skip
+        "epoch": state.epoch,
+        "position": state.position,
+        "sums": list(state.sums),
+        "history": state.history,
+    }
     part = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as stream:
@@ -82,8 +102,17 @@ def read(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise BadInput("a training checkpoint", f"{path} ({error.strerror})", mend) from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
-            IndexError, zipfile.BadZipFile) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        zipfile.BadZipFile,
+    ) as error:
         raise BadInput("a training checkpoint", f"{path} ({type(error).__name__})", mend) from None
     if not isinstance(content, dict) or not content.keys() >= KEYS or content["format"] != FORMAT:
         raise BadInput(f"a training checkpoint of format {FORMAT}", f"{path}, which is none", mend)
@@ -98,8 +127,11 @@ def resume(path: Path, run: str, network: MANet, optimiser: torch.optim.Optimize
     """
     content = read(path)
     if content["run"] != run:
-        raise BadInput("the same settings and data as before", _difference(content["run"], run),
-                       "repeat the first command with --resume, or choose another --out")
+        raise BadInput(
+            "the same settings and data as before",
+            _difference(content["run"], run),
+            "repeat the first command with --resume, or choose another --out",
+        )
     network.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
     torch.set_rng_state(content["rng"])
@@ -119,8 +151,9 @@ def network_of(path: Path) -> tuple[MANet, str]:
         network = MANet(msgspec.convert(content["network"], NetworkSpec))
         network.load_state_dict(content["model"])
     except (msgspec.ValidationError, RuntimeError) as error:
-        raise BadInput("a training checkpoint", f"{path} ({type(error).__name__})",
-                       "give a state.pt that training wrote") from None
+        raise BadInput(
+            "a training checkpoint", f"{path} ({type(error).__name__})", "give a state.pt that training wrote"
+        ) from None
     return network.eval(), str(content["trained_on"])
 
 

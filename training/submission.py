@@ -17,8 +17,11 @@ FloatArray = npt.NDArray[np.float64]
 
 RANKS = 5
 CSV_NAME = "prediction.csv"
-HEADER = ["vid", *(f"action_pred_{rank}" for rank in range(1, RANKS + 1)),
-          *(f"body_pred_{rank}" for rank in range(1, RANKS + 1))]  # fmt: skip
+HEADER = [
+    "vid",
+    *(f"action_pred_{rank}" for rank in range(1, RANKS + 1)),
+    *(f"body_pred_{rank}" for rank in range(1, RANKS + 1)),
+]
 EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock time: the same predictions give the same bytes
 
 

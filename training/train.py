@@ -73,8 +73,9 @@ class Run:
         return msgspec.json.encode({**about, **recipe, **network}).decode()
 
 
-def train(run: Run, source: Source, validation: Source | None, label_vectors: Float32Array | None,
-          score: Scorer) -> MANet:
+def train(
+    run: Run, source: Source, validation: Source | None, label_vectors: Float32Array | None, score: Scorer
+) -> MANet:
     """Train a network; checkpoint, curves (CSV and picture) lie in `run.out`.
 
     Args:
@@ -167,9 +168,15 @@ def _prepare(run: Run) -> Path:
 def progress_bar() -> Progress:
     """Steps done, time left and the last loss, on standard error; silent where that is no terminal."""
     console = Console(stderr=True)
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                    TextColumn("loss {task.fields[loss]}"), console=console,
-                    disable=not console.is_terminal)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
 
 
 @contextmanager
@@ -183,8 +190,9 @@ def shown(what: str, total: int) -> Iterator[Callable[[int], None]]:
 class _Loop:
     """One run's moving parts."""
 
-    def __init__(self, run: Run, graph: InferenceGraph, optimiser: torch.optim.Optimizer, vectors: Tensor | None,
-                 file: Path) -> None:
+    def __init__(
+        self, run: Run, graph: InferenceGraph, optimiser: torch.optim.Optimizer, vectors: Tensor | None, file: Path
+    ) -> None:
         self._run, self._recipe = run, run.recipe
         self._graph, self._optimiser, self._vectors, self._file = graph, optimiser, vectors, file
         self._offsets = None if run.offsets is None else torch.from_numpy(run.offsets).to(graph.mean.device)
@@ -243,5 +251,11 @@ class _Loop:
         """An epoch's line in the curves."""
         rate = max(group["lr"] / group["scale"] for group in self._optimiser.param_groups)
         total, classification, embedding = (value / examples for value in state.sums)
-        return {"epoch": state.epoch + 1, "learning_rate": rate, "loss": total, "classification": classification,
-                "embedding": embedding, "seconds": seconds}
+        return {
+            "epoch": state.epoch + 1,
+            "learning_rate": rate,
+            "loss": total,
+            "classification": classification,
+            "embedding": embedding,
+            "seconds": seconds,
+        }

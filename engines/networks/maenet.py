@@ -92,8 +92,11 @@ class MAENet(nn.Module):
         self.spec = spec
         self.body = None if spec.body is None else Trunk(spec.body)
         self.face = None if spec.face is None else Trunk(spec.face)
-        self.encoder = (None if spec.body is None or not spec.layers else
-                        Encoder(spec.body.features, spec.length, spec.layers, spec.heads))  # fmt: skip
+        self.encoder = (
+            None
+            if spec.body is None or not spec.layers
+            else Encoder(spec.body.features, spec.length, spec.layers, spec.heads)
+        )
         self.dropout = nn.Dropout(HEAD_DROPOUT)
         # Without a micro-action branch the face answers for the actions, too ("Face Branch" in Table VI has a mAP).
         self.actions = nn.Linear(spec.branches[0].features, len(spec.actions))
@@ -105,14 +108,16 @@ class MAENet(nn.Module):
             raise ValueError("expected a network with a body branch")
         return _features(self.body, frames, seen)
 
-    def forward(self, body: Tensor | None, body_seen: Tensor | None, face: Tensor | None,
-                face_seen: Tensor | None) -> Answer:
+    def forward(
+        self, body: Tensor | None, body_seen: Tensor | None, face: Tensor | None, face_seen: Tensor | None
+    ) -> Answer:
         """Normalised float (N, T, 3, S, S) and (N, T, 3, F, F), flags (N, T); None where the branch is left out."""
         features = None if body is None or body_seen is None else self.body_features(body, body_seen)
         return self.answer(features, body_seen, face, face_seen)
 
-    def answer(self, body_features: Tensor | None, body_seen: Tensor | None, face: Tensor | None,
-               face_seen: Tensor | None) -> Answer:
+    def answer(
+        self, body_features: Tensor | None, body_seen: Tensor | None, face: Tensor | None, face_seen: Tensor | None
+    ) -> Answer:
         """The rest of `forward`, from `body_features`."""
         pooled = []
         if body_features is not None and body_seen is not None:

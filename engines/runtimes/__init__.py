@@ -3,5 +3,15 @@
 from engines.runtimes.base import Availability, Runtime, RuntimeFailed, Scores
 from engines.runtimes.select import RUNTIMES, ParityMismatch, available, check_parity, least_ms, open_runtime
 
-__all__ = ["RUNTIMES", "Availability", "ParityMismatch", "Runtime", "RuntimeFailed", "Scores", "available",
-           "check_parity", "least_ms", "open_runtime"]
+__all__ = [
+    "RUNTIMES",
+    "Availability",
+    "ParityMismatch",
+    "Runtime",
+    "RuntimeFailed",
+    "Scores",
+    "available",
+    "check_parity",
+    "least_ms",
+    "open_runtime",
+]

@@ -143,8 +143,9 @@ class Runtime(ABC):
             self.activate()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _check_inputs(self, inputs: Inputs) -> int:
@@ -154,12 +155,19 @@ class Runtime(ABC):
         count = -1
         for name, array in inputs.items():
             shape = want[name]
-            if (not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.shape[1:] != shape
-                    or len(array) < 1 or count not in (-1, len(array)) or not array.flags.c_contiguous):
+            if (
+                not isinstance(array, np.ndarray)
+                or array.dtype != np.uint8
+                or array.shape[1:] != shape
+                or len(array) < 1
+                or count not in (-1, len(array))
+                or not array.flags.c_contiguous
+            ):
                 got = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
                 number = "N >= 1" if count < 0 else str(count)
-                raise ValueError(f"{name}: expected C-contiguous uint8 ({number}, {', '.join(map(str, shape))}), "
-                                 f"got {got}")
+                raise ValueError(
+                    f"{name}: expected C-contiguous uint8 ({number}, {', '.join(map(str, shape))}), got {got}"
+                )
             count = len(array)
         return count
 
@@ -169,8 +177,9 @@ class Runtime(ABC):
                 raise RuntimeFailed(f"{self.name} gave no {name}, the card promises one")
             array, want = outputs[name], (count, *shape)
             if array.dtype != np.float32 or array.shape != want or not np.isfinite(array).all():
-                raise RuntimeFailed(f"{self.name} gave {name} {array.dtype} {array.shape}, "
-                                    f"expected finite float32 {want}")
+                raise RuntimeFailed(
+                    f"{self.name} gave {name} {array.dtype} {array.shape}, expected finite float32 {want}"
+                )
 
     @abstractmethod
     def _activate(self) -> None: ...

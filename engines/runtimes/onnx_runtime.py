@@ -27,8 +27,9 @@ class OnnxRuntime(Runtime):
         # Waiting workers would spin on cores that the capture process needs; not spinning costs no measurable time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Bytes, not a path: a file that points at other files cannot be followed.
-        self._session = onnxruntime.InferenceSession(self.bundle.onnx_path.read_bytes(), options,
-                                                     providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            self.bundle.onnx_path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
 
     def _run(self, inputs: Inputs) -> Outputs:
         names = list(self.bundle.card.network.outputs)

@@ -14,8 +14,22 @@ import numpy as np
 SIGNED, UNSIGNED = 127.0, 255.0
 NEVER_NEGATIVE = ("Relu", "Sigmoid")
 # Not negative where all of their data inputs are not; the rest of their inputs are shapes, axes and zero points.
-FIRST_INPUT = ("MaxPool", "ReduceMean", "Split", "VariadicSplit", "Slice", "StridedSlice", "Reshape", "Unsqueeze",
-               "Squeeze", "Transpose", "Pad", "Convert", "Subtract", "FakeQuantize")  # fmt: skip
+FIRST_INPUT = (
+    "MaxPool",
+    "ReduceMean",
+    "Split",
+    "VariadicSplit",
+    "Slice",
+    "StridedSlice",
+    "Reshape",
+    "Unsqueeze",
+    "Squeeze",
+    "Transpose",
+    "Pad",
+    "Convert",
+    "Subtract",
+    "FakeQuantize",
+)
 ALL_INPUTS = ("Multiply", "Add", "Concat")
 
 
@@ -39,14 +53,16 @@ def use_unsigned(model: Any) -> int:
         if kind == "Constant":
             known[name] = node.get_element_type() == openvino.Type.f32 and bool((node.data >= 0).all())
         else:
-            known[name] = (kind in NEVER_NEGATIVE or (kind in FIRST_INPUT and flags[0])
-                           or (kind in ALL_INPUTS and all(flags)))
+            known[name] = (
+                kind in NEVER_NEGATIVE or (kind in FIRST_INPUT and flags[0]) or (kind in ALL_INPUTS and all(flags))
+            )
         readers = [reader.get_node() for reader in node.output(0).get_target_inputs()] if kind == "FakeQuantize" else []
         if not known[name] or len(readers) != 1 or readers[0].get_element_type() != openvino.Type.i8:
             continue
         scale = float(sources[2].data.reshape(-1)[0]) / SIGNED
-        codes = opset13.fake_quantize(node.input_value(0), constant(0.0), constant(UNSIGNED * scale), constant(0.0),
-                                      constant(UNSIGNED), 256)
+        codes = opset13.fake_quantize(
+            node.input_value(0), constant(0.0), constant(UNSIGNED * scale), constant(0.0), constant(UNSIGNED), 256
+        )
         unsigned = opset13.convert(codes, "u8")
         readers[0].output(0).replace(unsigned.output(0))
         known[unsigned.get_friendly_name()] = True

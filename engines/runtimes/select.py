@@ -22,8 +22,9 @@ from engines.runtimes.openvino_runtime import OpenVinoRuntime
 from engines.runtimes.tensorrt_runtime import TensorRtRtxRuntime, TensorRtRuntime
 from engines.runtimes.torch_runtime import TorchRuntime
 
-RUNTIMES: dict[str, type[Runtime]] = {kind.name: kind for kind in (TensorRtRuntime, TensorRtRtxRuntime, OpenVinoRuntime,
-                                                                   OnnxRuntime, TorchRuntime)}
+RUNTIMES: dict[str, type[Runtime]] = {
+    kind.name: kind for kind in (TensorRtRuntime, TensorRtRtxRuntime, OpenVinoRuntime, OnnxRuntime, TorchRuntime)
+}
 CHOICE_FILE = "choice.json"
 TIMED_S = 0.4  # that each runtime is timed for, but
 FEWEST_RUNS, MOST_RUNS = 3, 50
@@ -36,8 +37,10 @@ class ParityMismatch(RuntimeFailed):
     """A runtime does not give the bundle's reference logits; one line with the numbers."""
 
     def __init__(self, runtime: str, difference: float, allowed: float) -> None:
-        super().__init__(f"{runtime} differs from the reference logits by {difference:.4g}, allowed {allowed:.4g}; "
-                         "its scores would mean nothing")
+        super().__init__(
+            f"{runtime} differs from the reference logits by {difference:.4g}, allowed {allowed:.4g}; "
+            "its scores would mean nothing"
+        )
         self.runtime, self.difference, self.allowed = runtime, difference, allowed
 
 
@@ -54,8 +57,9 @@ def available() -> dict[str, Availability]:
     return {name: kind.availability() for name, kind in RUNTIMES.items()}
 
 
-def open_runtime(bundle: Bundle, name: str = "auto", threads: int = 0, report: Report | None = None,
-                 details: Report | None = None) -> Runtime:
+def open_runtime(
+    bundle: Bundle, name: str = "auto", threads: int = 0, report: Report | None = None, details: Report | None = None
+) -> Runtime:
     """An active runtime that has just reproduced the bundle's reference logits.
 
     Args:
@@ -176,8 +180,9 @@ def _open_checked(bundle: Bundle, name: str, threads: int, say: Report) -> Runti
     return runtime
 
 
-def _fastest(bundle: Bundle, usable: dict[str, Availability], threads: int, key: str, say: Report,
-             explain: Report) -> Runtime:
+def _fastest(
+    bundle: Bundle, usable: dict[str, Availability], threads: int, key: str, say: Report, explain: Report
+) -> Runtime:
     best: Runtime | None = None
     timings: dict[str, float] = {}
     steady = True

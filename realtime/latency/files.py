@@ -33,11 +33,23 @@ def write_csv(log: LatencyLog, path: Path) -> None:
     per_window = [stage for stage in STAGES if stage.of == "window"]
     with path.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
-        out.writerow(["frame_id", "grabbed_s", "media_s", *(_column(stage) for stage in per_frame), "window_index",
-                      *(_column(stage) for stage in per_window)])  # fmt: skip
+        out.writerow(
+            [
+                "frame_id",
+                "grabbed_s",
+                "media_s",
+                *(_column(stage) for stage in per_frame),
+                "window_index",
+                *(_column(stage) for stage in per_window),
+            ]
+        )
         for row in frames:
-            mine = [row[0], f"{(row[2] - frames[0][2]) * 1e-9:.6f}", f"{row[1] * 1e-9:.6f}",
-                    *(_cell(stage, row) for stage in per_frame)]  # fmt: skip
+            mine = [
+                row[0],
+                f"{(row[2] - frames[0][2]) * 1e-9:.6f}",
+                f"{row[1] * 1e-9:.6f}",
+                *(_cell(stage, row) for stage in per_frame),
+            ]
             frame = row[0], row[2]  # numbers start anew with every capture process; the time of the grab does not
             for window in of_frame.get(frame, []):
                 out.writerow([*mine, window[0], *(_cell(stage, window) for stage in per_window)])
@@ -84,10 +96,15 @@ def _events(log: LatencyLog) -> Iterator[TraceEvent]:
                 yield {"ph": "M", "pid": pid, "tid": tid, "name": "thread_sort_index", "args": {"sort_index": tid}}
             heapq.heappush(lanes, (end_ns, lane))
             yield {
-                "ph": "X", "pid": pid, "tid": _tid(number, lane), "name": stage.name, "cat": stage.of,
-                "ts": (start_ns - origin_ns) / 1000, "dur": (end_ns - start_ns) / 1000,
+                "ph": "X",
+                "pid": pid,
+                "tid": _tid(number, lane),
+                "name": stage.name,
+                "cat": stage.of,
+                "ts": (start_ns - origin_ns) / 1000,
+                "dur": (end_ns - start_ns) / 1000,
                 "args": dict(zip(COLUMNS[stage.of][:2], row[:2], strict=True)),
-            }  # fmt: skip
+            }
 
 
 def _tid(number: int, lane: int) -> int:

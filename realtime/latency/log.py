@@ -93,8 +93,9 @@ class _Tally:
             return None
         values = self._values_ms(50.0, 90.0, 99.0, 99.9)
         jitter = self._changes_us / 1000 / (count - 1) if count > 1 else 0.0
-        return Figures(count, values[0], values[1], values[2], values[3], self._histogram.get_max_value() / 1000,
-                       round(jitter, 4))
+        return Figures(
+            count, values[0], values[1], values[2], values[3], self._histogram.get_max_value() / 1000, round(jitter, 4)
+        )
 
     def pair(self) -> tuple[float, float]:
         """(p50, p99) in ms."""
@@ -127,8 +128,11 @@ class LatencyLog:
         self._tallies = {stage.name: _Tally() for stage in STAGES}
         self._coarse = {stage.name: _Tally() for stage in COARSE}
         self._plans = {
-            of: [(*stage.columns, self._tallies[stage.name]) for stage in STAGES
-                 if stage.of == of and stage.end != "shown_ns"]
+            of: [
+                (*stage.columns, self._tallies[stage.name])
+                for stage in STAGES
+                if stage.of == of and stage.end != "shown_ns"
+            ]
             for of in ("frame", "window")
         }
         self._plans["window"] += [(*stage.columns, self._coarse[stage.name]) for stage in COARSE]
@@ -137,8 +141,15 @@ class LatencyLog:
 
     def frame(self, frame: Frame, received_ns: int, windowed_ns: int) -> None:
         """Add a frame that came off the wire and is in the window now."""
-        row = (frame.frame_id, frame.media_ns, frame.captured_ns, frame.read_ns, frame.viewed_ns, received_ns,
-               windowed_ns)
+        row = (
+            frame.frame_id,
+            frame.media_ns,
+            frame.captured_ns,
+            frame.read_ns,
+            frame.viewed_ns,
+            received_ns,
+            windowed_ns,
+        )
         with self._lock:
             self._frames.add(row)
             for start, end, tally in self._plans["frame"]:
@@ -146,8 +157,19 @@ class LatencyLog:
 
     def window(self, index: int, frame_id: int, stamps: Stamps) -> None:
         """Add a window that was judged and reported; `frame_id` is its newest frame's."""
-        row = (index, frame_id, stamps.captured_ns, stamps.read_ns, stamps.viewed_ns, stamps.received_ns, stamps.due_ns,
-               stamps.infer_start_ns, stamps.infer_end_ns, stamps.reported_ns, 0)
+        row = (
+            index,
+            frame_id,
+            stamps.captured_ns,
+            stamps.read_ns,
+            stamps.viewed_ns,
+            stamps.received_ns,
+            stamps.due_ns,
+            stamps.infer_start_ns,
+            stamps.infer_end_ns,
+            stamps.reported_ns,
+            0,
+        )
         with self._lock:
             self._windows.add(row)
             for start, end, tally in self._plans["window"]:

@@ -34,8 +34,13 @@ def write_plot(log: LatencyLog, path: Path, title: str) -> None:
         values = np.sort(spans_ms(log.rows(stage.of), stage))
         if len(values):
             longer = 1.0 - np.arange(len(values)) / len(values)
-            shares.step(np.maximum(values, 1e-3), longer, where="post", label=stage.name,
-                        linewidth=1.0 if stage.process else 2.0)  # fmt: skip
+            shares.step(
+                np.maximum(values, 1e-3),
+                longer,
+                where="post",
+                label=stage.name,
+                linewidth=1.0 if stage.process else 2.0,
+            )
     shares.set(xlabel="ms", ylabel="share that took longer", xscale="log", yscale="log", title="distribution")
     for axes in (over_time, shares):
         axes.grid(visible=True, alpha=0.3)

@@ -51,8 +51,10 @@ class ScreenReport(msgspec.Struct, frozen=True):
     photon_to_event: Figures | None  # … → the window it was the newest frame of was reported
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(f"glass to glass: {self.read} of {self.pictures} pictures showed a code; each figure is right to "
-                   f"{self.within_ms:.1f} ms and half the camera's exposure")  # fmt: skip
+        yield Text(
+            f"glass to glass: {self.read} of {self.pictures} pictures showed a code; each figure is right to "
+            f"{self.within_ms:.1f} ms and half the camera's exposure"
+        )
         if self.photon_to_frame is None:
             yield Text("no code was read: point the camera at the screen, near enough for a quarter of the picture")
             return
@@ -88,8 +90,10 @@ class Report(msgspec.Struct, frozen=True):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= 118
-        yield Text(f"{self.source} · {self.model} on {self.engine} · {self.seconds:.1f} s, {self.frames} frames, "
-                   f"{self.windows} of {self.windows_due} windows judged")  # fmt: skip
+        yield Text(
+            f"{self.source} · {self.model} on {self.engine} · {self.seconds:.1f} s, {self.frames} frames, "
+            f"{self.windows} of {self.windows_due} windows judged"
+        )
         for text, counts in (("frames dropped", self.dropped), ("windows skipped", self.skipped)):
             causes = ", ".join(f"{count} {cause}" for cause, count in counts.items() if count)
             yield Text(f"{text}: {causes or 'none'}")
@@ -97,12 +101,15 @@ class Report(msgspec.Struct, frozen=True):
             yield Text("no frame arrived: there is nothing to measure")
             return
         yield _table("over the run, ms", [(one, one.run) for one in self.stages], meaning=wide)
-        yield _table("over the last 10 s, ms", [(one, one.last_10_s) for one in self.stages if one.last_10_s],
-                     meaning=wide)
+        yield _table(
+            "over the last 10 s, ms", [(one, one.last_10_s) for one in self.stages if one.last_10_s], meaning=wide
+        )
         if self.other_clock_ms is not None:
             clock = self.other_clock_ms
-            yield Text(f"the camera's machine: its clock is {-clock.offset:+.3f} ms from this one's, within "
-                       f"{clock.error:.3f} ms; stamps are corrected, so wire and the sums are that uncertain")
+            yield Text(
+                f"the camera's machine: its clock is {-clock.offset:+.3f} ms from this one's, within "
+                f"{clock.error:.3f} ms; stamps are corrected, so wire and the sums are that uncertain"
+            )
         if self.screen is not None:
             yield self.screen
         if not self.overlay:
@@ -110,9 +117,11 @@ class Report(msgspec.Struct, frozen=True):
         if self.measuring is not None:
             cost = self.measuring
             verdict = "within" if cost.share_of_frame_interval < BUDGET else "ABOVE"
-            yield Text(f"measuring took {cost.us_per_frame:.1f} µs a frame and {cost.us_per_window:.1f} µs a window: "
-                       f"{cost.share_of_frame_interval:.3%} of a frame interval ({self.frame_interval_ms:.1f} ms), "
-                       f"{verdict} the budget of {BUDGET:.0%}")  # fmt: skip
+            yield Text(
+                f"measuring took {cost.us_per_frame:.1f} µs a frame and {cost.us_per_window:.1f} µs a window: "
+                f"{cost.share_of_frame_interval:.3%} of a frame interval ({self.frame_interval_ms:.1f} ms), "
+                f"{verdict} the budget of {BUDGET:.0%}"
+            )
 
 
 def _table(title: str, rows: list[tuple[StageReport, Figures]], meaning: bool) -> Table:
@@ -160,8 +169,10 @@ def cost(log: LatencyLog) -> Cost | None:
         return None
     scratch = LatencyLog()
     body = np.zeros((1, 1, 3), np.uint8)
-    messages = [(Frame(0, at, row[2], row[1], body, read_ns=row[3], viewed_ns=row[4]), row[5], row[6])
-                for at, row in enumerate(_repeated(frames))]  # fmt: skip
+    messages = [
+        (Frame(0, at, row[2], row[1], body, read_ns=row[3], viewed_ns=row[4]), row[5], row[6])
+        for at, row in enumerate(_repeated(frames))
+    ]
     started = time.perf_counter_ns()
     for frame, received_ns, windowed_ns in messages:
         scratch.frame(frame, received_ns, windowed_ns)

@@ -11,8 +11,19 @@ from typing import Literal
 Of = Literal["frame", "window"]
 
 FRAME_COLUMNS = ("frame_id", "media_ns", "captured_ns", "read_ns", "viewed_ns", "received_ns", "windowed_ns")
-WINDOW_COLUMNS = ("window", "frame_id", "captured_ns", "read_ns", "viewed_ns", "received_ns", "due_ns",
-                  "infer_start_ns", "infer_end_ns", "reported_ns", "shown_ns")  # fmt: skip
+WINDOW_COLUMNS = (
+    "window",
+    "frame_id",
+    "captured_ns",
+    "read_ns",
+    "viewed_ns",
+    "received_ns",
+    "due_ns",
+    "infer_start_ns",
+    "infer_end_ns",
+    "reported_ns",
+    "shown_ns",
+)
 COLUMNS: dict[Of, tuple[str, ...]] = {"frame": FRAME_COLUMNS, "window": WINDOW_COLUMNS}
 
 
@@ -38,10 +49,12 @@ STAGES = (
     Stage("grab", "frame", "captured_ns", "read_ns", "grabbed, until the capture loop has the pixels", "capture"),
     Stage("view", "frame", "read_ns", "viewed_ns", "crop, or landmarks and their drawing", "capture"),
     Stage("wire", "frame", "viewed_ns", "received_ns", "encoded, through the socket, decoded", "wire"),
-    Stage("window", "frame", "received_ns", "windowed_ns", "into the window; windows that fall due are cut",
-          "analysis"),
-    Stage("due", "window", "received_ns", "due_ns", "newest frame waits for the one that completes the window",
-          "analysis"),
+    Stage(
+        "window", "frame", "received_ns", "windowed_ns", "into the window; windows that fall due are cut", "analysis"
+    ),
+    Stage(
+        "due", "window", "received_ns", "due_ns", "newest frame waits for the one that completes the window", "analysis"
+    ),
     Stage("queue", "window", "due_ns", "infer_start_ns", "until the engine is free", "analysis"),
     Stage("compute", "window", "infer_start_ns", "infer_end_ns", "the engine", "analysis"),
     Stage("report", "window", "infer_end_ns", "reported_ns", "aggregated, events written to every output", "analysis"),
@@ -49,7 +62,7 @@ STAGES = (
     Stage("to window", "frame", "captured_ns", "windowed_ns", "grab to window"),
     Stage("to event", "window", "captured_ns", "reported_ns", "grab to report"),
     Stage("to screen", "window", "captured_ns", "shown_ns", "grab to screen"),
-)  # fmt: skip
+)
 BY_NAME = {stage.name: stage for stage in STAGES}
 
 # The four that the overlay and the event stream's `stats` lines show.

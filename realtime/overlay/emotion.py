@@ -19,8 +19,7 @@ FILLED, POSSIBLE = Style(color="magenta"), Style(color="grey62")
 
 
 def emotion(shown: EmotionShown, width: int, rows: int) -> list[Text]:
-    """A heading and five rows, or one row where there is no room for more; faint and without figures while it abstains.
-    """
+    """A heading and five rows, or one row where there is no room; faint and without figures while it abstains."""
     if rows < 1:
         return []
     if rows < ROWS:

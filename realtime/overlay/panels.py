@@ -71,7 +71,7 @@ def name(action: Action, width: int | None = None) -> str:
     room = max(width - len(mark), 1)
     words = action.name.split()
     ends = f"{words[0]}…{words[-1]}"
-    return (ends if len(ends) <= room else action.name[:room - 1] + "…") + mark
+    return (ends if len(ends) <= room else action.name[: room - 1] + "…") + mark
 
 
 def fitted(text: Text, width: int) -> Text:
@@ -128,13 +128,13 @@ def alerts(state: OverlayState, width: int, rows: int) -> list[Text]:
         texts.append(f"CAPTURE FAILED: {clean(state.capture_detail)}")
     texts += [f"FRAMING: {clean(text)}" for text in state.framing]
     if len(texts) > rows:
-        texts[rows - 1:] = [" · ".join(texts[rows - 1:])]
+        texts[rows - 1 :] = [" · ".join(texts[rows - 1 :])]
     return [fitted(Text(f" ! {text}", ALERT), width) for text in texts]
 
 
 def now(top: Iterable[TopAction], width: int, rows: int, color: bool, usual: Sequence[Action] = ()) -> list[Text]:
     """The likeliest actions with a bar each; a mark where an event runs; what is usual of the person, and lowered."""
-    chosen = list(top)[:max(rows - 1, 0)]
+    chosen = list(top)[: max(rows - 1, 0)]
     lines = [heading("NOW", width, _lowered(usual, width - 5) if usual else None)][:rows]
     label = min(max((len(name(item.action)) for item in chosen), default=0), max(width - 8 - LEAST_BAR, 8))
     for item in chosen:
@@ -187,13 +187,17 @@ def events(state: OverlayState, width: int, rows: int, doubtful: bool = False) -
     for event in state.events:
         newest.setdefault((event.camera_id, event.id), event)
     ordered = sorted(newest.values(), key=lambda event: (-event.onset_ns, -event.id))
-    shown = ordered[:max(rows - 1, 0)]
+    shown = ordered[: max(rows - 1, 0)]
     doubtful = doubtful or any(event.action.doubtful for event in shown)
     if doubtful:
-        shown = shown[:max(rows - 2, 0)]
-    times = [(clock((event.onset_ns - state.session_start_ns) / NS_PER_S),
-              "" if event.offset_ns is None else clock((event.offset_ns - state.session_start_ns) / NS_PER_S))
-             for event in shown]
+        shown = shown[: max(rows - 2, 0)]
+    times = [
+        (
+            clock((event.onset_ns - state.session_start_ns) / NS_PER_S),
+            "" if event.offset_ns is None else clock((event.offset_ns - state.session_start_ns) / NS_PER_S),
+        )
+        for event in shown
+    ]
     digits = max((len(text) for pair in times for text in pair), default=0)
     lines += [_event(event, pair, digits, width, wide) for event, pair in zip(shown, times, strict=True)]
     if not shown and rows > 1 + doubtful:
@@ -274,13 +278,16 @@ def pipeline_lines(state: OverlayState, width: int, rows: int) -> list[Text]:
         shown = "–" if values is None else f"{_ms(values[0])}/{_ms(values[1])}"
         latency.append("   " * bool(latency)).append(f"{clean(stage)} {shown}", Style(bold=stage == "total"))
     rate = Text(f"windows {_rate(state.windows_per_s, '/s')}   camera ").append_text(_camera(state))
-    lines = [_fact("latency", latency or Text("–"), width), _fact("rate", rate, width),
-             _pair(("dropped", counts(state.dropped)), ("skipped", counts(state.skipped)), width)]
+    lines = [
+        _fact("latency", latency or Text("–"), width),
+        _fact("rate", rate, width),
+        _pair(("dropped", counts(state.dropped)), ("skipped", counts(state.skipped)), width),
+    ]
     if rows < len(lines):
         del lines[1]
     if rows > len(lines):
         lines.insert(0, heading("PIPELINE", width, Text("latency as p50/p99 in ms", LABEL)))
-    return lines[:max(rows, 0)]
+    return lines[: max(rows, 0)]
 
 
 def _fact(label: str, text: Text, width: int) -> Text:

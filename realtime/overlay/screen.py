@@ -31,8 +31,9 @@ class Overlay:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         color = not console.no_color and console.color_system is not None
         picture = color and console.color_system in ("truecolor", "256") and not options.ascii_only
-        screen = Screen(console, options.max_width, options.height or console.height, color, picture,
-                        options.ascii_only)
+        screen = Screen(
+            console, options.max_width, options.height or console.height, color, picture, options.ascii_only
+        )
         for line in _lines(self.states, screen):
             yield from line
             yield Segment.line()
@@ -50,8 +51,16 @@ def render(state: OverlayState, width: int, height: int, *beside: OverlayState) 
 
 def save_svg(state: OverlayState, path: Path, width: int = 100, height: int = 30, *beside: OverlayState) -> None:
     """Write the overlay as it looks in a terminal of `width` × `height` to an SVG file that refers to no other file."""
-    console = Console(record=True, file=io.StringIO(), width=width, height=height, force_terminal=True,
-                      color_system="truecolor", no_color=False, legacy_windows=False)
+    console = Console(
+        record=True,
+        file=io.StringIO(),
+        width=width,
+        height=height,
+        force_terminal=True,
+        color_system="truecolor",
+        no_color=False,
+        legacy_windows=False,
+    )
     console.print(Overlay(state, *beside))
     svg = console.export_svg(title=TITLE, unique_id=TITLE)
     path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")  # fetched fonts

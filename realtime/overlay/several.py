@@ -23,9 +23,12 @@ def lines(states: Sequence[OverlayState], screen: Screen) -> list[Line]:
     """At least `height` lines of `width` cells."""
     width, first = screen.width, states[0]
     session = replace(
-        first, source=f"{len(states)} cameras", elapsed_s=max(state.elapsed_s for state in states),
-        capture=CaptureState.STREAMING, framing=(),
-    )  # fmt: skip
+        first,
+        source=f"{len(states)} cameras",
+        elapsed_s=max(state.elapsed_s for state in states),
+        capture=CaptureState.STREAMING,
+        framing=(),
+    )
     top = panels.header(session, width) + panels.alerts(session, width, 1)
     bottom = panels.log(session, width, 1)
     per_row = _panels_in_a_row(len(states), width)

@@ -40,7 +40,7 @@ def _body(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> list[L
     feels = state.emotion is not None
     spaced = rows >= (20 if feels else 12)
     likely = min(max(rows // 4 if feels else rows * 2 // 5, 2), 1 + max(len(state.top), 1), 11, rows)
-    top = state.top[:max(likely - 1, 0)]
+    top = state.top[: max(likely - 1, 0)]
     texts = panels.now(top, right_width, likely, screen.color, state.usual)
     texts += [Text()] * (likely - len(texts) + spaced)
     if state.emotion is not None:
@@ -57,8 +57,9 @@ def _body(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> list[L
 
 def _left(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> tuple[list[Line], int]:
     """The lines of the left column and its width; 0 where there is none."""
-    shown = (screen.picture and state.show_picture and screen.width >= PICTURE_FROM[0]
-             and screen.height >= PICTURE_FROM[1])
+    shown = (
+        screen.picture and state.show_picture and screen.width >= PICTURE_FROM[0] and screen.height >= PICTURE_FROM[1]
+    )
     if not shown and not roomy:
         return [], 0
     width = screen.width * 2 // 5 if roomy and shown else screen.width // 3

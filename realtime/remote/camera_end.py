@@ -68,8 +68,9 @@ def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop
             say(f"{link.ended}; {capture.sent} frames sent")
 
 
-def _session(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, link: _Link, order: Order,
-             say: Say) -> Capture | None:
+def _session(
+    source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, link: _Link, order: Order, say: Say
+) -> Capture | None:
     """Film until the session is over; None where the clocks could not be compared, so that no frame has a time."""
     if not source.tracked:
         prepare_view(order.view, say, order.sees, order.face_size > 0)
@@ -77,11 +78,26 @@ def _session(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, l
     reading = offset.reading(clock.now_ns()) if link.burst(offset) else None
     if reading is None:
         return None
-    say(f"connected; the analysis' clock is {reading.offset_ns / 1e6:+.3f} ms from this one, "
-        f"within {reading.error_ns / 1e6:.3f} ms")
-    spec = CaptureSpec(source, order.view, order.size, endpoint, order.camera_id, order.generation, order.queue_frames,
-                       1.0, order.preview, keys, order.sees, order.face_size, order.face_margin,
-                       order.codes)  # fmt: skip
+    say(
+        f"connected; the analysis' clock is {reading.offset_ns / 1e6:+.3f} ms from this one, "
+        f"within {reading.error_ns / 1e6:.3f} ms"
+    )
+    spec = CaptureSpec(
+        source,
+        order.view,
+        order.size,
+        endpoint,
+        order.camera_id,
+        order.generation,
+        order.queue_frames,
+        1.0,
+        order.preview,
+        keys,
+        order.sees,
+        order.face_size,
+        order.face_margin,
+        order.codes,
+    )
     capture = Capture(spec, clock, over, offset)
     exchanges = threading.Thread(target=link.exchange, args=(offset, over), name="side door", daemon=True)
     exchanges.start()
@@ -127,8 +143,11 @@ class _Link:
             reply = self._receive(POLL_S)
             if isinstance(reply, Order):
                 if reply.protocol != PROTOCOL:
-                    raise BadInput(f"an analysis that speaks protocol {PROTOCOL}", f"one of {reply.protocol}",
-                                   "install the same version on both machines")
+                    raise BadInput(
+                        f"an analysis that speaks protocol {PROTOCOL}",
+                        f"one of {reply.protocol}",
+                        "install the same version on both machines",
+                    )
                 self._generation = reply.generation
                 return reply
             if isinstance(reply, Bye):
@@ -163,8 +182,11 @@ class _Link:
                 answered_ns = now_ns
                 self._note(reply, offset)
                 if reply.generation != self._generation:
-                    self.ended = "another camera took this one's place" if reply.generation > self._generation else (
-                        "the analysis was started anew")  # fmt: skip
+                    self.ended = (
+                        "another camera took this one's place"
+                        if reply.generation > self._generation
+                        else ("the analysis was started anew")
+                    )
                     break
             if now_ns - answered_ns > SILENT_S * NS_PER_S:
                 self.ended = f"no word from the analysis for {SILENT_S:g} s"

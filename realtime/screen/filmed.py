@@ -68,8 +68,13 @@ def screen_report(shown: Shown, sightings: Iterable[Sighting], log: LatencyLog) 
     captured, reported = (WINDOW_COLUMNS.index(name) for name in ("captured_ns", "reported_ns"))
     to_event = [row[reported] - light[row[captured]] for row in log.rows("window").tolist() if row[captured] in light]
     to_frame = [captured_ns - at_ns for captured_ns, at_ns in light.items()]
-    return ScreenReport(len(seen), len(light), round(shown.step_ns() / 2 / NS_PER_MS, 2),
-                        figures(np.array(to_frame) / NS_PER_MS), figures(np.array(to_event) / NS_PER_MS))  # fmt: skip
+    return ScreenReport(
+        len(seen),
+        len(light),
+        round(shown.step_ns() / 2 / NS_PER_MS, 2),
+        figures(np.array(to_frame) / NS_PER_MS),
+        figures(np.array(to_event) / NS_PER_MS),
+    )
 
 
 class Screen:
@@ -85,10 +90,12 @@ class Screen:
     def __enter__(self) -> Screen:
         """Raises BadInput: there is neither a display nor a terminal. Failed: it cannot be drawn on."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "realtime.screen.show", *_where()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "realtime.screen.show", *_where()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=self._words,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
-        )  # fmt: skip
+        )
         self._reader.start()
         self._begun.wait(START_S)
         if not self.shown.step_ns():

@@ -24,9 +24,10 @@ from realtime.screen.codes import SIDE, UInt8Array, draw
 STEPS_PER_S = 30
 WINDOW_PIXELS = 1140
 COLOURS = {  # (upper white, lower white) → of an upper half block
-    (up, down): f"\x1b[38;5;{231 if up else 16};48;5;{231 if down else 16}m" for up in (False, True)
+    (up, down): f"\x1b[38;5;{231 if up else 16};48;5;{231 if down else 16}m"
+    for up in (False, True)
     for down in (False, True)
-}  # fmt: skip
+}
 
 
 class Surface(abc.ABC):

@@ -16,8 +16,22 @@ from realtime.config import CameraSettings, StreamSettings
 from realtime.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.sources.urls import check_listening, check_url, public_name
 
-__all__ = ["CameraSpec", "EndOfSource", "FileSpec", "Image", "LocalSpec", "RemoteSpec", "SimulatedSpec", "Source",
-           "SourceLost", "SourceSpec", "StreamSpec", "open_source", "probe", "resume_after"]
+__all__ = [
+    "CameraSpec",
+    "EndOfSource",
+    "FileSpec",
+    "Image",
+    "LocalSpec",
+    "RemoteSpec",
+    "SimulatedSpec",
+    "Source",
+    "SourceLost",
+    "SourceSpec",
+    "StreamSpec",
+    "open_source",
+    "probe",
+    "resume_after",
+]
 
 
 class CameraSpec(msgspec.Struct, frozen=True, tag="camera"):

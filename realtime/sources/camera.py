@@ -47,8 +47,11 @@ class CameraSource(NewestSource[UInt8Array]):
         capture = _open(self.index)
         if not capture.isOpened():
             capture.release()
-            raise BadInput("a camera", f"number {self.index}, which does not open",
-                           "`cameras` lists those that do; another program may be using it")
+            raise BadInput(
+                "a camera",
+                f"number {self.index}, which does not open",
+                "`cameras` lists those that do; another program may be using it",
+            )
         settings = self._settings
         if settings.mjpg:  # before the size: some drivers offer sizes per format
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
@@ -58,8 +61,11 @@ class CameraSource(NewestSource[UInt8Array]):
         first = self._next(capture)
         if first is None:
             capture.release()
-            raise BadInput("a camera", f"number {self.index}, which opens but gives no picture",
-                           "close other programs that use it; try another --camera number")
+            raise BadInput(
+                "a camera",
+                f"number {self.index}, which opens but gives no picture",
+                "close other programs that use it; try another --camera number",
+            )
         self._say(CaptureState.STREAMING, self._describe(capture, first))
         self.pictures += 1
         self._publish(first)

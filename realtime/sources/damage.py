@@ -63,8 +63,7 @@ class CleanDecoder:
         self.notice = ""
 
     def decode(self, packet: av.Packet[VideoStream]) -> Iterator[av.VideoFrame]:
-        """The clean pictures that this packet brings out, in order of presentation; the empty packet ends the stream.
-        """
+        """The clean pictures that this packet brings out, in order of presentation; an empty packet ends the stream."""
         origin = _Origin(self._packets, packet.is_keyframe)
         packet.opaque = origin
         self._packets += 1

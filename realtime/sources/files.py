@@ -37,8 +37,9 @@ class FileSource(Source):
     ends there.
     """
 
-    def __init__(self, path: Path, resume_after_ns: int | None = None, fps: float | None = None,
-                 stream: int | None = None) -> None:
+    def __init__(
+        self, path: Path, resume_after_ns: int | None = None, fps: float | None = None, stream: int | None = None
+    ) -> None:
         """resume_after_ns: pictures up to and including this presentation time are decoded but not returned.
 
         They are decoded rather than sought over: only so do frame ids and times stay those of an unbroken read.
@@ -66,11 +67,15 @@ class FileSource(Source):
         check_readable(self.path)
         try:
             # Only local files: a play list in disguise must not reach for the network.
-            container = av.open(str(self.path.resolve()), options={"protocol_whitelist": "file"},
-                                metadata_errors="replace")  # titles in any character set
+            container = av.open(
+                str(self.path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )  # titles in any character set
         except (av.error.FFmpegError, OSError) as error:
-            raise BadInput("a video file", f"{self.path} ({_reason(error)})",
-                           "check that it is a complete recording, not cut off while being written") from None
+            raise BadInput(
+                "a video file",
+                f"{self.path} ({_reason(error)})",
+                "check that it is a complete recording, not cut off while being written",
+            ) from None
         self._container = container
         stream = self._video_stream(container)
         aspect = pixel_aspect(stream)
@@ -81,8 +86,11 @@ class FileSource(Source):
         self._frames = self._decode(container, stream, self._decoder)
         beginning = list(itertools.islice(self._frames, LOOK_AHEAD))
         if not beginning:
-            raise BadInput("a video with pictures in it", f"{self.path}, of which not one could be decoded",
-                           "check that it plays elsewhere; record it again")
+            raise BadInput(
+                "a video with pictures in it",
+                f"{self.path}, of which not one could be decoded",
+                "check that it plays elsewhere; record it again",
+            )
         if may_be_still(container) and len(beginning) == 1:
             raise self._no_video("a still picture")
         self._set_rate(stream, beginning)
@@ -143,8 +151,11 @@ class FileSource(Source):
         rate, self._remark = believable_rate(declared, times_ns)
         if rate is None and (declared or len(times_ns) > 1):
             shown = f"{float(declared):.3g} frames/s" if declared else "times that cannot be"
-            raise BadInput("a recording with a frame rate that can be", f"{self.path}, which claims {shown}",
-                           "give the true rate with --fps, for example --fps 25")
+            raise BadInput(
+                "a recording with a frame rate that can be",
+                f"{self.path}, which claims {shown}",
+                "give the true rate with --fps, for example --fps 25",
+            )
         self._timeline = Timeline(rate)
         self._rate = f" at {float(rate):.1f} fps" if rate and stream.average_rate else ""
         self._rate += f" ({self._remark})" if self._remark else ""
@@ -156,8 +167,11 @@ class FileSource(Source):
         covers = Disposition.attached_pic | Disposition.timed_thumbnails
         films = [stream for stream in container.streams.video if not stream.disposition & covers]
         if films and not any(stream.codec_context for stream in films):
-            raise BadInput("a video in a known format", f"{self.path}, whose format nothing here decodes",
-                           "convert it, for example to H.264 in .mp4")
+            raise BadInput(
+                "a video in a known format",
+                f"{self.path}, whose format nothing here decodes",
+                "convert it, for example to H.264 in .mp4",
+            )
         films = [stream for stream in films if stream.codec_context]
         if films:
             return self._choose(films)
@@ -167,18 +181,20 @@ class FileSource(Source):
     def _choose(self, films: list[VideoStream]) -> VideoStream:
         number = self._stream_number
         if number is None:
-            number = max(range(len(films)), key=lambda at: (bool(films[at].disposition & Disposition.default),
-                                                            _length(films[at]), -at))  # fmt: skip
+            number = max(
+                range(len(films)),
+                key=lambda at: (bool(films[at].disposition & Disposition.default), _length(films[at]), -at),
+            )
         elif not 0 <= number < len(films):
-            raise BadInput(f"--stream 0 to {len(films) - 1}", str(number),
-                           f"{self.path} has so many video streams: {len(films)}")
+            raise BadInput(
+                f"--stream 0 to {len(films) - 1}", str(number), f"{self.path} has so many video streams: {len(films)}"
+            )
         self._among = len(films), number
         if len(films) > 1:
             self._choice = f", video stream {number} of {len(films)} (--stream 0 to {len(films) - 1})"
         return films[number]
 
-    def _decode(self, container: InputContainer, stream: VideoStream,
-                decoder: CleanDecoder) -> Iterator[av.VideoFrame]:
+    def _decode(self, container: InputContainer, stream: VideoStream, decoder: CleanDecoder) -> Iterator[av.VideoFrame]:
         packets = container.demux(stream)
         while True:
             try:
@@ -203,8 +219,11 @@ class FileSource(Source):
         if self._remark:
             parts.append(self._remark)
         believed = self._fps is None and not self.left_out[TIME] and not timeline.restarts
-        if believed and self._declared_end_ns is not None \
-                and _SHORT_NS < self._declared_end_ns - self._last_ns < _LONGEST_NS:
+        if (
+            believed
+            and self._declared_end_ns is not None
+            and _SHORT_NS < self._declared_end_ns - self._last_ns < _LONGEST_NS
+        ):
             end_s, declared_s = to_s(self._last_ns), to_s(self._declared_end_ns)
             parts.append(f"ends at {end_s:.1f} s of the {declared_s:.1f} s that it declares")
         if self._decoder is not None and self._decoder.notice:

@@ -103,8 +103,10 @@ class StreamSource(NewestSource[av.VideoFrame]):
 
     def _pump(self, container: InputContainer) -> str:
         if container.format.name in _IN_BURSTS:
-            raise _NotAStream(f"{container.format.name.upper()} comes in bursts of seconds; "
-                              "use the camera's RTSP, MJPEG or MPEG-TS address")
+            raise _NotAStream(
+                f"{container.format.name.upper()} comes in bursts of seconds; "
+                "use the camera's RTSP, MJPEG or MPEG-TS address"
+            )
         if container.format.name == "image2":  # goes by the name alone, and declares a duration
             raise _NotAStream(_STILL)
         if container.duration is not None and container.duration > 0:

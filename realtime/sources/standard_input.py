@@ -43,13 +43,17 @@ def with_standard_input(
             with path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
         except OSError as error:
-            raise BadInput(f"{wanted} and room for it in {folder.parent}", error.strerror or str(error),
-                           "free some space, or set TMPDIR to a place with more") from None
+            raise BadInput(
+                f"{wanted} and room for it in {folder.parent}",
+                error.strerror or str(error),
+                "free some space, or set TMPDIR to a place with more",
+            ) from None
         if not path.stat().st_size:
             raise BadInput(wanted, "nothing", fix)
         yield tuple(
             msgspec.structs.replace(source, path=str(path))
-            if isinstance(source, FileSpec) and _is_standard_input(source) else source
+            if isinstance(source, FileSpec) and _is_standard_input(source)
+            else source
             for source in sources
         )
     finally:

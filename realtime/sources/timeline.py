@@ -51,8 +51,10 @@ def _outlier(last_ns: int | None, time_ns: int, later: list[int]) -> bool:
         return False
     if not later:
         return abs(time_ns - last_ns) > UNCONFIRMED_NS
-    return any(0 < one - last_ns <= RESTART_NS * (2 + at) and abs(one - last_ns) < abs(time_ns - last_ns) - RESTART_NS
-               for at, one in enumerate(later))
+    return any(
+        0 < one - last_ns <= RESTART_NS * (2 + at) and abs(one - last_ns) < abs(time_ns - last_ns) - RESTART_NS
+        for at, one in enumerate(later)
+    )
 
 
 def believable_rate(declared: Fraction | None, times_ns: list[int]) -> tuple[Fraction | None, str]:
@@ -67,8 +69,12 @@ def believable_rate(declared: Fraction | None, times_ns: list[int]) -> tuple[Fra
     rate = declared if measured is None else measured
     if rate is not None and not LEAST_RATE <= rate <= MOST_RATE:
         return None, ""
-    if measured is not None and declared and not measured / 2 <= declared <= measured * 2 \
-            and not LEAST_RATE <= declared <= UNUSUAL_RATE:
+    if (
+        measured is not None
+        and declared
+        and not measured / 2 <= declared <= measured * 2
+        and not LEAST_RATE <= declared <= UNUSUAL_RATE
+    ):
         claimed, true = float(declared), float(measured)
         return measured, f"the header claims {claimed:.6g} frames/s, the pictures' times say {true:.4g}"
     if rate is not None and rate > UNUSUAL_RATE:

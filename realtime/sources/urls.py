@@ -62,8 +62,11 @@ def check_listening(endpoint: str) -> None:
     except ValueError:
         good = False
     if not good:
-        raise BadInput("an endpoint to listen on, tcp://ADDRESS:PORT", endpoint,
-                       "for example tcp://0.0.0.0:5570; the port after it is taken, too")
+        raise BadInput(
+            "an endpoint to listen on, tcp://ADDRESS:PORT",
+            endpoint,
+            "for example tcp://0.0.0.0:5570; the port after it is taken, too",
+        )
 
 
 def side_door(endpoint: str) -> str:

@@ -12,9 +12,16 @@ from simulation.motions.touch import RUB, SCRATCH, scratching_fingers, touch_pat
 
 def hold_bent_arm(m: Motion, hand: int, gate: Array, inward: float = 0.05) -> None:
     """Bring a forearm across the lap so that the other hand can get at it."""
-    m.reach(hand, gate, "lap", (inward, m.between(0.02, 0.08), m.between(0.0, 0.08)), (-0.75, 0.0, 0.6),
-            (0.0, -1.0, -0.2),
-            WRIST, RELAXED)
+    m.reach(
+        hand,
+        gate,
+        "lap",
+        (inward, m.between(0.02, 0.08), m.between(0.0, 0.08)),
+        (-0.75, 0.0, 0.6),
+        (0.0, -1.0, -0.2),
+        WRIST,
+        RELAXED,
+    )
 
 
 @motion(11, "both hands", shortest_s=1.3)
@@ -57,9 +64,18 @@ def stretching_arms(m: Motion) -> None:
     shape = LOOSE_FIST if m.rng.random() < 0.3 else FLAT
     shift = m.rng.normal(0.0, 0.05, 3)
     for hand in m.hands:
-        layer = m.reach(hand, curve, "space", np.array(place) * m.between(0.92, 1.1) + shift, fingers, palm, WRIST,
-                        shape,
-                        arc=(0.02, 0.02, 0.06), swivel=0.6)
+        layer = m.reach(
+            hand,
+            curve,
+            "space",
+            np.array(place) * m.between(0.92, 1.1) + shift,
+            fingers,
+            palm,
+            WRIST,
+            shape,
+            arc=(0.02, 0.02, 0.06),
+            swivel=0.6,
+        )
         if m.stay:
             m.state.stretched[hand] = layer
     if style == 0:
@@ -69,8 +85,9 @@ def stretching_arms(m: Motion) -> None:
         m.add("lean", -m.between(0.0, 0.12) * m.envelope(attack, 0.6))
 
 
-_RETREATS: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]],
-                 ...] = (
+_RETREATS: tuple[
+    tuple[str, tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]], ...
+] = (
     ("belly", (0.08, -0.06, 0.04), (-0.85, 0.1, 0.5), (0.0, -0.5, -0.9)),  # to the belly
     ("waist", (0.1, 0.02, 0.03), (0.0, -0.3, 1.0), (-1.0, 0.0, 0.0)),  # elbows back, hands beside the waist
     ("chest_same", (0.06, -0.1, 0.08), (-0.2, 0.9, 0.4), (-0.2, 0.1, -1.0)),  # up to the chest
@@ -93,8 +110,9 @@ def retracting_arms(m: Motion) -> None:
     near_belly = any(m.state.hand_rests[hand] in (*TOGETHER, "belly") for hand in m.hands)
     anchor, place, fingers, palm = _RETREATS[m.pick(0.0 if near_belly else 0.4, 0.25, 0.15, 0.2)]
     for hand in m.hands:
-        m.state.stretched[hand] = m.reach(hand, curve, anchor, place, fingers, palm, PALM, RELAXED,
-                                          arc=(0.02, 0.03, 0.02))
+        m.state.stretched[hand] = m.reach(
+            hand, curve, anchor, place, fingers, palm, PALM, RELAXED, arc=(0.02, 0.03, 0.02)
+        )
     m.add("lean", -m.between(0.0, 0.06) * m.envelope(0.5 * m.length, 0.4 * m.length))
 
 
@@ -113,9 +131,18 @@ def waving(m: Motion) -> None:
         path = path[:, [1, 2, 0]] + 0.3 * path
     place = ((0.12, m.between(-0.1, 0.15), 0.2), (0.1, m.between(-0.34, -0.18), 0.26), (0.08, -0.25, 0.28))[style]
     fingers = ((0.1, 1.0, 0.1), (0.0, 0.45, 0.8), (0.0, 0.6, 0.7))[style]
-    layer = m.reach(m.hand, gate, "space", place, fingers, (-0.15, 0.0 if style == 0 else -0.8, 1.0), WRIST, FLAT,
-                    motion=path,
-                    arc=(0.05, 0.0, 0.08))
+    layer = m.reach(
+        m.hand,
+        gate,
+        "space",
+        place,
+        fingers,
+        (-0.15, 0.0 if style == 0 else -0.8, 1.0),
+        WRIST,
+        FLAT,
+        motion=path,
+        arc=(0.05, 0.0, 0.08),
+    )
     lean = (inside * 0.5 * np.sin(phase + 0.3))[:, None]
     layer.fingers = layer.fingers + lean * (np.array([1.0, 0.0, 0.0]) if style < 2 else np.array([0.0, 0.7, 0.3]))
 
@@ -135,8 +162,18 @@ def spreading_hands(m: Motion) -> None:
     height = m.between(-0.36, -0.2)
     for hand in m.hands:
         path = opening[:, None] * np.array([width, 0.04, 0.02])
-        m.reach(hand, gate, "space", (-0.1, height, m.between(0.24, 0.34)), (0.35, 0.2, 0.9), (0.0, 1.0, 0.25), PALM,
-                FLAT * 0.5 + SPREAD_OPEN * 0.5, motion=path, arc=(0.0, 0.0, 0.05))
+        m.reach(
+            hand,
+            gate,
+            "space",
+            (-0.1, height, m.between(0.24, 0.34)),
+            (0.35, 0.2, 0.9),
+            (0.0, 1.0, 0.25),
+            PALM,
+            FLAT * 0.5 + SPREAD_OPEN * 0.5,
+            motion=path,
+            arc=(0.0, 0.0, 0.05),
+        )
     if m.rng.random() < 0.3:
         m.add("shrug_left", 0.015 * opening)
         m.add("shrug_right", 0.015 * opening)
@@ -157,13 +194,20 @@ def illustrative_gestures(m: Motion) -> None:
         own = m.wander(pace, 3)
         path = inside[:, None] * reachable * (0.8 * common + 0.5 * own if mirrored else own)
         path[:, 1] -= inside * beat
-        layer = m.reach(hand, gate, "space", (m.between(-0.08, 0.06), m.between(-0.36, -0.18), m.between(0.2, 0.34)),
-                        (-0.35, 0.25, 0.9), (-0.6, m.between(-0.5, 0.7), 0.0), PALM, RELAXED, motion=path)
+        layer = m.reach(
+            hand,
+            gate,
+            "space",
+            (m.between(-0.08, 0.06), m.between(-0.36, -0.18), m.between(0.2, 0.34)),
+            (-0.35, 0.25, 0.9),
+            (-0.6, m.between(-0.5, 0.7), 0.0),
+            PALM,
+            RELAXED,
+            motion=path,
+        )
         spin = inside[:, None] * m.wander(pace, 3)
         layer.palm = layer.palm + 0.8 * spin
         layer.fingers = layer.fingers + 0.35 * inside[:, None] * m.wander(pace, 3)
         m.fingers(hand, (inside * 0.2 * m.wander(0.35)[:, 0])[:, None] * np.array([0.3, 1, 1, 1, 1, -0.5]))
     m.add("mouth_open", 0.25 * inside * np.abs(np.sin(m.cycle(3.2, 0.3))))
     m.add("head_pitch", 0.03 * inside * common[:, 1])
-
-

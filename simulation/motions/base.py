@@ -19,8 +19,15 @@ from simulation.hand import RELAXED
 from simulation.subject import Subject
 
 TIPS, INDEX, INDEX_MIDDLE, PALM, WRIST, PINCH_TIPS, KNUCKLES, THUMB = (
-    (8, 12, 16), (8,), (8, 12), (0, 5, 9, 17), (0,), (4, 8), (6, 10), (4,)
-)  # fmt: skip
+    (8, 12, 16),
+    (8,),
+    (8, 12),
+    (0, 5, 9, 17),
+    (0,),
+    (4, 8),
+    (6, 10),
+    (4,),
+)
 
 TOGETHER = ("clasped", "stacked", "between")  # rests in which the hands hold each other
 
@@ -127,40 +134,82 @@ class Motion:
         self.controls.channel(channel)[self.stop :] += amount
 
     def reach(
-        self, hand: int, weight: Array, anchor: str, offset: tuple[float, float, float] | Array,
+        self,
+        hand: int,
+        weight: Array,
+        anchor: str,
+        offset: tuple[float, float, float] | Array,
         fingers: tuple[float, float, float],
-        palm: tuple[float, float, float], contact: tuple[int, ...], shape: Array = RELAXED, *,
-        motion: Array | None = None, arc: tuple[float, float, float] = (0.03, 0.02, 0.1), swivel: float | None = None,
-        loose: float = 0.015, turn: float = 0.18,
+        palm: tuple[float, float, float],
+        contact: tuple[int, ...],
+        shape: Array = RELAXED,
+        *,
+        motion: Array | None = None,
+        arc: tuple[float, float, float] = (0.03, 0.02, 0.1),
+        swivel: float | None = None,
+        loose: float = 0.015,
+        turn: float = 0.18,
     ) -> Reach:
         """Bring a hand somewhere (see Reach). motion: (count, 3) added to the offset; loose, turn: random differences
         between one performance and the next in metres and in the hand's direction.
         """
         count = len(weight)
         place = np.asarray(offset, dtype=np.float64) + self.rng.normal(0.0, loose, 3)
-        path = np.broadcast_to(place, (count, 3)) + (0.0 if motion is None else motion) + 0.004 * self.wander(0.7,
-                3)[:count]
+        path = (
+            np.broadcast_to(place, (count, 3))
+            + (0.0 if motion is None else motion)
+            + 0.004 * self.wander(0.7, 3)[:count]
+        )
         ahead = unit(np.array(fingers) + self.rng.normal(0.0, turn, 3))
         facing = unit(np.array(palm) + self.rng.normal(0.0, turn, 3))
         shapes = np.asarray(shape) + 0.05 * self.rng.standard_normal(6)
-        layer = Reach(hand, self.start, weight, anchor, path, np.tile(ahead, (count, 1)), np.tile(facing, (count, 1)),
-                      contact, np.tile(shapes, (count, 1)),
-                      np.array(arc) * self.between(0.6, 1.4) * self.subject.scale, swivel)  # fmt: skip
+        layer = Reach(
+            hand,
+            self.start,
+            weight,
+            anchor,
+            path,
+            np.tile(ahead, (count, 1)),
+            np.tile(facing, (count, 1)),
+            contact,
+            np.tile(shapes, (count, 1)),
+            np.array(arc) * self.between(0.6, 1.4) * self.subject.scale,
+            swivel,
+        )
         self.controls.reaches.append(layer)
         return layer
 
-    def step(self, leg: int, weight: Array, anchor: str, ankle: tuple[float, float, float],
-             pole: tuple[float, float, float],
-             pitch: float, yaw: float = 0.1, *, motion: Array | None = None, loose: float = 0.02,
-             arc: tuple[float, float, float] = (0.0, 0.06, 0.08)) -> None:
+    def step(
+        self,
+        leg: int,
+        weight: Array,
+        anchor: str,
+        ankle: tuple[float, float, float],
+        pole: tuple[float, float, float],
+        pitch: float,
+        yaw: float = 0.1,
+        *,
+        motion: Array | None = None,
+        loose: float = 0.02,
+        arc: tuple[float, float, float] = (0.0, 0.06, 0.08),
+    ) -> None:
         """Take a foot off its place (see Step). pitch, yaw in rad."""
         count = len(weight)
         place = np.array(ankle) + self.rng.normal(0.0, loose, 3)
         path = np.broadcast_to(place, (count, 3)) + (0.0 if motion is None else motion)
         self.controls.steps.append(
-            Step(leg, self.start, weight, anchor, path, np.array(pole), np.full(count, pitch), np.full(count, yaw),
-                 np.array(arc) * self.subject.scale)
-        )  # fmt: skip
+            Step(
+                leg,
+                self.start,
+                weight,
+                anchor,
+                path,
+                np.array(pole),
+                np.full(count, pitch),
+                np.full(count, yaw),
+                np.array(arc) * self.subject.scale,
+            )
+        )
 
     def fingers(self, hand: int, curve: Array) -> None:
         """Add to a hand's shape; curve (count, SHAPE_SIZE)."""

@@ -25,9 +25,18 @@ def playing_objects(m: Motion) -> None:
         path = inside[:, None] * (common * np.array([1.0 - 2.0 * hand, 1.0, 1.0]) + 0.007 * m.wander(0.3, 3))
         path[:, 1] += inside * flip * 0.022 * turning
         path[:, 2] += inside * flip * 0.014 * np.roll(turning, 5)
-        layer = m.reach(hand, gate, "lap", (apart, height, ahead), (-0.6, 0.25, 0.75), (-0.8, 0.1, -0.3), PINCH_TIPS,
-                        PINCH,
-                        motion=path, loose=0.008)
+        layer = m.reach(
+            hand,
+            gate,
+            "lap",
+            (apart, height, ahead),
+            (-0.6, 0.25, 0.75),
+            (-0.8, 0.1, -0.3),
+            PINCH_TIPS,
+            PINCH,
+            motion=path,
+            loose=0.008,
+        )
         layer.palm = layer.palm + (inside * flip * 0.9 * turning)[:, None] * np.array([0.0, 1.0, 0.4])
         layer.fingers = layer.fingers + (inside * 0.25 * turning)[:, None] * np.array([0.0, flip, 0.0])
         grip = inside[:, None] * 0.13 * m.wander(0.22, 6) * np.array([1.0, 1.2, 1.0, 0.6, 0.5, 0.2])
@@ -44,20 +53,62 @@ def clasp(m: Motion, gate: Array, style: int, motion_: tuple[Array, Array] | Non
         path = motion_[hand] if motion_ else None
         top = (hand == 0) == m.subject.right_handed
         if style == 0:
-            m.reach(hand, gate, anchor, (0.013, height, ahead), (-0.12, 0.45, 0.8), (-1.0, 0.0, 0.0), PALM, FLAT,
-                    motion=path,
-                    loose=0.004, turn=0.08)
+            m.reach(
+                hand,
+                gate,
+                anchor,
+                (0.013, height, ahead),
+                (-0.12, 0.45, 0.8),
+                (-1.0, 0.0, 0.0),
+                PALM,
+                FLAT,
+                motion=path,
+                loose=0.004,
+                turn=0.08,
+            )
         elif style == 1:
-            m.reach(hand, gate, anchor, (0.012, height, ahead), (-0.62, 0.15, 0.75), (-0.75, -0.2, -0.55), KNUCKLES,
-                    np.array([0.4, 0.62, 0.62, 0.62, 0.62, 0.2]), motion=path, loose=0.004, turn=0.08)
+            m.reach(
+                hand,
+                gate,
+                anchor,
+                (0.012, height, ahead),
+                (-0.62, 0.15, 0.75),
+                (-0.75, -0.2, -0.55),
+                KNUCKLES,
+                np.array([0.4, 0.62, 0.62, 0.62, 0.62, 0.2]),
+                motion=path,
+                loose=0.004,
+                turn=0.08,
+            )
         elif style == 2:
             lift = 0.045 if top else 0.0
-            m.reach(hand, gate, anchor, (0.01, height + lift, ahead), (-0.8, 0.0, 0.55),
-                    (-0.1, -1.0 if top else 0.8, -0.2), PALM,
-                    RELAXED, motion=path, loose=0.004, turn=0.1)
+            m.reach(
+                hand,
+                gate,
+                anchor,
+                (0.01, height + lift, ahead),
+                (-0.8, 0.0, 0.55),
+                (-0.1, -1.0 if top else 0.8, -0.2),
+                PALM,
+                RELAXED,
+                motion=path,
+                loose=0.004,
+                turn=0.1,
+            )
         else:
-            m.reach(hand, gate, anchor, (0.004, height + 0.08, ahead), (-0.45, 0.75, 0.5), (-0.9, -0.2, 0.0), TIPS,
-                    SPREAD_OPEN * 0.5 + FLAT * 0.6, motion=path, loose=0.003, turn=0.06)
+            m.reach(
+                hand,
+                gate,
+                anchor,
+                (0.004, height + 0.08, ahead),
+                (-0.45, 0.75, 0.5),
+                (-0.9, -0.2, 0.0),
+                TIPS,
+                SPREAD_OPEN * 0.5 + FLAT * 0.6,
+                motion=path,
+                loose=0.003,
+                turn=0.06,
+            )
 
 
 @motion(13, "both hands", shortest_s=0.9)
@@ -95,9 +146,19 @@ def pointing_oneself(m: Motion) -> None:
     tap = 0.5 * (1 - np.cos(m.cycle(m.between(1.0, 2.4), 0.15))) * m.between(0.015, 0.06) * (m.rng.random() < 0.7)
     path = (inside * (0.012 + tap))[:, None] * np.array([0.15, 0.0, 1.0])
     shape = POINTING if style == 0 else FLAT
-    m.reach(m.hand, gate, "chest", (m.between(-0.02, 0.05), m.between(-0.04, 0.05), 0.02), (-0.75, 0.12, -0.65),
-            (-0.25, -0.45, -0.85), INDEX if style == 0 else TIPS, shape, motion=path, arc=(0.03, 0.0, 0.14),
-            swivel=0.75)
+    m.reach(
+        m.hand,
+        gate,
+        "chest",
+        (m.between(-0.02, 0.05), m.between(-0.04, 0.05), 0.02),
+        (-0.75, 0.12, -0.65),
+        (-0.25, -0.45, -0.85),
+        INDEX if style == 0 else TIPS,
+        shape,
+        motion=path,
+        arc=(0.03, 0.0, 0.14),
+        swivel=0.75,
+    )
 
 
 @motion(16, "hands", shortest_s=0.8)
@@ -111,14 +172,19 @@ def clenching_fist(m: Motion) -> None:
     raised = m.state.hands_rest_together or m.rng.random() < 0.4
     for hand in m.hands:
         if raised:
-            m.reach(hand, m.envelope(1.5 * attack, 1.5 * release), "space", (m.between(-0.05, 0.05),
-                    m.between(-0.38, -0.2), 0.26),
-                    (-0.2, 0.5, 0.8), (-0.8, -0.3, -0.2), WRIST, RELAXED)
+            m.reach(
+                hand,
+                m.envelope(1.5 * attack, 1.5 * release),
+                "space",
+                (m.between(-0.05, 0.05), m.between(-0.38, -0.2), 0.26),
+                (-0.2, 0.5, 0.8),
+                (-0.8, -0.3, -0.2),
+                WRIST,
+                RELAXED,
+            )
         m.fingers(hand, hold[:, None] * close)
         tremor = 0.003 * hold[:, None] * m.wander(0.08, 3)
         m.move_hand(hand, tremor + hold[:, None] * np.array([0.0, 0.012, 0.0]))
-
-
 
 
 @motion(21, "both hands", shortest_s=2.0)
@@ -129,15 +195,37 @@ def hands_touching_fingers(m: Motion) -> None:
     active = 1 if m.subject.right_handed == (m.rng.random() < 0.75) else 0
     height, ahead, shift = m.between(0.0, 0.09), m.between(0.0, 0.09), m.between(-0.03, 0.03)
     held_palm = (-0.3, m.between(-1.0, 0.4), -0.5)
-    m.reach(1 - active, gate, "lap", (0.012 + shift, height, ahead), (-0.8, 0.0, 0.6), held_palm, KNUCKLES, RELAXED,
-            motion=inside[:, None] * 0.005 * m.wander(0.6, 3), loose=0.005)
+    m.reach(
+        1 - active,
+        gate,
+        "lap",
+        (0.012 + shift, height, ahead),
+        (-0.8, 0.0, 0.6),
+        held_palm,
+        KNUCKLES,
+        RELAXED,
+        motion=inside[:, None] * 0.005 * m.wander(0.6, 3),
+        loose=0.005,
+    )
     slide = np.sin(m.cycle(m.between(1.0, 2.4), 0.2)) * bursts(m, (1.0, 3.0), (0.2, 0.8))
-    path = inside[:, None] * (np.stack((0.016 * slide, 0.006 * np.abs(slide), -0.012 * slide),
-                                       axis=-1) + 0.006 * m.wander(0.5, 3))
-    m.reach(active, gate, "lap", (0.006 - shift, height + 0.02, ahead + 0.01), (-0.7, -0.1, 0.65), (-0.45, -0.6, -0.3),
-            PINCH_TIPS, PINCH, motion=path, loose=0.005)
-    m.fingers(active, inside[:, None] * (0.14 * slide[:, None] + 0.1 * m.wander(0.25, 6)) * np.array([0.8, 1, 1, 0.8,
-            0.6, 0]))
+    path = inside[:, None] * (
+        np.stack((0.016 * slide, 0.006 * np.abs(slide), -0.012 * slide), axis=-1) + 0.006 * m.wander(0.5, 3)
+    )
+    m.reach(
+        active,
+        gate,
+        "lap",
+        (0.006 - shift, height + 0.02, ahead + 0.01),
+        (-0.7, -0.1, 0.65),
+        (-0.45, -0.6, -0.3),
+        PINCH_TIPS,
+        PINCH,
+        motion=path,
+        loose=0.005,
+    )
+    m.fingers(
+        active, inside[:, None] * (0.14 * slide[:, None] + 0.1 * m.wander(0.25, 6)) * np.array([0.8, 1, 1, 0.8, 0.6, 0])
+    )
     m.fingers(1 - active, inside[:, None] * 0.07 * m.wander(0.35, 6) * np.array([0.5, 1, 1, 1, 1, 0.3]))
     m.add("head_pitch", m.between(0.0, 0.14) * gate)
 
@@ -148,8 +236,9 @@ def other_finger_movements(m: Motion) -> None:
     inside = m.envelope(0.3, 0.3)
     style = m.pick(0.4, 0.35, 0.25)
     for hand in m.hands:
-        phase = m.cycle(m.between(1.6, 3.2) if style == 0 else m.between(1.0, 2.2) if style == 1 else m.between(0.5,
-                1.0), 0.15)
+        phase = m.cycle(
+            m.between(1.6, 3.2) if style == 0 else m.between(1.0, 2.2) if style == 1 else m.between(0.5, 1.0), 0.15
+        )
         curve = np.zeros((m.count, 6))
         if style == 0:  # drumming, finger after finger
             beats = bursts(m)
@@ -163,5 +252,3 @@ def other_finger_movements(m: Motion) -> None:
             curve[:] = (0.38 * np.sin(phase))[:, None] * np.array([0.5, 1, 1, 1, 1, -0.9])
         m.fingers(hand, inside[:, None] * m.between(0.8, 1.3) * curve)
         m.move_hand(hand, (inside * m.between(0.0, 0.02))[:, None] * np.array([0.0, 1.0, 0.0]))
-
-

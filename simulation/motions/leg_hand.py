@@ -28,9 +28,18 @@ def patting_legs(m: Motion) -> None:
     lag = m.between(0.0, 0.5) if m.rng.random() < 0.3 else 0.0
     for which, hand in enumerate(m.hands):
         path = (inside * lift * 0.5 * (1 - np.cos(phase + which * lag)))[:, None] * np.array([0.0, 1.0, 0.1])
-        m.reach(hand, m.envelope(edge, edge), "thigh", (m.between(-0.02, 0.03), on_leg(m), along), (-0.25, 0.05, 1.0),
-                (0.0, -1.0, 0.0),
-                PALM, FLAT, motion=path, arc=(0.0, 0.05, 0.0))
+        m.reach(
+            hand,
+            m.envelope(edge, edge),
+            "thigh",
+            (m.between(-0.02, 0.03), on_leg(m), along),
+            (-0.25, 0.05, 1.0),
+            (0.0, -1.0, 0.0),
+            PALM,
+            FLAT,
+            motion=path,
+            arc=(0.0, 0.05, 0.0),
+        )
 
 
 @motion(49, "hands", shortest_s=1.1)
@@ -43,9 +52,18 @@ def touching_legs(m: Motion) -> None:
     stroke = 0.5 * (1 - np.cos(m.cycle(m.between(0.35, 0.9), 0.2))) * m.size(0.06, 0.14)
     for hand in m.hands:
         path = (inside * stroke)[:, None] * np.array([0.0, 0.0, 1.0]) + inside[:, None] * 0.006 * m.wander(1.0, 3)
-        m.reach(hand, gate, "thigh_other" if other else "thigh", (m.between(-0.02, 0.04), on_leg(m), along),
-                (-0.75 if other else -0.25, 0.0, 1.0), (0.0, -1.0, 0.0), PALM, FLAT * 0.6 + RELAXED * 0.4, motion=path,
-                arc=(0.0, 0.07, 0.02))
+        m.reach(
+            hand,
+            gate,
+            "thigh_other" if other else "thigh",
+            (m.between(-0.02, 0.04), on_leg(m), along),
+            (-0.75 if other else -0.25, 0.0, 1.0),
+            (0.0, -1.0, 0.0),
+            PALM,
+            FLAT * 0.6 + RELAXED * 0.4,
+            motion=path,
+            arc=(0.0, 0.07, 0.02),
+        )
 
 
 @motion(50, "hand", shortest_s=1.2)
@@ -54,19 +72,38 @@ def scratching_legs(m: Motion) -> None:
     style = m.pick(0.5, 0.25, 0.25)
     attack, release = m.ease(0.45, 0.8), m.ease(0.45, 0.8)
     gate, inside = m.envelope(attack, release), m.envelope(1.1 * attack, 1.1 * release)
-    path = touch_path(m, SCRATCH if m.rng.random() < 0.85 else RUB, (0.1, 0.0, 1.0), (0.0, 1.0, 0.0), inside,
-                      m.between(1.3, 2.2))
+    path = touch_path(
+        m, SCRATCH if m.rng.random() < 0.85 else RUB, (0.1, 0.0, 1.0), (0.0, 1.0, 0.0), inside, m.between(1.3, 2.2)
+    )
     scratching_fingers(m, m.hand, SCRATCH, inside)
     if style < 2:
         along = m.between(0.15, 0.3) if style == 0 else m.between(0.34, 0.4)
-        m.reach(m.hand, gate, "thigh", (m.between(-0.03, 0.05), on_leg(m) + 0.005, along), (-0.4, -0.35, 0.85),
-                (0.0, -1.0, -0.3), TIPS,
-                RELAXED, motion=path, arc=(0.0, 0.06, 0.02))
+        m.reach(
+            m.hand,
+            gate,
+            "thigh",
+            (m.between(-0.03, 0.05), on_leg(m) + 0.005, along),
+            (-0.4, -0.35, 0.85),
+            (0.0, -1.0, -0.3),
+            TIPS,
+            RELAXED,
+            motion=path,
+            arc=(0.0, 0.06, 0.02),
+        )
         m.add("lean", m.between(0.0, 0.1) * gate)
     else:
-        m.reach(m.hand, gate, "shank", (m.between(0.0, 0.05), 0.06, m.between(0.08, 0.24)), (-0.2, -0.4, 0.9),
-                (-0.2, -1.0, 0.0), TIPS,
-                RELAXED, motion=path, arc=(0.03, 0.05, 0.06))
+        m.reach(
+            m.hand,
+            gate,
+            "shank",
+            (m.between(0.0, 0.05), 0.06, m.between(0.08, 0.24)),
+            (-0.2, -0.4, 0.9),
+            (-0.2, -1.0, 0.0),
+            TIPS,
+            RELAXED,
+            motion=path,
+            arc=(0.03, 0.05, 0.06),
+        )
         m.add("lean", m.size(0.4, 0.62) * gate)
         m.add("head_pitch", m.between(0.05, 0.25) * gate)
         m.add("side", (1.0 if m.hand == 0 else -1.0) * m.between(0.0, 0.1) * gate)
@@ -83,16 +120,33 @@ def scratching_feet(m: Motion) -> None:
         m.add("slouch", m.between(0.2, 0.5) * gate)
         m.add("side", (1.0 if m.hand == 0 else -1.0) * m.between(0.05, 0.18) * gate)
         m.add(f"foot_z_{'left' if leg == 0 else 'right'}", -m.between(0.02, 0.1) * gate)
-        touch(m, "foot", (0.03, 0.03, 0.04), (-0.1, -0.8, 0.35), (-0.6, -0.5, -0.4), (0.2, 0.4, 1.0), (0.6, 1.0, 0.0),
-              kinds=(0.15, 0.2, 0.65, 0.0), size=1.4, arc=(0.06, 0.0, 0.06))
+        touch(
+            m,
+            "foot",
+            (0.03, 0.03, 0.04),
+            (-0.1, -0.8, 0.35),
+            (-0.6, -0.5, -0.4),
+            (0.2, 0.4, 1.0),
+            (0.6, 1.0, 0.0),
+            kinds=(0.15, 0.2, 0.65, 0.0),
+            size=1.4,
+            arc=(0.06, 0.0, 0.06),
+        )
     else:
         other = 1 - leg
         m.step(other, gate, "other_knee", (-0.02, 0.11, -0.12), (1.0, 0.15, 0.4), 0.15, -0.9, arc=(0.1, 0.14, 0.1))
         m.add("lean", m.size(0.4, 0.62) * gate)
         m.add("head_pitch", m.between(0.0, 0.2) * gate)
-        touch(m, "foot_other", (0.02, 0.05, 0.02), (-0.4, -0.6, 0.6), (-0.3, -0.9, -0.2), (1.0, 0.0, 0.4),
-              (0.0, 1.0, 0.3),
-              kinds=(0.15, 0.2, 0.65, 0.0), size=1.4, arc=(0.0, 0.1, 0.06))
+        touch(
+            m,
+            "foot_other",
+            (0.02, 0.05, 0.02),
+            (-0.4, -0.6, 0.6),
+            (-0.3, -0.9, -0.2),
+            (1.0, 0.0, 0.4),
+            (0.0, 1.0, 0.3),
+            kinds=(0.15, 0.2, 0.65, 0.0),
+            size=1.4,
+            arc=(0.0, 0.1, 0.06),
+        )
     m.add("head_pitch", -m.between(0.0, 0.2) * gate)
-
-

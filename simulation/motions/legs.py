@@ -58,9 +58,17 @@ def curling_legs(m: Motion) -> None:
         gate = m.envelope(attack * m.between(0.85, 1.2), release * m.between(0.85, 1.2))
         across = -m.between(0.0, 0.05) if hooked else m.between(0.03, 0.1)
         ahead = back + (0.055 if hooked and leg == front else 0.0)
-        m.step(leg, gate, "seat", (across, m.between(0.05, 0.1), ahead), (m.between(0.0, 0.5), 0.75, 1.0),
-               m.between(0.6, 1.0), 0.15,
-               motion=0.006 * m.wander(2.0, 3), arc=(0.0, 0.03, 0.0))
+        m.step(
+            leg,
+            gate,
+            "seat",
+            (across, m.between(0.05, 0.1), ahead),
+            (m.between(0.0, 0.5), 0.75, 1.0),
+            m.between(0.6, 1.0),
+            0.15,
+            motion=0.006 * m.wander(2.0, 3),
+            arc=(0.0, 0.03, 0.0),
+        )
 
 
 def _knees(m: Motion, outwards: float) -> None:
@@ -106,21 +114,53 @@ def cross_legs(m: Motion, leg: int, gate: Array, style: int) -> None:
         m.add(f"knee_out_{SIDES[1 - leg]}", (m.between(-0.1, 0.1 if style == 0 else 0.4) - knee) * gate)
         m.add(f"foot_x_{SIDES[1 - leg]}", (m.between(-0.05, 0.02) - foot) * gate)
     if style == 0:
-        m.step(leg, gate, "other_knee", (-m.between(0.06, 0.14), -m.between(0.24, 0.31), m.between(0.06, 0.16)),
-               (0.1, 1.0, 0.45),
-               m.between(0.3, 0.8), -m.between(0.1, 0.4), motion=idle, arc=(0.0, 0.16, 0.12))
+        m.step(
+            leg,
+            gate,
+            "other_knee",
+            (-m.between(0.06, 0.14), -m.between(0.24, 0.31), m.between(0.06, 0.16)),
+            (0.1, 1.0, 0.45),
+            m.between(0.3, 0.8),
+            -m.between(0.1, 0.4),
+            motion=idle,
+            arc=(0.0, 0.16, 0.12),
+        )
     elif style == 1:
-        m.step(leg, gate, "other_knee", (-m.between(0.0, 0.05), m.between(0.1, 0.13), -m.between(0.02, 0.1)),
-               (1.0, 0.15, 0.5),
-               m.between(0.0, 0.3), -0.9, motion=idle, arc=(0.1, 0.14, 0.1))
+        m.step(
+            leg,
+            gate,
+            "other_knee",
+            (-m.between(0.0, 0.05), m.between(0.1, 0.13), -m.between(0.02, 0.1)),
+            (1.0, 0.15, 0.5),
+            m.between(0.0, 0.3),
+            -0.9,
+            motion=idle,
+            arc=(0.1, 0.14, 0.1),
+        )
     else:
         ahead = m.between(0.36, 0.62)
-        m.step(leg, gate, "seat", (-m.between(0.02, 0.07), 0.03, ahead + 0.07), (0.25, 0.8, 1.0), m.between(-0.2, 0.2),
-               0.5,
-               motion=idle, arc=(0.02, 0.04, 0.04))
-        m.step(1 - leg, gate, "seat", (-m.between(0.0, 0.05), 0.0, ahead), (0.25, 0.8, 1.0), m.between(-0.1, 0.2), 0.5,
-               motion=idle,
-               arc=(0.0, 0.02, 0.0))
+        m.step(
+            leg,
+            gate,
+            "seat",
+            (-m.between(0.02, 0.07), 0.03, ahead + 0.07),
+            (0.25, 0.8, 1.0),
+            m.between(-0.2, 0.2),
+            0.5,
+            motion=idle,
+            arc=(0.02, 0.04, 0.04),
+        )
+        m.step(
+            1 - leg,
+            gate,
+            "seat",
+            (-m.between(0.0, 0.05), 0.0, ahead),
+            (0.25, 0.8, 1.0),
+            m.between(-0.1, 0.2),
+            0.5,
+            motion=idle,
+            arc=(0.0, 0.02, 0.0),
+        )
 
 
 def feet_to_move(m: Motion, forward: bool) -> list[int]:

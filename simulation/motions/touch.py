@@ -20,8 +20,14 @@ def bursts(m: Motion, on_s: tuple[float, float] = (0.6, 1.8), off_s: tuple[float
     return gate
 
 
-def touch_path(m: Motion, kind: int, along: tuple[float, float, float], out: tuple[float, float, float],
-               inside: Array, size: float = 1.0) -> Array:  # fmt: skip
+def touch_path(
+    m: Motion,
+    kind: int,
+    along: tuple[float, float, float],
+    out: tuple[float, float, float],
+    inside: Array,
+    size: float = 1.0,
+) -> Array:
     """(count, 3) metres in the anchor's axes: strokes `along` the surface, lifting `out` of it.
 
     inside: (count,) 1 while the hand is in contact.

@@ -115,13 +115,31 @@ def test_weights_of_one_magnitude_lose_nothing_and_random_ones_little() -> None:
     assert 35 < weight_error(np.random.default_rng(0).normal(size=(16, 64, 3, 3)).astype(np.float32)) < 50
 
 
-def test_quantised_bundle_from_videos(bundle: Bundle, video: Path, tmp_path: Path,
-                                      capsys: pytest.CaptureFixture[str]) -> None:
+def test_quantised_bundle_from_videos(
+    bundle: Bundle, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     labels = tmp_path / "list.txt"
     labels.write_text("patterns.mp4 9\n")
     out = tmp_path / "int8"
-    assert main(["quantize", str(bundle.path), "--clips", str(video.parent), "--labels", str(labels), "--out", str(out),
-                 "--windows", "40", "--lose", "0.3"]) == 0
+    assert (
+        main(
+            [
+                "quantize",
+                str(bundle.path),
+                "--clips",
+                str(video.parent),
+                "--labels",
+                str(labels),
+                "--out",
+                str(out),
+                "--windows",
+                "40",
+                "--lose",
+                "0.3",
+            ]
+        )
+        == 0
+    )
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 28 + 1
     assert lines[1].split()[0] == "stem"
@@ -160,15 +178,17 @@ def bad(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) -> str:
     return err
 
 
-def test_bad_input_is_one_line_and_nothing_is_written(bundle: Bundle, video: Path, tmp_path: Path,
-                                                      capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_line_and_nothing_is_written(
+    bundle: Bundle, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "int8"
     command: list[str | Path] = ["quantize", bundle.path, "--out", out]
     short = write_numbered(tmp_path / "short.mp4", range(0, 4000, 100))
     assert "expected 32 calibration windows or more, got 2" in bad([*command, "--clips", short], capsys)
     assert "which sees rgb; give videos with --clips" in bad([*command, "--simulated"], capsys)
     assert "sees landmarks; give --simulated" in bad(
-        ["quantize", "landmarks-small", "--out", out, "--clips", video], capsys)
+        ["quantize", "landmarks-small", "--out", out, "--clips", video], capsys
+    )
     assert "a readable video" in bad([*command, "--clips", tmp_path / "absent.mp4"], capsys)
     labels = tmp_path / "list.txt"
     labels.write_text("other.mp4 3\n")
@@ -180,18 +200,21 @@ def test_bad_input_is_one_line_and_nothing_is_written(bundle: Bundle, video: Pat
 
 
 def test_more_than_the_bound_lost_is_refused(
-        bundle: Bundle, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str]) -> None:
+    bundle: Bundle, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With ranges a thousand times too small every score is lost."""
-    monkeypatch.setattr("calibration.quantize.measure_ranges",
-                        lambda graph, tensors, clips, method, report: dict.fromkeys(tensors, 1e-3))
+    monkeypatch.setattr(
+        "calibration.quantize.measure_ranges",
+        lambda graph, tensors, clips, method, report: dict.fromkeys(tensors, 1e-3),
+    )
     line = bad(["quantize", bundle.path, "--clips", video, "--windows", "40", "--out", tmp_path / "int8"], capsys)
     assert "nothing was written" in line
     assert not (tmp_path / "int8").exists()
 
 
-def test_an_int8_bundle_is_not_quantised_again(bundle: Bundle, graph: Graph, video: Path, tmp_path: Path,
-                                               capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_int8_bundle_is_not_quantised_again(
+    bundle: Bundle, graph: Graph, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ranges = measure_ranges(graph.observed(), graph.activations, bundle.reference_arrays().inputs, "minmax")
     made = bundle.derive(tmp_path / "int8", onnx=graph.quantised(ranges), precision="int8")
     command: list[str | Path] = ["quantize", made.path, "--clips", video, "--out", tmp_path / "twice"]
@@ -199,8 +222,13 @@ def test_an_int8_bundle_is_not_quantised_again(bundle: Bundle, graph: Graph, vid
 
 
 def test_windows_are_cut_by_time(tmp_path: Path) -> None:
-    card = ModelCard(name="m", network=SPEC, intended_use="tests", span_s=1.6,
-                     provenance=Provenance(trained=False, trained_on="nothing"))
+    card = ModelCard(
+        name="m",
+        network=SPEC,
+        intended_use="tests",
+        span_s=1.6,
+        provenance=Provenance(trained=False, trained_on="nothing"),
+    )
     path = write_numbered(tmp_path / "numbered.mp4", [*range(0, 1000, 50), *range(1000, 4400, 100)])
     first, second, third = cut_windows(path, card)
     times = [*range(0, 1000, 50), *range(1000, 4400, 100)]
@@ -214,8 +242,16 @@ def test_windows_are_cut_by_time(tmp_path: Path) -> None:
 
 def test_judgement_counts_decided_windows_and_accuracy(bundle: Bundle) -> None:
     card = bundle.card
-    sigmoid = Bundle(bundle.path, ModelCard(name="s", network=card.network, provenance=card.provenance,
-                                            intended_use="tests", calibration=Calibration(activation="sigmoid")))
+    sigmoid = Bundle(
+        bundle.path,
+        ModelCard(
+            name="s",
+            network=card.network,
+            provenance=card.provenance,
+            intended_use="tests",
+            calibration=Calibration(activation="sigmoid"),
+        ),
+    )
     before = np.full((4, 52), -5.0, np.float32)
     before[0, 3], before[1, 4], before[2, 5], before[3, 6] = 2.0, 2.0, 2.0, -1.0
     after = before.copy()

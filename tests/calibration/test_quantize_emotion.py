@@ -48,7 +48,8 @@ def windows(full: Bundle) -> Windows:
 
 def test_windows_are_stretches_of_interviews_with_feelings(full: Bundle, windows: Windows) -> None:
     assert {name: array.shape for name, array in windows.inputs.items()} == {
-        name: (16, *shape) for name, shape in full.card.network.inputs.items()}
+        name: (16, *shape) for name, shape in full.card.network.inputs.items()
+    }
     assert windows.labels is not None
     assert windows.labels.shape == (16, len(EMOTIONS))
     assert 0.0 < windows.labels.sum(axis=1).mean() < 1.0 + 1e-6  # the rest of the time nothing is felt
@@ -75,8 +76,9 @@ def test_both_branches_are_quantised_and_the_encoder_is_left_alone(written: tupl
     makers = {node.output[0]: node for node in graph.node}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     kept = sum("left in fp32" in line for line in printed[1:-1])
-    rounded = sum(node.input[1] in makers and makers[node.input[1]].op_type == "DequantizeLinear"
-                  for node in convolutions)  # fmt: skip
+    rounded = sum(
+        node.input[1] in makers and makers[node.input[1]].op_type == "DequantizeLinear" for node in convolutions
+    )
     assert len(convolutions) == 2 * 20
     assert rounded >= len(convolutions) - kept
 
@@ -85,7 +87,10 @@ def test_the_reference_is_of_stretches_that_it_was_ranged_on(full: Bundle, writt
     made = written[0]
     reference = made.reference_arrays()
     assert (made.card.precision, made.card.calibration, made.card.provenance) == (
-        "int8", full.card.calibration, full.card.provenance)
+        "int8",
+        full.card.calibration,
+        full.card.provenance,
+    )
     first = simulated_windows(full.card, "validation", 1, 0)
     for name, array in reference.inputs.items():
         assert np.array_equal(array[0], first.inputs[name][0])
@@ -114,8 +119,12 @@ def test_every_runtime_says_what_fp32_says(full: Bundle, written: tuple[Bundle, 
         assert abs(found.accuracy[1] - found.accuracy[0]) <= 0.2, name
 
 
-def test_a_plan_is_built_ahead_of_time(written: tuple[Bundle, list[str]], tmp_path: Path,
-                                       monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_is_built_ahead_of_time(
+    written: tuple[Bundle, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pytest.importorskip("tensorrt_rtx")
     from engines.runtimes.nvidia import command
     from engines.runtimes.nvidia.gpu import NoGpu
@@ -152,16 +161,28 @@ def rgb(full: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return full.derive(tmp_path_factory.mktemp("models") / "rgb", name="rgb", view="rgb").path
 
 
-@pytest.mark.parametrize(("model", "arguments", "complaint"), [
-    ("shipped", ["--simulated", "--windows", "31"], "expected 32 calibration windows or more, got 31"),
-    ("shipped", ["--simulated", "--labels", "list.txt"], "--labels with --clips, got --labels with --simulated"),
-    ("shipped", ["--clips", "film.mp4"], "a model that sees RGB for --clips, got emotions-small, which sees landmarks"),
-    ("rgb", ["--clips", "film.mp4"], "an emotion model of the landmark view, got rgb, which sees rgb; keep it in fp32"),
-    ("rgb", ["--simulated"], "an emotion model of the landmark view, got rgb, which sees rgb; keep it in fp32"),
-    ("shipped", ["--simulated", "--lose", "1"], "--lose of 0 to below 1, got 1"),
-])  # fmt: skip
-def test_bad_input_is_one_line_and_nothing_is_written(model: str, arguments: list[str], complaint: str, rgb: Path,
-                                                      tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("model", "arguments", "complaint"),
+    [
+        ("shipped", ["--simulated", "--windows", "31"], "expected 32 calibration windows or more, got 31"),
+        ("shipped", ["--simulated", "--labels", "list.txt"], "--labels with --clips, got --labels with --simulated"),
+        (
+            "shipped",
+            ["--clips", "film.mp4"],
+            "a model that sees RGB for --clips, got emotions-small, which sees landmarks",
+        ),
+        (
+            "rgb",
+            ["--clips", "film.mp4"],
+            "an emotion model of the landmark view, got rgb, which sees rgb; keep it in fp32",
+        ),
+        ("rgb", ["--simulated"], "an emotion model of the landmark view, got rgb, which sees rgb; keep it in fp32"),
+        ("shipped", ["--simulated", "--lose", "1"], "--lose of 0 to below 1, got 1"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    model: str, arguments: list[str], complaint: str, rgb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "int8"
     capsys.readouterr()
     name = "emotions-small" if model == "shipped" else str(rgb)
@@ -172,11 +193,13 @@ def test_bad_input_is_one_line_and_nothing_is_written(model: str, arguments: lis
     assert not out.exists()
 
 
-def test_a_model_that_is_never_sure_is_refused(full: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                               capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_is_never_sure_is_refused(
+    full: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """There is nothing that its INT8 could agree on."""
-    flat = full.derive(tmp_path / "flat", name="flat",
-                       calibration=msgspec.structs.replace(full.card.calibration, temperature=100.0))
+    flat = full.derive(
+        tmp_path / "flat", name="flat", calibration=msgspec.structs.replace(full.card.calibration, temperature=100.0)
+    )
     monkeypatch.setattr("calibration.quantize.export_anew", lambda spec, path: path.read_bytes())
     assert main(["quantize", str(flat.path), "--simulated", "--windows", "32", "--out", str(tmp_path / "int8")]) == 2
     error = capsys.readouterr().err

@@ -80,8 +80,21 @@ def test_scores_of_an_evaluation_give_a_bundle_and_a_diagram(softmax: Bundle, tm
     true = (honest + rng.gumbel(size=honest.shape)).argmax(axis=1)
     scores, diagram = tmp_path / "scores.npz", tmp_path / "reliability.png"
     np.savez(scores, logits=(2.0 * honest).astype(np.float32), labels=true)
-    assert main(["temperature", "untrained-small", "--out", str(tmp_path / "t"), "--scores", str(scores),
-                 "--plot", str(diagram)]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "temperature",
+                "untrained-small",
+                "--out",
+                str(tmp_path / "t"),
+                "--scores",
+                str(scores),
+                "--plot",
+                str(diagram),
+            ]
+        )
+        == 0
+    )
     calibration = Bundle.load(tmp_path / "t").card.calibration
     assert calibration.temperature == pytest.approx(2.0, rel=0.05)
     assert calibration.basis == "temperature: half of 4000 labelled clips; no thresholds"
@@ -90,9 +103,12 @@ def test_scores_of_an_evaluation_give_a_bundle_and_a_diagram(softmax: Bundle, tm
 
 def test_bad_scores(softmax: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "scores.npz"
-    for arrays in ({"logits": np.zeros((3, 51)), "labels": np.zeros(3)}, {"logits": np.zeros((3, 52))},
-                   {"logits": np.zeros((3, 52)), "labels": np.full(3, 52)},
-                   {"logits": np.full((3, 52), np.nan), "labels": np.zeros(3)}):
+    for arrays in (
+        {"logits": np.zeros((3, 51)), "labels": np.zeros(3)},
+        {"logits": np.zeros((3, 52))},
+        {"logits": np.zeros((3, 52)), "labels": np.full(3, 52)},
+        {"logits": np.full((3, 52), np.nan), "labels": np.zeros(3)},
+    ):
         np.savez(path, **arrays)
         with pytest.raises(BadInput, match=r"scores\.npz"):
             read_scores(path)

@@ -35,8 +35,14 @@ def oracle(seed: int, mode: str, gain: float, noise: float) -> JudgedSession:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
     spec = NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)
-    card = ModelCard("tiny", spec, Provenance(False, "nothing"), "tests", view="landmarks",
-                     calibration=Calibration(activation="sigmoid"))  # fmt: skip
+    card = ModelCard(
+        "tiny",
+        spec,
+        Provenance(False, "nothing"),
+        "tests",
+        view="landmarks",
+        calibration=Calibration(activation="sigmoid"),
+    )
     return write_bundle(initialise(spec, 0), card, tmp_path_factory.mktemp("bundle") / "tiny")
 
 
@@ -96,8 +102,18 @@ def test_a_chosen_precision_is_had_where_it_can_be(bundle: Bundle) -> None:
 
 def test_the_command_writes_a_bundle_that_says_what_it_rests_on(bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "fitted"
-    arguments = ["thresholds", str(bundle.path), "--out", str(out), "--minutes", "1", "--idle-minutes", "1",
-                 "--false-per-hour", "1e6"]
+    arguments = [
+        "thresholds",
+        str(bundle.path),
+        "--out",
+        str(out),
+        "--minutes",
+        "1",
+        "--idle-minutes",
+        "1",
+        "--false-per-hour",
+        "1e6",
+    ]
     assert main(arguments) == 0
     made = Bundle.load(out)
     calibration = made.card.calibration
@@ -108,8 +124,9 @@ def test_the_command_writes_a_bundle_that_says_what_it_rests_on(bundle: Bundle, 
     assert not made.card.trained
 
 
-def test_bad_input_is_one_line_and_exit_code_2(bundle: Bundle, tmp_path: Path,
-                                              capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model, out = str(bundle.path), ("--out", str(tmp_path / "a"))
     cases = {
         "expected --minutes of 1 or more": [model, *out, "--minutes", "0"],

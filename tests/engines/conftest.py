@@ -23,18 +23,24 @@ SMALL = NetworkSpec(depth=18, width=8, size=64)
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """MANet-18, width 8, 64 pixels, with the embedding head; untrained."""
-    card = ModelCard(name="small", network=SMALL, intended_use="tests",
-                     provenance=Provenance(trained=False, trained_on="nothing: untrained", seed=3))
+    card = ModelCard(
+        name="small",
+        network=SMALL,
+        intended_use="tests",
+        provenance=Provenance(trained=False, trained_on="nothing: untrained", seed=3),
+    )
     return write_bundle(initialise(SMALL, 3), card, tmp_path_factory.mktemp("models") / "small")
 
 
 @pytest.fixture
 def copied(small_bundle: Bundle, tmp_path: Path) -> Callable[[], Path]:
     """Makes fresh copies of the small bundle to spoil."""
+
     def copy() -> Path:
         target = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
         shutil.copytree(small_bundle.path, target, ignore=shutil.ignore_patterns("engines"))
         return target
+
     return copy
 
 

@@ -51,5 +51,11 @@ def shift_frame_by_frame(x: Tensor, length: int) -> Tensor:
 
 def conv_norm(w: dict[str, Tensor], name: str, x: Tensor, weight: str, stride: int = 1, padding: int = 0) -> Tensor:
     x = F.conv2d(x, w[f"{name}.{weight}"], stride=stride, padding=padding)
-    return F.batch_norm(x, w[f"{name}.bn.running_mean"], w[f"{name}.bn.running_var"], w[f"{name}.bn.weight"],
-                        w[f"{name}.bn.bias"], eps=1e-5)
+    return F.batch_norm(
+        x,
+        w[f"{name}.bn.running_mean"],
+        w[f"{name}.bn.running_var"],
+        w[f"{name}.bn.weight"],
+        w[f"{name}.bn.bias"],
+        eps=1e-5,
+    )

@@ -23,8 +23,12 @@ SPEC = NetworkSpec(depth=18, width=8, size=32, length=4)
 
 
 def card(**changes: object) -> ModelCard:
-    fields: dict[str, object] = {"name": "tiny", "network": SPEC, "intended_use": "tests",
-                                 "provenance": Provenance(trained=False, trained_on="nothing")}
+    fields: dict[str, object] = {
+        "name": "tiny",
+        "network": SPEC,
+        "intended_use": "tests",
+        "provenance": Provenance(trained=False, trained_on="nothing"),
+    }
     return ModelCard(**{**fields, **changes})
 
 
@@ -108,10 +112,18 @@ def test_a_reference_that_does_not_fit_is_refused_even_when_sealed(copied: Copy)
     assert "bytes unpacked" in reseal(clips=np.zeros((100, 8, 64, 64, 3), np.uint8), logits=logits)
 
 
-@pytest.mark.parametrize(("name", "field", "value"), [
-    ("calibration", "temperature", 0.0), ("calibration", "enter", [0.5] * 51), ("calibration", "enter", 1.5),
-    ("parity", "relative_tolerance", 0.0), ("provenance", "source", "models/best.pth"),
-    ("provenance", "source_sha256", "abc"), ("network", "depth", 20)])
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("calibration", "temperature", 0.0),
+        ("calibration", "enter", [0.5] * 51),
+        ("calibration", "enter", 1.5),
+        ("parity", "relative_tolerance", 0.0),
+        ("provenance", "source", "models/best.pth"),
+        ("provenance", "source_sha256", "abc"),
+        ("network", "depth", 20),
+    ],
+)
 def test_values_out_of_bounds_are_refused(name: str, field: str, value: object) -> None:
     fields = json.loads(to_json(card()))
     fields[name][field] = value
@@ -194,8 +206,9 @@ def test_a_model_that_learnt_from_other_drawings_is_refused(tmp_path: Path) -> N
 
 def test_probabilities_are_softmax_at_the_cards_temperature(small_bundle: Bundle) -> None:
     logits = np.array([[0.0] * 50 + [2.0, 4.0], [1e4] + [-1e4] * 51], np.float32)
-    cool = dataclasses.replace(small_bundle, card=msgspec.structs.replace(
-        small_bundle.card, calibration=Calibration(temperature=2.0)))
+    cool = dataclasses.replace(
+        small_bundle, card=msgspec.structs.replace(small_bundle.card, calibration=Calibration(temperature=2.0))
+    )
     probs = cool.probabilities(logits)
     assert probs.dtype == np.float32
     assert probs.sum(axis=1) == pytest.approx(1.0)
@@ -207,8 +220,10 @@ def test_probabilities_are_softmax_at_the_cards_temperature(small_bundle: Bundle
 def test_sigmoid_probabilities_take_each_action_by_itself(small_bundle: Bundle) -> None:
     assert Calibration().activation == "softmax"
     logits = np.array([[0.0, 2.0, -2.0, 1e4, -1e4] + [0.0] * 47], np.float32)
-    each = dataclasses.replace(small_bundle, card=msgspec.structs.replace(
-        small_bundle.card, calibration=Calibration(activation="sigmoid", temperature=2.0)))
+    each = dataclasses.replace(
+        small_bundle,
+        card=msgspec.structs.replace(small_bundle.card, calibration=Calibration(activation="sigmoid", temperature=2.0)),
+    )
     probs = each.probabilities(logits)
     assert (probs.dtype, probs.shape) == (np.float32, (1, 52))
     assert probs[0, :5] == pytest.approx([0.5, 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 1.0, 0.0])
@@ -216,8 +231,9 @@ def test_sigmoid_probabilities_take_each_action_by_itself(small_bundle: Bundle) 
         small_bundle.derive(small_bundle.path.with_name("unknown"), calibration=Calibration(activation="relu"))  # type: ignore[arg-type]
 
 
-def test_models_are_found_by_folder_or_name(small_bundle: Bundle, tmp_path: Path,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_found_by_folder_or_name(
+    small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert find(small_bundle.path) == small_bundle.path
     assert find(str(small_bundle.path)) == small_bundle.path
     shipped = find("untrained-small")

@@ -107,8 +107,15 @@ def test_what_is_no_checkpoint_is_refused(official_file: Path, tmp_path: Path) -
             read_checkpoint(missing)
 
 
-@pytest.mark.parametrize("name", ["backbone.conv1.conv.weight", "backbone.layer3.4.conv1.conv.fcce.2.weight",
-                                  "backbone.layer2.1.conv1.conv.action_p2_conv1.weight", "cls_head.fc_emb_t.bias"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "backbone.conv1.conv.weight",
+        "backbone.layer3.4.conv1.conv.fcce.2.weight",
+        "backbone.layer2.1.conv1.conv.action_p2_conv1.weight",
+        "cls_head.fc_emb_t.bias",
+    ],
+)
 def test_the_first_tensor_that_does_not_fit_is_named(official_weights: Weights, name: str) -> None:
     without = {key: value for key, value in official_weights.items() if key != name}
     with pytest.raises(BadInput, match=name):

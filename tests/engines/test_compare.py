@@ -48,15 +48,17 @@ def test_comparing_bundles_writes_a_line_per_pair(small_bundle: Bundle, tmp_path
     lines: list[str] = []
     again = small_bundle.derive(tmp_path / "again", name="again")
     video = write_grey(tmp_path / "grey.mp4", 20)
-    results = compare_bundles(small_bundle, again, ["onnxruntime"], videos=[video], count=1, seed=0, threads=1,
-                              write=lines.append)
+    results = compare_bundles(
+        small_bundle, again, ["onnxruntime"], videos=[video], count=1, seed=0, threads=1, write=lines.append
+    )
     assert [(result.clips, result.max_difference) for result in results] == [(1, 0.0)]
     assert lines[0].startswith("again in onnxruntime against small in onnxruntime, 1 clips")
 
 
 def test_what_cannot_be_compared_is_refused(small_bundle: Bundle, tmp_path: Path) -> None:
-    def run(second: Bundle = small_bundle, names: tuple[str, ...] = (), videos: tuple[Path, ...] = (),
-            count: int = 1) -> None:
+    def run(
+        second: Bundle = small_bundle, names: tuple[str, ...] = (), videos: tuple[Path, ...] = (), count: int = 1
+    ) -> None:
         compare_bundles(second, small_bundle, names, videos=videos, count=count, seed=0, threads=1, write=print)
 
     with pytest.raises(BadInput, match="same length and size"):

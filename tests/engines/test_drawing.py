@@ -21,9 +21,26 @@ SHOULDERS = 200.0  # pixels
 def person(shift: tuple[float, float] = (0.0, 0.0), scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """pose (33, 4), hands (2, 21, 3), face (F, 3) of a seated person, in pixels; the person's left is on the right."""
     pose = np.zeros((33, 4), np.float32)
-    centre = {0: (0, -0.55), 2: (0.07, -0.6), 5: (-0.07, -0.6), 7: (0.18, -0.56), 8: (-0.18, -0.56), 9: (0.06, -0.44),
-              10: (-0.06, -0.44), 11: (0.5, 0), 13: (0.65, 0.8), 15: (0.5, 1.5), 17: (0.52, 1.65), 19: (0.45, 1.66),
-              21: (0.42, 1.58), 23: (0.3, 1.5), 25: (0.6, 2.0), 27: (0.55, 3.1), 29: (0.53, 3.2), 31: (0.65, 3.3)}
+    centre = {
+        0: (0, -0.55),
+        2: (0.07, -0.6),
+        5: (-0.07, -0.6),
+        7: (0.18, -0.56),
+        8: (-0.18, -0.56),
+        9: (0.06, -0.44),
+        10: (-0.06, -0.44),
+        11: (0.5, 0),
+        13: (0.65, 0.8),
+        15: (0.5, 1.5),
+        17: (0.52, 1.65),
+        19: (0.45, 1.66),
+        21: (0.42, 1.58),
+        23: (0.3, 1.5),
+        25: (0.6, 2.0),
+        27: (0.55, 3.1),
+        29: (0.53, 3.2),
+        31: (0.65, 3.3),
+    }
     for point, (x, y) in centre.items():
         pose[point, :2] = (x, y)
         if point >= 11:
@@ -81,8 +98,9 @@ def draw(pictures: list[Landmarks], size: int = SIZE) -> np.ndarray:
 
 
 def window(pictures: list[Landmarks], samples: list[int], size: int = SIZE) -> np.ndarray:
-    pose, hands, face = (np.stack([getattr(picture, name) for picture in pictures])
-                         for name in ("pose", "hands", "face"))
+    pose, hands, face = (
+        np.stack([getattr(picture, name) for picture in pictures]) for name in ("pose", "hands", "face")
+    )
     return draw_window(size, pose, hands, face, [picture.time_ns for picture in pictures], samples, SHAPE)
 
 
@@ -96,8 +114,10 @@ def test_one_at_a_time_and_a_window_at_once_agree(size: int) -> None:
     rng = np.random.default_rng(3)
     pictures = []
     for number, picture in enumerate(film(leg_shake, seconds=3)):
-        pose, hands, face = (array + rng.normal(0, 2, array.shape).astype(np.float32)
-                             for array in (picture.pose, picture.hands, picture.face))
+        pose, hands, face = (
+            array + rng.normal(0, 2, array.shape).astype(np.float32)
+            for array in (picture.pose, picture.hands, picture.face)
+        )
         pose[:, 3] = np.clip(rng.uniform(0.2, 1.2, 33), 0, 1)
         if number % 7 == 3:
             hands[number % 2] = np.nan
@@ -165,7 +185,8 @@ def test_a_line_leads_to_where_a_point_usually_is() -> None:
         assert (more[..., 0] > 50).sum() >= 3
         assert not more[..., 1].any()  # posture is as it is
     assert (panel(changed, BODY)[..., 2] - panel(as_ever, BODY)[..., 2] > 50).sum() < (
-        panel(changed, BODY)[..., 0] - panel(as_ever, BODY)[..., 0] > 50).sum()  # fmt: skip
+        panel(changed, BODY)[..., 0] - panel(as_ever, BODY)[..., 0] > 50
+    ).sum()
 
 
 def test_what_lasts_becomes_usual() -> None:
@@ -232,8 +253,10 @@ def test_legs_beyond_the_picture_are_a_guess_and_not_drawn() -> None:
 
 def test_no_trail_leads_from_one_person_to_another() -> None:
     first = film(seconds=0.5)
-    second = [dataclasses.replace(picture, time_ns=picture.time_ns + 500_000_000)
-              for picture in film(seconds=0.5, shift=(400.0, 0.0))]
+    second = [
+        dataclasses.replace(picture, time_ns=picture.time_ns + 500_000_000)
+        for picture in film(seconds=0.5, shift=(400.0, 0.0))
+    ]
     assert np.array_equal(draw(first + second)[15], draw(second)[0])
 
 

@@ -36,8 +36,9 @@ def draw(session: Session, mirrored: bool) -> np.ndarray:
         pose[..., 0] = session.camera.width - pose[..., 0]
         hands[..., 0] = session.camera.width - hands[..., 0]
     face = np.full_like(face, np.nan)  # the mesh's points have no simple mirror images
-    return draw_window(112, pose, hands, face, session.times_ns.tolist(), [30, 60, 90],
-                       (session.camera.height, session.camera.width))  # fmt: skip
+    return draw_window(
+        112, pose, hands, face, session.times_ns.tolist(), [30, 60, 90], (session.camera.height, session.camera.width)
+    )
 
 
 def test_body_and_head_are_those_of_the_mirrored_person(session: Session) -> None:
@@ -50,8 +51,9 @@ def test_body_and_head_are_those_of_the_mirrored_person(session: Session) -> Non
 
 
 def test_hands_change_places(session: Session) -> None:
-    ours, true, before = (array.astype(float) for array in
-                          (mirror(draw(session, False)), draw(session, True), draw(session, False)))
+    ours, true, before = (
+        array.astype(float) for array in (mirror(draw(session, False)), draw(session, True), draw(session, False))
+    )
     for panel in HAND_PANELS:
         rows, columns = panel.slices(112)
         error = np.abs(ours - true)[:, rows, columns].mean()
@@ -72,8 +74,10 @@ def test_a_mirrored_graph_answers_for_both(session: Session) -> None:
     both.network.load_state_dict(plain.network.state_dict())
     clips = np.stack([draw(session, False)[[0, 0, 1, 2]], draw(session, True)[[2, 1, 0, 1]]])
     with torch.inference_mode():
-        first, second, mean = (graph(torch.from_numpy(pixels))[0].numpy() for graph, pixels in
-                               ((plain, clips), (plain, mirror(clips)), (both, clips)))  # fmt: skip
+        first, second, mean = (
+            graph(torch.from_numpy(pixels))[0].numpy()
+            for graph, pixels in ((plain, clips), (plain, mirror(clips)), (both, clips))
+        )
     np.testing.assert_allclose(mean, 0.5 * (first + second), rtol=1e-5, atol=1e-5)
     assert np.abs(first - second).max() > 1e-3
 

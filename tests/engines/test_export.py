@@ -51,8 +51,9 @@ def test_weights_outside_the_file_are_not_followed(small_bundle: Bundle, tmp_pat
         network_from_onnx(SMALL, tmp_path / "model.onnx")
 
 
-def test_a_graph_that_answers_otherwise_is_not_written(small_bundle: Bundle, tmp_path: Path,
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_that_answers_otherwise_is_not_written(
+    small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(export, "to_onnx", lambda network: small_bundle.onnx_path.read_bytes())
     network = initialise(SMALL, 3)
     with torch.no_grad():

@@ -12,8 +12,14 @@ from simulation.action_units import UNITS, displacement
 from simulation.geometry import rotation
 
 
-def seen(face_cm: np.ndarray, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, scale: float = 7.0,
-         place: tuple[float, float] = (300.0, 200.0)) -> np.ndarray:  # fmt: skip
+def seen(
+    face_cm: np.ndarray,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    roll: float = 0.0,
+    scale: float = 7.0,
+    place: tuple[float, float] = (300.0, 200.0),
+) -> np.ndarray:
     """Landmarks of a face in centimetres, as an orthographic camera would see it turned."""
     turned = face_cm @ rotation(*(np.array([angle]) for angle in (yaw, pitch, roll)))[0].T
     pixels = turned * np.array([scale, -scale, -scale]) + np.array([*place, 0.0])
@@ -26,8 +32,9 @@ def expressing(*units: int) -> np.ndarray:
     return RESTING + displacement(strength)[0]
 
 
-@pytest.mark.parametrize("pose", [{}, {"yaw": 0.6}, {"pitch": -0.4}, {"roll": 0.5, "yaw": -0.3}, {"scale": 2.0},
-                                  {"place": (-50.0, 900.0)}])
+@pytest.mark.parametrize(
+    "pose", [{}, {"yaw": 0.6}, {"pitch": -0.4}, {"roll": 0.5, "yaw": -0.3}, {"scale": 2.0}, {"place": (-50.0, 900.0)}]
+)
 def test_a_turned_face_is_turned_to_the_front(pose: dict) -> None:
     smiling = expressing(12)
     np.testing.assert_allclose(frontal(seen(smiling, **pose)), smiling, atol=2e-3)

@@ -67,8 +67,9 @@ def opened(bundle: Bundle, name: str, batch: int) -> Runtime:
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 11])
-def test_scores_are_those_of_the_reference_runtime(bundle: Bundle, official_bundle: Bundle, name: str,
-                                                   count: int) -> None:
+def test_scores_are_those_of_the_reference_runtime(
+    bundle: Bundle, official_bundle: Bundle, name: str, count: int
+) -> None:
     """`official_bundle` is fp32; with 4 at once, 11 clips go in three turns."""
     clips = moving_patterns(61, count, 8, 224)
     with open_runtime(official_bundle, "onnxruntime") as reference:
@@ -83,15 +84,18 @@ def test_scores_are_those_of_the_reference_runtime(bundle: Bundle, official_bund
 
 
 @pytest.mark.parametrize("count", [1, 4, 16])
-def test_latency_is_that_of_the_bare_library(bundle: Bundle, name: str, count: int,
-                                             record_property: Callable[[str, object], None]) -> None:
+def test_latency_is_that_of_the_bare_library(
+    bundle: Bundle, name: str, count: int, record_property: Callable[[str, object], None]
+) -> None:
     clips = moving_patterns(62, count, 8, 224)
     with opened(bundle, name, count) as runtime:
         ours = percentiles(lambda: runtime.infer(clips))
     bare = bare_percentiles(bundle, name, clips)
     record_property("ms", {"ours": ours, "bare": bare})
-    print(f"{find_gpu()}, {name} {bundle.card.precision}, {count} windows: p50 {ours[0]:.3f} ms, p99 {ours[1]:.3f} ms; "
-          f"bare p50 {bare[0]:.3f} ms, p99 {bare[1]:.3f} ms")
+    print(
+        f"{find_gpu()}, {name} {bundle.card.precision}, {count} windows: p50 {ours[0]:.3f} ms, p99 {ours[1]:.3f} ms; "
+        f"bare p50 {bare[0]:.3f} ms, p99 {bare[1]:.3f} ms"
+    )
     assert ours[0] <= MAX_OVERHEAD * bare[0]
 
 
@@ -142,8 +146,9 @@ def percentiles_on(device: devices.Device, bundle: Bundle, name: str, clips: np.
 
 
 @pytest.mark.parametrize("count", [1, 4, 16])
-def test_faster_than_torch_with_cuda_graphs(bundle: Bundle, official_bundle: Bundle, name: str, count: int,
-                                            record_property: Callable[[str, object], None]) -> None:
+def test_faster_than_torch_with_cuda_graphs(
+    bundle: Bundle, official_bundle: Bundle, name: str, count: int, record_property: Callable[[str, object], None]
+) -> None:
     """torch in the bundle's precision, channels last, one graph, pixels from page-locked memory as ours."""
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
@@ -175,20 +180,27 @@ def test_faster_than_torch_with_cuda_graphs(bundle: Bundle, official_bundle: Bun
     with opened(bundle, name, count) as runtime:
         ours = percentiles(lambda: runtime.infer(clips))
     record_property("ms", {"ours": ours, "torch": theirs})
-    print(f"{find_gpu()}, {name} {bundle.card.precision}, {count} windows: p50 {ours[0]:.3f} ms, p99 {ours[1]:.3f} ms; "
-          f"torch with CUDA graphs p50 {theirs[0]:.3f} ms, p99 {theirs[1]:.3f} ms")
+    print(
+        f"{find_gpu()}, {name} {bundle.card.precision}, {count} windows: p50 {ours[0]:.3f} ms, p99 {ours[1]:.3f} ms; "
+        f"torch with CUDA graphs p50 {theirs[0]:.3f} ms, p99 {theirs[1]:.3f} ms"
+    )
     assert ours[0] < theirs[0]
 
 
 def test_int8_says_what_fp32_says(name: str, tmp_path: Path) -> None:
     """The default model, quantised on simulated windows: on others the same top action wherever something happens."""
     full = Bundle.load(find("landmarks-small"))
-    ranging, judging = (simulated_windows(full.card, split, count, 0) for split, count in
-                        (("validation", 64), ("test", 400)))
+    ranging, judging = (
+        simulated_windows(full.card, split, count, 0) for split, count in (("validation", 64), ("test", 400))
+    )
     graph = Graph(to_onnx(network_from_onnx(full.card.manet, full.onnx_path)))
     ranges = measure_ranges(graph.observed(), graph.activations, ranging.inputs, "percentile")
-    made = full.derive(tmp_path / "int8", onnx=graph.quantised(ranges), precision="int8",
-                       parity=Parity(relative_tolerance=INT8_TOLERANCE))
+    made = full.derive(
+        tmp_path / "int8",
+        onnx=graph.quantised(ranges),
+        precision="int8",
+        parity=Parity(relative_tolerance=INT8_TOLERANCE),
+    )
     with open_runtime(full, "onnxruntime") as before, opened(made, name, 16) as after:
         found = judge(full, before.run(judging.inputs), after.run(judging.inputs), judging.labels)
     print(f"{find_gpu()}, {name} int8: {found}")
@@ -249,8 +261,9 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return replayed
 
 
-def test_tensorrt_records_one_graph_per_size_of_batch(official_bundle: Bundle, tmp_path: Path,
-                                                      replays: list[int]) -> None:
+def test_tensorrt_records_one_graph_per_size_of_batch(
+    official_bundle: Bundle, tmp_path: Path, replays: list[int]
+) -> None:
     kind = RUNTIMES["tensorrt"]
     found = kind.availability()
     if not found:

@@ -84,6 +84,7 @@ def scale(graph: onnx.GraphProto, suffix: str, factor: float) -> None:
 
 def test_batch_norm_is_folded_before_anything_is_rounded(small_bundle: Bundle) -> None:
     """Statistics that fp16 cannot hold, as of activations around 1e-4, change nothing."""
+
     def shrink(graph: onnx.GraphProto) -> None:
         scale(graph, "layer1.0.conv1.conv.weight", 1e-4)
         scale(graph, "layer1.0.conv1.bn.running_mean", 1e-4)

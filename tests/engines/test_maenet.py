@@ -28,8 +28,24 @@ from engines.taxonomy import ACTIONS, EMOTIONS
 BODY = NetworkSpec(depth=18, width=8, length=16, size=48, embedding=False)
 FACE = NetworkSpec(depth=18, width=16, length=16, size=32, embedding=False)
 SPECS = {"full": EmotionSpec(BODY, FACE), "face": EmotionSpec(None, FACE), "action": EmotionSpec(BODY, None)}
-COMMON = ("--network", "maenet", "--depth", "18", "--width", "8", "--size", "48", "--face-size", "32", "--face-width",
-          "16", "--view", "landmarks", "--seed", "5")  # fmt: skip
+COMMON = (
+    "--network",
+    "maenet",
+    "--depth",
+    "18",
+    "--width",
+    "8",
+    "--size",
+    "48",
+    "--face-size",
+    "32",
+    "--face-width",
+    "16",
+    "--view",
+    "landmarks",
+    "--seed",
+    "5",
+)
 
 
 @pytest.fixture(scope="module", params=list(SPECS))
@@ -99,8 +115,10 @@ def test_eq_7_by_hand() -> None:
 
 def test_parameters_are_two_manets_without_heads_an_encoder_and_two_classifiers() -> None:
     network = MAENet(SPECS["full"])
+
     def count(module: torch.nn.Module) -> int:
         return sum(parameter.numel() for parameter in module.parameters())
+
     d = BODY.features
     layer = 4 * d * d + 4 * d + 2 * 4 * d * d + 5 * d + 4 * d  # attention, feed-forward, two norms
     trunks = sum(count(MANet(branch)) - branch.features * 52 - 52 for branch in (BODY, FACE))
@@ -115,10 +133,17 @@ def test_the_encoder_is_the_library_s(network: MAENet) -> None:
         pytest.skip("no micro-action branch")
     mine, d = network.encoder.layers[0], BODY.features
     theirs = torch.nn.TransformerEncoderLayer(d, mine.heads, 4 * d, batch_first=True, norm_first=True).eval()
-    pairs = {"self_attn.in_proj_": mine.query_key_value, "self_attn.out_proj.": mine.mixed, "linear1.": mine.hidden,
-             "linear2.": mine.output, "norm1.": mine.attention_norm, "norm2.": mine.feed_norm}  # fmt: skip
-    theirs.load_state_dict({f"{name}{kind}": getattr(module, kind) for name, module in pairs.items()
-                            for kind in ("weight", "bias")})  # fmt: skip
+    pairs = {
+        "self_attn.in_proj_": mine.query_key_value,
+        "self_attn.out_proj.": mine.mixed,
+        "linear1.": mine.hidden,
+        "linear2.": mine.output,
+        "norm1.": mine.attention_norm,
+        "norm2.": mine.feed_norm,
+    }
+    theirs.load_state_dict(
+        {f"{name}{kind}": getattr(module, kind) for name, module in pairs.items() for kind in ("weight", "bias")}
+    )
     x = torch.randn(3, 16, d)
     seen = torch.ones(3, 16)
     seen[1, 4:9] = 0
@@ -132,8 +157,11 @@ def test_gradient_reaches_every_weight_of_both_branches() -> None:
     network = MAENet(SPECS["full"]).train()
     got = EmotionGraph(network)(*inputs_of(SPECS["full"], count=3).values())
     (got.emotion.logsumexp(1).sum() + got.actions.square().sum()).backward()
-    still = [name for name, parameter in network.named_parameters()
-             if parameter.grad is None or not parameter.grad.abs().sum() > 0]  # fmt: skip
+    still = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.abs().sum() > 0
+    ]
     assert [name for name in still if ".gate." not in name] == []  # a gate of 2 units may be dead at first
     network.zero_grad()
     EmotionGraph(network)(*inputs_of(SPECS["full"], count=3).values()).actions.sum().backward()
@@ -187,13 +215,16 @@ def test_without_lower_limb_labels_d_and_g_are_gone() -> None:
     assert answer(MAENet(spec).eval(), inputs_of(spec)).actions.shape == (2, 40)
 
 
-@pytest.mark.parametrize(("fields", "match"), [
-    ({"body": None, "face": None}, "got neither"),
-    ({"body": {"length": 8, "embedding": False}, "face": {"length": 16, "embedding": False}}, "of 16 frames"),
-    ({"body": {"length": 16}, "face": None}, "without the label-embedding head"),
-    ({"body": {"length": 16, "embedding": False}, "face": None, "heads": 7}, "heads that divide"),
-    ({"body": None, "face": {"length": 16, "embedding": False}, "emotions": ["joy"]}, "expected joy, sadness"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"body": None, "face": None}, "got neither"),
+        ({"body": {"length": 8, "embedding": False}, "face": {"length": 16, "embedding": False}}, "of 16 frames"),
+        ({"body": {"length": 16}, "face": None}, "without the label-embedding head"),
+        ({"body": {"length": 16, "embedding": False}, "face": None, "heads": 7}, "heads that divide"),
+        ({"body": None, "face": {"length": 16, "embedding": False}, "emotions": ["joy"]}, "expected joy, sadness"),
+    ],
+)
 def test_networks_that_cannot_be_are_refused(fields: dict, match: str) -> None:
     for name in ("body", "face"):
         if fields[name] is not None:
@@ -204,8 +235,7 @@ def test_networks_that_cannot_be_are_refused(fields: dict, match: str) -> None:
 
 def test_the_bundle_keeps_the_network(bundle: Bundle, spec: EmotionSpec) -> None:
     card = bundle.card
-    assert (card.network, card.length, card.size, card.maenet.face_size) == (
-        spec, 16, spec.size, spec.face_size)
+    assert (card.network, card.length, card.size, card.maenet.face_size) == (spec, 16, spec.size, spec.face_size)
     assert card.span_s == pytest.approx(3.8)
     assert not card.trained
     inputs = bundle.reference_arrays().inputs
@@ -250,8 +280,9 @@ def test_other_inputs_are_refused(made: Callable[[str], Bundle], tmp_path: Path)
     assert bundle.card.maenet == SPECS["full"]
     with pytest.raises(BadInput, match=r"expected a micro-action model, got full, an emotion model"):
         bundle.reference()
-    compared = compare_bundles(bundle, bundle, ["onnxruntime", "torch"], videos=(), count=2, seed=1, threads=1,
-                               write=lambda _: None)  # fmt: skip
+    compared = compare_bundles(
+        bundle, bundle, ["onnxruntime", "torch"], videos=(), count=2, seed=1, threads=1, write=lambda _: None
+    )
     assert compared[0].max_difference <= 1e-3 * compared[0].largest_logit
     half = half_bundle(bundle, tmp_path / "half", "half")
     with open_runtime(half, "onnxruntime", threads=1) as runtime:
@@ -260,8 +291,9 @@ def test_other_inputs_are_refused(made: Callable[[str], Bundle], tmp_path: Path)
         assert check_parity(runtime) <= HALF_TOLERANCE * largest
 
 
-def test_a_plan_is_built_ahead_of_time(made: Callable[[str], Bundle], tmp_path: Path,
-                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_is_built_ahead_of_time(
+    made: Callable[[str], Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """TensorRT-RTX reads and builds every input and output, without a GPU."""
     pytest.importorskip("tensorrt_rtx")
     from engines.runtimes.nvidia import command

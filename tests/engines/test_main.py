@@ -26,7 +26,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
 
 
 def test_import_makes_a_trained_bundle_that_answers_as_the_checkpoint(
-        official_bundle: Bundle, official_weights: dict[str, torch.Tensor]) -> None:
+    official_bundle: Bundle, official_weights: dict[str, torch.Tensor]
+) -> None:
     card = official_bundle.card
     assert (card.name, card.trained, card.provenance.source) == ("official", True, "official.pth")
     assert card.calibration.temperature == OFFICIAL_TEMPERATURE
@@ -37,8 +38,12 @@ def test_import_makes_a_trained_bundle_that_answers_as_the_checkpoint(
         assert abs(runtime.infer(clips).logits - want).max() <= 1e-4 * abs(want).max()
 
 
-def test_weights_go_back_to_the_official_layout(official_bundle: Bundle, official_weights: dict[str, torch.Tensor],
-                                                tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_go_back_to_the_official_layout(
+    official_bundle: Bundle,
+    official_weights: dict[str, torch.Tensor],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     path = tmp_path / "back.pth"
     assert run(capsys, "export", official_bundle.path, "--official", path)[0] == 0
     checkpoint = read_checkpoint(path)
@@ -53,8 +58,9 @@ def test_weights_go_back_to_the_official_layout(official_bundle: Bundle, officia
     assert (code, "which exists" in err) == (2, True)
 
 
-def test_init_export_and_list_keep_saying_untrained(tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_export_and_list_keep_saying_untrained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("engines.bundle.platformdirs.user_data_dir", lambda name: str(tmp_path))
     code, out, err = run(capsys, "init", "--out", tmp_path / "models" / "tiny", "--seed", "5", *TINY)
     assert (code, err) == (0, "")
@@ -82,22 +88,29 @@ def test_compare_prints_differences_and_times(small_bundle: Bundle, capsys: pyte
     assert "ms" in out
 
 
-@pytest.mark.parametrize(("arguments", "complaint"), [
-    (("import", "absent.pth", "--out", "new"), "a checkpoint file"),
-    (("init", "--out", "new", "--width", "12"), "a network that can be built"),
-    (("init", "--out", "new", "--size", "4"), "a network that can be built"),
-    (("init", "--out", "new", "--seed", "-1"), "a seed of 0 or more"),
-    (("init", "--out", ".hidden"), "a name of up to 64"),
-    (("init", "--out", "new", "--name", "a/b"), "a name of up to 64"),
-    (("init", "--out", "taken"), "a new folder"),
-    (("export", "absent", "--out", "new"), "a bundle folder (with card.json) or a model's name"),
-    (("export", "untrained-small", "--official", "new.pth"), "MANet-50 of width 64"),
-    (("compare", "untrained-small", "--runtimes", "magic"), "a runtime of auto"),
-    (("compare", "untrained-small", "--threads", "-2"), "0 or more threads"),
-])
-def test_user_mistakes_are_one_line_and_exit_2(arguments: tuple[str, ...], complaint: str, tmp_path: Path,
-                                               capsys: pytest.CaptureFixture[str],
-                                               monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("import", "absent.pth", "--out", "new"), "a checkpoint file"),
+        (("init", "--out", "new", "--width", "12"), "a network that can be built"),
+        (("init", "--out", "new", "--size", "4"), "a network that can be built"),
+        (("init", "--out", "new", "--seed", "-1"), "a seed of 0 or more"),
+        (("init", "--out", ".hidden"), "a name of up to 64"),
+        (("init", "--out", "new", "--name", "a/b"), "a name of up to 64"),
+        (("init", "--out", "taken"), "a new folder"),
+        (("export", "absent", "--out", "new"), "a bundle folder (with card.json) or a model's name"),
+        (("export", "untrained-small", "--official", "new.pth"), "MANet-50 of width 64"),
+        (("compare", "untrained-small", "--runtimes", "magic"), "a runtime of auto"),
+        (("compare", "untrained-small", "--threads", "-2"), "0 or more threads"),
+    ],
+)
+def test_user_mistakes_are_one_line_and_exit_2(
+    arguments: tuple[str, ...],
+    complaint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
     code, out, err = run(capsys, *arguments)
@@ -118,10 +131,16 @@ def test_a_failing_model_exits_1(small_bundle: Bundle, tmp_path: Path, capsys: p
 
 
 def test_runs_as_a_module_with_clean_output(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "engines", "init", "--out", str(tmp_path / "tiny"), *TINY],
-                          capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "engines", "init", "--out", str(tmp_path / "tiny"), *TINY],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
-    done = subprocess.run([sys.executable, "-m", "engines", "init"], capture_output=True, text=True, cwd=ROOT,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "engines", "init"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 2

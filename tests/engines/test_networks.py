@@ -54,11 +54,14 @@ def test_shift_moves_eighths_and_stays_inside_the_clip(length: int) -> None:
     assert not shifted[::length, 2:4].any()
 
 
-@pytest.mark.parametrize("spec", [
-    NetworkSpec(depth=18, width=8, size=48, length=4, embedding=False),
-    NetworkSpec(depth=34, width=16, size=33, length=16, shift_fraction=4, se_ratio=2),
-    NetworkSpec(depth=50, width=8, size=64),
-])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NetworkSpec(depth=18, width=8, size=48, length=4, embedding=False),
+        NetworkSpec(depth=34, width=16, size=33, length=16, shift_fraction=4, se_ratio=2),
+        NetworkSpec(depth=50, width=8, size=64),
+    ],
+)
 def test_every_shape_of_network_runs(spec: NetworkSpec) -> None:
     clips = torch.zeros(2, *spec.clip_shape, dtype=torch.uint8)
     outputs = InferenceGraph(MANet(spec)).eval()(clips)
@@ -101,8 +104,9 @@ def test_training_mode_learns() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("fields", [{"depth": 101}, {"width": 12}, {"length": 5}, {"size": 8}, {"num_classes": 51},
-                                    {"layers": 3}])
+@pytest.mark.parametrize(
+    "fields", [{"depth": 101}, {"width": 12}, {"length": 5}, {"size": 8}, {"num_classes": 51}, {"layers": 3}]
+)
 def test_impossible_networks_are_refused(fields: dict[str, int]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields, NetworkSpec)

@@ -45,10 +45,13 @@ def test_commands_overwrite_no_file_of_the_users(recording, tmp_path, capsys):
     mine = tmp_path / "mine.npz"
     mine.write_text("mine\n")
     assert prepare_command([str(recording), "--out", str(mine)]) == 2
-    assert capsys.readouterr().err.endswith(f"expected a new --out file, got {mine}, a file; "
-                                            "name another, or move it away\n")
-    assert calibration_command(["temperature", "untrained-small", "--out", str(tmp_path / "t"), "--plot",
-                                str(mine)]) == 2  # fmt: skip
-    assert capsys.readouterr().err.endswith(f"expected a new --plot file, got {mine}, a file; "
-                                            "name another, or move it away\n")
+    assert capsys.readouterr().err.endswith(
+        f"expected a new --out file, got {mine}, a file; name another, or move it away\n"
+    )
+    assert (
+        calibration_command(["temperature", "untrained-small", "--out", str(tmp_path / "t"), "--plot", str(mine)]) == 2
+    )
+    assert capsys.readouterr().err.endswith(
+        f"expected a new --plot file, got {mine}, a file; name another, or move it away\n"
+    )
     assert (mine.read_text(), sorted(path.name for path in tmp_path.iterdir())) == ("mine\n", ["mine.npz"])

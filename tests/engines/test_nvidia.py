@@ -42,10 +42,15 @@ def without_gpu() -> bool:
 no_gpu_here = pytest.mark.skipif(not without_gpu(), reason="there is a GPU here")
 
 
-@pytest.mark.parametrize(("status", "cause"), [
-    (100, "the driver finds no GPU"), (35, "the driver is too old"), (803, "of different versions"),
-    (999, "cuInit of the NVIDIA driver failed with 999"),
-])
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (100, "the driver finds no GPU"),
+        (35, "the driver is too old"),
+        (803, "of different versions"),
+        (999, "cuInit of the NVIDIA driver failed with 999"),
+    ],
+)
 def test_a_driver_that_refuses_says_why(monkeypatch: pytest.MonkeyPatch, status: int, cause: str) -> None:
     def cu_init(_flags: int) -> int:
         return status
@@ -167,12 +172,17 @@ class Broken:
 
     def Runtime(self, log: Any) -> Any:  # noqa: N802  # the vendor's name
         self.log = log
-        context = SimpleNamespace(set_tensor_address=lambda name, address: True, execute_async_v3=self.enqueue,
-                                  set_input_shape=lambda name, shape: True, set_device_memory=lambda at, size: None)
+        context = SimpleNamespace(
+            set_tensor_address=lambda name, address: True,
+            execute_async_v3=self.enqueue,
+            set_input_shape=lambda name, shape: True,
+            set_device_memory=lambda at, size: None,
+        )
         cache = SimpleNamespace(serialize=lambda: b"kernels")
         config = SimpleNamespace(create_runtime_cache=lambda: cache, set_runtime_cache=lambda cache: True)
-        engine = SimpleNamespace(create_runtime_config=lambda: config, device_memory_size_v2=0,
-                                 create_execution_context=lambda how: context)
+        engine = SimpleNamespace(
+            create_runtime_config=lambda: config, device_memory_size_v2=0, create_execution_context=lambda how: context
+        )
         return SimpleNamespace(get_engine_validity=lambda plan: (0, 0), deserialize_cuda_engine=lambda plan: engine)
 
     def enqueue(self, stream: int) -> bool:
@@ -187,12 +197,16 @@ Opened = tuple[Runtime, Broken, FailingDevice]
 
 
 @pytest.fixture(params=[nvidia.TensorRtRuntime, nvidia.TensorRtRtxRuntime], ids=lambda kind: str(kind.name))
-def opened(request: pytest.FixtureRequest, small_bundle: Bundle, tmp_path: Path,
-           monkeypatch: pytest.MonkeyPatch) -> Opened:
+def opened(
+    request: pytest.FixtureRequest, small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Opened:
     """An active runtime over hardware that is about to fail, its plan for two windows at once."""
     module, device = Broken(), FailingDevice()
-    tensors = (Tensor("clips", "UINT8", (-1, 8, 64, 64, 3)), Tensor("logits", "FLOAT", (-1, 52)),
-               Tensor("embedding", "FLOAT", (-1, 300)))
+    tensors = (
+        Tensor("clips", "UINT8", (-1, 8, 64, 64, 3)),
+        Tensor("logits", "FLOAT", (-1, 52)),
+        Tensor("embedding", "FLOAT", (-1, 300)),
+    )
     record = Record("", "", "", "", "", "fp32", 2, tensors, "", "", 0.0)
     monkeypatch.setattr(nvidia, "find_gpu", lambda: GPU)
     monkeypatch.setattr(Library, "check", lambda library, gpu: None)
@@ -267,8 +281,11 @@ def test_a_gpu_that_tensorrt_rtx_does_not_know_is_bad_input(opened: Opened, monk
     monkeypatch.setattr(Broken, "EngineValidity", SimpleNamespace(INVALID=0))
     monkeypatch.setattr(Broken, "EngineInvalidityDiagnostics", SimpleNamespace(__members__=known), raising=False)
     vendor = module.Runtime
-    monkeypatch.setattr(module, "Runtime", lambda log: SimpleNamespace(
-        **vars(vendor(log)) | {"get_engine_validity": lambda plan: (0, 2)}))
+    monkeypatch.setattr(
+        module,
+        "Runtime",
+        lambda log: SimpleNamespace(**vars(vendor(log)) | {"get_engine_validity": lambda plan: (0, 2)}),
+    )
     if not isinstance(runtime, nvidia.TensorRtRtxRuntime):
         runtime.activate()  # TensorRT has no such question
         return
@@ -312,8 +329,10 @@ class Losable(Runtime):
 
 @pytest.fixture
 def kinds(monkeypatch: pytest.MonkeyPatch) -> dict[str, type[Losable]]:
-    made = {name: type(name, (Losable,), {"name": name, "on_gpu": name != "processor"})
-            for name in ("card", "spare-card", "processor")}
+    made = {
+        name: type(name, (Losable,), {"name": name, "on_gpu": name != "processor"})
+        for name in ("card", "spare-card", "processor")
+    }
     speed = {"card": 1.0, "spare-card": 2.0, "processor": 9.0}
     monkeypatch.setattr(select, "RUNTIMES", made)
     monkeypatch.setattr(select, "times_ms", lambda runtime: [speed[runtime.name]])
@@ -349,8 +368,9 @@ def test_a_runtime_that_was_asked_for_is_not_replaced(copied: Copy, kinds: dict[
             runtime.infer(runtime.bundle.reference()[0])
 
 
-def test_when_the_other_breaks_too_the_session_ends_with_its_cause(copied: Copy,
-                                                                   kinds: dict[str, type[Losable]]) -> None:
+def test_when_the_other_breaks_too_the_session_ends_with_its_cause(
+    copied: Copy, kinds: dict[str, type[Losable]]
+) -> None:
     with open_runtime(Bundle.load(copied())) as runtime:
         kinds["card"].lost = True
         runtime.infer(runtime.bundle.reference()[0])

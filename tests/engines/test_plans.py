@@ -68,8 +68,9 @@ def side_file(bundle: Bundle) -> Path:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_bundle_and_precision_becomes_a_plan(make: Make, kind: str, precision: str,
-                                                   capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_bundle_and_precision_becomes_a_plan(
+    make: Make, kind: str, precision: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     bundle = make(kind, precision)
     capsys.readouterr()
     code = main(["build", str(bundle.path), "--runtime", "tensorrt-rtx", "--precision", precision, "--batch", "4"])
@@ -129,8 +130,9 @@ def test_a_plan_that_fits_is_not_built_again(built: Bundle, capsys: pytest.Captu
     assert read(built).record.batch == 1
 
 
-def test_one_changed_byte_of_the_onnx_file_refuses_the_plan(built: Bundle, tmp_path: Path,
-                                                            capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_changed_byte_of_the_onnx_file_refuses_the_plan(
+    built: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = built.onnx_path.read_bytes()
     changed = data.replace(b"pytorch", b"pytorcH", 1)
     assert sum(a != b for a, b in zip(data, changed, strict=True)) == 1
@@ -147,14 +149,17 @@ def test_one_changed_byte_of_the_onnx_file_refuses_the_plan(built: Bundle, tmp_p
     assert read(other).record.onnx_sha256 == other.card.files["model.onnx"]
 
 
-@pytest.mark.parametrize(("field", "value", "complaint"), [
-    ("runtime", "tensorrt", "the runtime tensorrt-rtx, got one for tensorrt"),
-    ("runtime_version", "1.0.0", "tensorrt-rtx .*, got one for 1.0.0"),
-    ("device", "NVIDIA Other (compute capability 8.6)", "the GPU any GPU since .*, got one for NVIDIA Other"),
-    ("driver", "CUDA 12.4", "the driver any, got one for CUDA 12.4"),
-    ("precision", "fp16", "the precision fp32, got one for fp16"),
-    ("plan_sha256", "0" * 64, "the plan's own bytes 000000000000…"),
-])
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("runtime", "tensorrt", "the runtime tensorrt-rtx, got one for tensorrt"),
+        ("runtime_version", "1.0.0", "tensorrt-rtx .*, got one for 1.0.0"),
+        ("device", "NVIDIA Other (compute capability 8.6)", "the GPU any GPU since .*, got one for NVIDIA Other"),
+        ("driver", "CUDA 12.4", "the driver any, got one for CUDA 12.4"),
+        ("precision", "fp16", "the precision fp32, got one for fp16"),
+        ("plan_sha256", "0" * 64, "the plan's own bytes 000000000000…"),
+    ],
+)
 def test_whatever_changed_is_named(built: Bundle, field: str, value: str, complaint: str) -> None:
     side = json.loads(side_file(built).read_text())
     side_file(built).write_text(json.dumps(side | {field: value}))
@@ -193,7 +198,11 @@ def test_a_plan_from_another_gpu_is_refused(built: Bundle) -> None:
     gpus = [Gpu(name, (8, 9), (13, 0)) for name in ("NVIDIA One", "NVIDIA Two")]
     record = read(built).record
     side = json.loads(side_file(built).read_text()) | {
-        "runtime": "tensorrt", "runtime_version": TENSORRT.version, "device": str(gpus[0]), "driver": "CUDA 13.0"}
+        "runtime": "tensorrt",
+        "runtime_version": TENSORRT.version,
+        "device": str(gpus[0]),
+        "driver": "CUDA 13.0",
+    }
     plan_path(built, TENSORRT).with_suffix(".json").write_text(json.dumps(side))
     shutil.copy(plan_path(built, TENSORRT_RTX), plan_path(built, TENSORRT))
     assert read_plan(built, TENSORRT, gpus[0]).record.tensors == record.tensors
@@ -226,16 +235,23 @@ def test_progress_counts_every_phase_to_its_end(make: Make) -> None:
     assert all(done == total for done, total in last.values())
 
 
-@pytest.mark.parametrize(("arguments", "complaint"), [
-    (("--batch", "0"), "a batch of 1 to 16 windows, got 0"),
-    (("--batch", "17"), "a batch of 1 to 16 windows, got 17"),
-    (("--precision", "fp16"), "an fp16 bundle, got built, which is fp32; make one with python -m engines export"),
-    (("--precision", "int8"), "an int8 bundle, got built, which is fp32; make one with python -m calibration quantize"),
-    (("--precision", "bf16"), "invalid choice: 'bf16'"),
-    (("--runtime", "cudnn"), "invalid choice: 'cudnn'"),
-])
-def test_what_cannot_be_built_is_one_line_and_exit_2(built: Bundle, arguments: tuple[str, ...], complaint: str,
-                                                     capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--batch", "0"), "a batch of 1 to 16 windows, got 0"),
+        (("--batch", "17"), "a batch of 1 to 16 windows, got 17"),
+        (("--precision", "fp16"), "an fp16 bundle, got built, which is fp32; make one with python -m engines export"),
+        (
+            ("--precision", "int8"),
+            "an int8 bundle, got built, which is fp32; make one with python -m calibration quantize",
+        ),
+        (("--precision", "bf16"), "invalid choice: 'bf16'"),
+        (("--runtime", "cudnn"), "invalid choice: 'cudnn'"),
+    ],
+)
+def test_what_cannot_be_built_is_one_line_and_exit_2(
+    built: Bundle, arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     capsys.readouterr()
     refused(["build", str(built.path), *arguments], complaint, capsys)
 
@@ -249,33 +265,45 @@ def refused(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[
     assert err.count("\n") == 1
 
 
-def test_tensorrt_builds_only_where_it_will_run(built: Bundle, monkeypatch: pytest.MonkeyPatch,
-                                                capsys: pytest.CaptureFixture[str]) -> None:
+def test_tensorrt_builds_only_where_it_will_run(
+    built: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def find_none() -> Gpu:
         raise NoGpu("the driver finds no GPU")
 
     monkeypatch.setattr(command, "find_gpu", find_none)
     monkeypatch.setattr(Library, "load", lambda library: None)
     capsys.readouterr()
-    refused(["build", str(built.path), "--runtime", "tensorrt"],
-            "a GPU and a driver that tensorrt can use, got the driver finds no GPU; build where it will run", capsys)
+    refused(
+        ["build", str(built.path), "--runtime", "tensorrt"],
+        "a GPU and a driver that tensorrt can use, got the driver finds no GPU; build where it will run",
+        capsys,
+    )
 
 
-def test_a_driver_older_than_the_library_is_named(built: Bundle, monkeypatch: pytest.MonkeyPatch,
-                                                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_driver_older_than_the_library_is_named(
+    built: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(command, "find_gpu", lambda: Gpu("NVIDIA Old", (8, 6), (12, 4)))
     capsys.readouterr()
-    refused(["build", str(built.path), "--runtime", "tensorrt-rtx"],
-            "the driver of NVIDIA Old runs CUDA 12.4, tensorrt-rtx-cu13 needs CUDA 13: update the driver; "
-            "to build for another computer, hide this GPU with CUDA_VISIBLE_DEVICES=", capsys)
+    refused(
+        ["build", str(built.path), "--runtime", "tensorrt-rtx"],
+        "the driver of NVIDIA Old runs CUDA 12.4, tensorrt-rtx-cu13 needs CUDA 13: update the driver; "
+        "to build for another computer, hide this GPU with CUDA_VISIBLE_DEVICES=",
+        capsys,
+    )
 
 
-def test_a_card_that_promises_another_precision_is_refused(built: Bundle, tmp_path: Path,
-                                                           capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_card_that_promises_another_precision_is_refused(
+    built: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     claimed = built.derive(tmp_path / "claimed", precision="int8")
     capsys.readouterr()
-    refused(["build", str(claimed.path), "--runtime", "tensorrt-rtx"], "a network in int8, as its card says, got fp32",
-            capsys)
+    refused(
+        ["build", str(claimed.path), "--runtime", "tensorrt-rtx"],
+        "a network in int8, as its card says, got fp32",
+        capsys,
+    )
 
 
 def rename_output(graph: onnx.GraphProto) -> None:
@@ -287,8 +315,10 @@ def rename_output(graph: onnx.GraphProto) -> None:
 def test_a_network_that_cannot_be_read_says_why(built: Bundle, tmp_path: Path) -> None:
     model = onnx.load(str(built.onnx_path))
     rename_output(model.graph)
-    cases = {b"not a network": "tensorrt-rtx cannot read built: .*engines export",
-             model.SerializeToString(): "tensorrt-rtx reads .*scores.*promises .*logits"}
+    cases = {
+        b"not a network": "tensorrt-rtx cannot read built: .*engines export",
+        model.SerializeToString(): "tensorrt-rtx reads .*scores.*promises .*logits",
+    }
     for index, (data, complaint) in enumerate(cases.items()):
         bundle = built.derive(tmp_path / f"broken{index}", onnx=data)
         with pytest.raises(RuntimeFailed, match=complaint) as caught:

@@ -69,10 +69,17 @@ def test_a_bundle_without_embedding_gives_none(name: str) -> None:
         assert runtime.infer(np.zeros((1, 8, 112, 112, 3), np.uint8)).embedding is None
 
 
-@pytest.mark.parametrize("clips", [
-    np.zeros((8, 64, 64, 3), np.uint8), np.zeros((0, 8, 64, 64, 3), np.uint8), np.zeros((1, 4, 64, 64, 3), np.uint8),
-    np.zeros((1, 8, 64, 64, 3), np.float32), np.zeros((1, 8, 3, 64, 64), np.uint8).transpose(0, 1, 3, 4, 2), [[1]],
-])
+@pytest.mark.parametrize(
+    "clips",
+    [
+        np.zeros((8, 64, 64, 3), np.uint8),
+        np.zeros((0, 8, 64, 64, 3), np.uint8),
+        np.zeros((1, 4, 64, 64, 3), np.uint8),
+        np.zeros((1, 8, 64, 64, 3), np.float32),
+        np.zeros((1, 8, 3, 64, 64), np.uint8).transpose(0, 1, 3, 4, 2),
+        [[1]],
+    ],
+)
 def test_other_inputs_are_refused_before_the_runtime_sees_them(small_bundle: Bundle, clips: np.ndarray) -> None:
     with open_runtime(small_bundle, "onnxruntime") as runtime, pytest.raises(ValueError, match="expected C-contiguous"):
         runtime.infer(clips)
@@ -202,8 +209,9 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, type[Pretended]]:
     return kinds
 
 
-def test_auto_keeps_the_fastest_that_passes_and_remembers_it(copied: Copy,
-                                                             pretended: dict[str, type[Pretended]]) -> None:
+def test_auto_keeps_the_fastest_that_passes_and_remembers_it(
+    copied: Copy, pretended: dict[str, type[Pretended]]
+) -> None:
     bundle = Bundle.load(copied())
     lines: list[str] = []
     faults: list[str] = []
@@ -238,10 +246,12 @@ def test_auto_is_not_misled_by_what_else_the_machine_does(copied: Copy, pretende
     assert (bundle.engines_path / "choice.json").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"key":"old","runtime":"slow","least_ms":{}}',
-                                     json.dumps({"key": 3}).encode()])
-def test_a_stale_or_broken_cache_is_ignored(copied: Copy, pretended: dict[str, type[Pretended]],
-                                            content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"\xff", b'{"key":"old","runtime":"slow","least_ms":{}}', json.dumps({"key": 3}).encode()]
+)
+def test_a_stale_or_broken_cache_is_ignored(
+    copied: Copy, pretended: dict[str, type[Pretended]], content: bytes
+) -> None:
     bundle = Bundle.load(copied())
     bundle.engines_path.mkdir()
     (bundle.engines_path / "choice.json").write_bytes(content)
@@ -261,8 +271,7 @@ def test_values_that_are_not_finite_are_refused(small_bundle: Bundle, pretended:
     assert pretended["fast"].opened == 0
 
 
-def test_unknown_and_uninstalled_runtimes_say_what_to_do(small_bundle: Bundle,
-                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_and_uninstalled_runtimes_say_what_to_do(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match=r"openvino, onnxruntime, torch.*'tensorflow'"):
         open_runtime(small_bundle, "tensorflow")
     monkeypatch.setattr(RUNTIMES["torch"], "modules", ("torch", "absent_module"))
@@ -284,8 +293,11 @@ def test_looking_for_runtimes_imports_none_of_them() -> None:
     import subprocess
     import sys
 
-    code = ("import sys, engines.runtimes as r; r.available(); "
-            "print([m for m in ('torch', 'onnxruntime', 'openvino', 'onnx') if m in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                          cwd=Path(runtimes.__file__).parents[2])
+    code = (
+        "import sys, engines.runtimes as r; r.available(); "
+        "print([m for m in ('torch', 'onnxruntime', 'openvino', 'onnx') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(runtimes.__file__).parents[2]
+    )
     assert done.stdout.strip() == "[]"

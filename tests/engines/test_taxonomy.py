@@ -9,8 +9,15 @@ from tests.conftest import ROOT
 
 
 def test_body_parts_follow_the_official_index_ranges() -> None:
-    starts = {0: "body", 5: "head", 11: "upper limb", 24: "lower limb", 32: "body-hand", 38: "head-hand",
-              48: "leg-hand"}
+    starts = {
+        0: "body",
+        5: "head",
+        11: "upper limb",
+        24: "lower limb",
+        32: "body-hand",
+        38: "head-hand",
+        48: "leg-hand",
+    }
     part = ""
     for index, action in enumerate(ACTIONS):
         part = starts.get(index, part)
@@ -29,4 +36,5 @@ def test_matches_the_published_list() -> None:
         pytest.skip("the published list is not beside this checkout")
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     assert [(a.index, a.code, a.name, a.body_part) for a in ACTIONS] == [
-        (int(row["index"]), row["code"], row["name"], row["body_part"]) for row in rows]
+        (int(row["index"]), row["code"], row["name"], row["body_part"]) for row in rows
+    ]

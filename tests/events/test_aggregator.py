@@ -43,19 +43,33 @@ def prediction(end_ns: int, scores: dict[int, float], span_ns: int, stamps: Stam
     probs = np.zeros(len(ACTIONS), np.float32)
     for index, score in scores.items():
         probs[index] = score
-    return Prediction(0, 0, end_ns - span_ns, end_ns, np.zeros(len(ACTIONS), np.float32), probs, None,
-                      stamps or Stamps())
+    return Prediction(
+        0, 0, end_ns - span_ns, end_ns, np.zeros(len(ACTIONS), np.float32), probs, None, stamps or Stamps()
+    )
 
 
-def build(span_s: float = SPAN_S, hop_s: float = HOP_S, live: bool = False, clock: FixedClock | None = None,
-          **values: float) -> Aggregator:
+def build(
+    span_s: float = SPAN_S, hop_s: float = HOP_S, live: bool = False, clock: FixedClock | None = None, **values: float
+) -> Aggregator:
     chosen = AggregatorSettings(**{"habituation_s": 0.0, **values})
-    return Aggregator(0, to_ns(span_s), to_ns(hop_s), chosen, *thresholds(chosen, None, None),
-                      now_ns=(clock or FixedClock()).now_ns if live else None)
+    return Aggregator(
+        0,
+        to_ns(span_s),
+        to_ns(hop_s),
+        chosen,
+        *thresholds(chosen, None, None),
+        now_ns=(clock or FixedClock()).now_ns if live else None,
+    )
 
 
-def play(aggregator: Aggregator, score: Callable[[float, float], dict[int, float]], end_s: float,
-         span_s: float = SPAN_S, hop_s: float = HOP_S, missing: Iterable[int] = ()) -> list[ActionEvent]:
+def play(
+    aggregator: Aggregator,
+    score: Callable[[float, float], dict[int, float]],
+    end_s: float,
+    span_s: float = SPAN_S,
+    hop_s: float = HOP_S,
+    missing: Iterable[int] = (),
+) -> list[ActionEvent]:
     """Windows from 0 s up to `end_s`, scored from their start and end in seconds; then finish."""
     events, gone = [], set(missing)
     for k in range(int((end_s - span_s) / hop_s + 1e-9) + 1):
@@ -71,11 +85,13 @@ def share(start: float, end: float, onset: float, offset: float) -> float:
 
 def rectangles(*actions: tuple[int, float, float]) -> Callable[[float, float], dict[int, float]]:
     """Each action scores high in the windows that it fills to one half."""
+
     def score(start: float, end: float) -> dict[int, float]:
         scores: dict[int, float] = {}
         for index, onset, offset in actions:
             scores[index] = max(scores.get(index, 0.0), 0.45 * (share(start, end, onset, offset) >= 0.5))
         return scores
+
     return score
 
 
@@ -103,15 +119,20 @@ def check(events: Sequence[ActionEvent], minimum_ns: int, refractory_ns: int, ce
     assert times == sorted(times)
     for event in events:
         assert 0.0 <= event.confidence <= 1.0
-        parts = (event.delay.window_ns, event.delay.confirmation_ns, event.delay.queue_ns or 0,
-                 event.delay.compute_ns or 0)
+        parts = (
+            event.delay.window_ns,
+            event.delay.confirmation_ns,
+            event.delay.queue_ns or 0,
+            event.delay.compute_ns or 0,
+        )
         assert sum(parts) == event.emitted_ns - event.onset_ns
         assert min(parts) >= 0
         if event.state is CONFIRMED:
             assert event.emitted_ns - event.onset_ns >= minimum_ns - cell_ns // 2 - 1
     for index in {event.action.index for event in events}:
-        same = sorted((life[-1] for life in lives.values() if life[-1].action.index == index),
-                      key=lambda event: event.onset_ns)
+        same = sorted(
+            (life[-1] for life in lives.values() if life[-1].action.index == index), key=lambda event: event.onset_ns
+        )
         for earlier, later in itertools.pairwise(same):
             assert earlier.offset_ns is not None
             wait_ns = refractory_ns if earlier.state is ENDED else 0
@@ -126,15 +147,20 @@ def runs(draw: st.DrawFn) -> tuple[Aggregator, list[Prediction], AggregatorSetti
     """An aggregator with any settings, and windows with any scores of three actions: some missing, with gaps."""
     enter = draw(st.floats(0.0, 1.0))
     chosen = AggregatorSettings(
-        latency_s=draw(st.sampled_from([0.0, 0.25, 0.4, 0.5, 1.0, 1.9, 30.0])), enter=enter,
-        exit=draw(st.floats(0.0, enter)), min_duration_s=draw(durations), merge_gap_s=draw(durations),
-        refractory_s=draw(durations), habituation_s=draw(st.sampled_from([0.0, 2.0, 40.0])))
+        latency_s=draw(st.sampled_from([0.0, 0.25, 0.4, 0.5, 1.0, 1.9, 30.0])),
+        enter=enter,
+        exit=draw(st.floats(0.0, enter)),
+        min_duration_s=draw(durations),
+        merge_gap_s=draw(durations),
+        refractory_s=draw(durations),
+        habituation_s=draw(st.sampled_from([0.0, 2.0, 40.0])),
+    )
     span_ns = to_ns(draw(st.sampled_from([0.5, 1.0, 1.9, 2.0])))
     hop_ns = to_ns(draw(st.sampled_from([0.1, 0.25, 1 / 3, 1.0, 1.9, 3.0])))
     steps = draw(st.lists(st.sampled_from([1, 1, 1, 1, 2, 3, 9, 100_000]), max_size=40))
     kind = draw(st.sampled_from(["noise", "constant", "blocks"]))
     level = st.floats(0.0, 1.0, width=32)
-    windows, end_ns, scores = [], draw(st.integers(-10**12, 10**18)), [0.0, 0.0, 0.0]
+    windows, end_ns, scores = [], draw(st.integers(-(10**12), 10**18)), [0.0, 0.0, 0.0]
     for at, step in enumerate(steps):
         if kind == "noise" or at == 0 or (kind == "blocks" and draw(st.integers(0, 5)) == 0):
             scores = [draw(level) for _ in scores]
@@ -173,8 +199,9 @@ def test_live_delays_add_up_and_change_nothing_else(
 ) -> None:
     recorded, windows, chosen = run
     clock = FixedClock()
-    live = Aggregator(0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None),
-                      now_ns=clock.now_ns)
+    live = Aggregator(
+        0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None), now_ns=clock.now_ns
+    )
     twin = Aggregator(0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None))
     pairs: list[tuple[ActionEvent, ActionEvent]] = []
     for window in windows:
@@ -187,13 +214,20 @@ def test_live_delays_add_up_and_change_nothing_else(
         assert timed.delay.queue_ns == queue_ns
         assert timed.delay.compute_ns == compute_ns
         assert timed.emitted_ns == plain.emitted_ns + queue_ns + compute_ns
-        assert (timed.delay.window_ns, timed.delay.confirmation_ns) == (plain.delay.window_ns,
-                                                                       plain.delay.confirmation_ns)
-        assert (timed.id, timed.state, timed.onset_ns, timed.offset_ns) == (plain.id, plain.state, plain.onset_ns,
-                                                                          plain.offset_ns)
+        assert (timed.delay.window_ns, timed.delay.confirmation_ns) == (
+            plain.delay.window_ns,
+            plain.delay.confirmation_ns,
+        )
+        assert (timed.id, timed.state, timed.onset_ns, timed.offset_ns) == (
+            plain.id,
+            plain.state,
+            plain.onset_ns,
+            plain.offset_ns,
+        )
         assert plain.delay.queue_ns is plain.delay.compute_ns is None
-    check([timed for timed, _ in pairs], to_ns(chosen.min_duration_s), to_ns(chosen.refractory_s),
-          recorded._grid.step_ns)
+    check(
+        [timed for timed, _ in pairs], to_ns(chosen.min_duration_s), to_ns(chosen.refractory_s), recorded._grid.step_ns
+    )
 
 
 def test_the_same_recording_gives_the_same_events() -> None:
@@ -225,8 +259,17 @@ def test_steps_worked_by_hand() -> None:
     posteriors = [0.0, 0.5, 0.3, 0.1, 0.3, 0.1, 0.1, 0.6, 0.1, 0.0]
     aggregator = build(1.0, 1.0, enter=0.4, exit=0.2, min_duration_s=2.0, merge_gap_s=2.0, refractory_s=0.0)
     events = play(aggregator, lambda start, _: {NODDING: posteriors[round(start)]}, 10.0, 1.0, 1.0)
-    told = [(event.id, event.state, to_s(event.onset_ns), event.offset_ns and round(to_s(event.offset_ns), 6),
-             to_s(event.emitted_ns), round(event.confidence, 4)) for event in events]
+    told = [
+        (
+            event.id,
+            event.state,
+            to_s(event.onset_ns),
+            event.offset_ns and round(to_s(event.offset_ns), 6),
+            to_s(event.emitted_ns),
+            round(event.confidence, 4),
+        )
+        for event in events
+    ]
     assert told == [
         (1, PROVISIONAL, 1.0, None, 2.0, 0.5),
         (1, CONFIRMED, 1.0, None, 3.0, 0.4),
@@ -236,15 +279,18 @@ def test_steps_worked_by_hand() -> None:
         (2, RETRACTED, 7.0, 8.0, 9.0, 0.6),
     ]
     assert [(event.delay.window_ns, event.delay.confirmation_ns) for event in events[:3]] == [
-        (NS_PER_S, 0), (NS_PER_S, NS_PER_S), (NS_PER_S, 5 * NS_PER_S)]
+        (NS_PER_S, 0),
+        (NS_PER_S, NS_PER_S),
+        (NS_PER_S, 5 * NS_PER_S),
+    ]
 
 
 def test_a_cell_is_the_tapered_mean_of_its_windows() -> None:
     grid = PosteriorGrid(span_ns=400, hop_ns=100, latency_ns=100)
     probs = np.zeros((3, len(ACTIONS)), np.float32)
     probs[:, 0] = (0.2, 0.4, 0.8)
-    first, = grid.add(0, 400, probs[0])[-1:]
-    second, = grid.add(100, 500, probs[1])
+    (first,) = grid.add(0, 400, probs[0])[-1:]
+    (second,) = grid.add(100, 500, probs[1])
     # The cell that ends at 400 lies 150 and 50 behind the centres of windows 0 and 1.
     weights = 0.54 + 0.46 * np.cos(2 * np.pi * np.array([150, 50]) / 400)
     assert grid.wait_ns == 100
@@ -256,8 +302,7 @@ def test_a_cell_is_the_tapered_mean_of_its_windows() -> None:
 
 
 def test_two_actions_overlap() -> None:
-    events = play(build(enter=0.225, exit=0.225),
-                  rectangles((NODDING, 4.0, 9.0), (TOUCHING_NOSE, 6.0, 12.0)), 16.0)
+    events = play(build(enter=0.225, exit=0.225), rectangles((NODDING, 4.0, 9.0), (TOUCHING_NOSE, 6.0, 12.0)), 16.0)
     nod, touch = of(events, ENDED, NODDING)[0], of(events, ENDED, TOUCHING_NOSE)[0]
     assert nod.onset_ns < touch.onset_ns < (nod.offset_ns or 0) < (touch.offset_ns or 0)
     assert (nod.id, touch.id) == (1, 2)
@@ -296,7 +341,10 @@ def test_an_event_begins_where_it_rose_above_exit() -> None:
     aggregator = build(1.0, 1.0, enter=0.4, exit=0.2, merge_gap_s=0.0)
     events = play(aggregator, lambda start, _: {NODDING: posteriors[round(start)]}, 8.0, 1.0, 1.0)
     assert [(event.state, to_s(event.onset_ns), to_s(event.emitted_ns)) for event in events] == [
-        (PROVISIONAL, 2.5, 5.0), (CONFIRMED, 2.5, 5.0), (ENDED, 2.5, 7.0)]
+        (PROVISIONAL, 2.5, 5.0),
+        (CONFIRMED, 2.5, 5.0),
+        (ENDED, 2.5, 7.0),
+    ]
     assert to_s(events[-1].offset_ns or 0) == pytest.approx(5.75)
     assert events[-1].confidence == pytest.approx(np.mean(posteriors[2:6]))
 
@@ -351,8 +399,9 @@ def test_one_window_alone_is_judged_when_the_recording_ends() -> None:
 
 def test_missing_windows_are_made_up_for_by_their_neighbours() -> None:
     whole = play(build(enter=0.225, exit=0.225), rectangles((NODDING, 6.0, 10.0)), 16.0)
-    sparse = play(build(enter=0.225, exit=0.225), rectangles((NODDING, 6.0, 10.0)), 16.0,
-                  missing=[k for k in range(60) if k % 3])
+    sparse = play(
+        build(enter=0.225, exit=0.225), rectangles((NODDING, 6.0, 10.0)), 16.0, missing=[k for k in range(60) if k % 3]
+    )
     assert [event.state for event in sparse] == [event.state for event in whole]
     assert abs(sparse[-1].onset_ns - whole[-1].onset_ns) <= 2 * to_ns(HOP_S)
     assert abs((sparse[-1].offset_ns or 0) - (whole[-1].offset_ns or 0)) <= 2 * to_ns(HOP_S)
@@ -389,8 +438,9 @@ def test_what_does_not_belong_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a window of"):
         aggregator.push(prediction(to_ns(3.0), {}, to_ns(1.0)))
     with pytest.raises(ValueError, match="of camera 0"):
-        aggregator.push(Prediction(1, 0, 0, to_ns(2), np.zeros(52, np.float32), np.zeros(52, np.float32), None,
-                                   Stamps()))
+        aggregator.push(
+            Prediction(1, 0, 0, to_ns(2), np.zeros(52, np.float32), np.zeros(52, np.float32), None, Stamps())
+        )
     with pytest.raises(ValueError, match="exit <= enter"):
         Aggregator(0, 10, 5, AggregatorSettings(), np.full(52, 0.2), np.full(52, 0.3))
     with pytest.raises(ValueError, match="span and hop"):
@@ -411,15 +461,19 @@ def test_settings_win_over_the_card_and_the_card_over_the_defaults() -> None:
     assert exit_.shape == enter.shape == (len(ACTIONS),)
 
 
-@pytest.mark.parametrize(("chosen", "enter", "exit_", "message"), [
-    (AggregatorSettings(enter=0.1), None, None, "exit at or below enter for 'shaking body', got 0.2 above 0.1"),
-    (AggregatorSettings(), [0.5] * 51 + [0.1], 0.2, "scratching feet"),
-    (AggregatorSettings(), [0.5] * 7, None, "one enter threshold or 52, got 7"),
-    (AggregatorSettings(), 1.5, None, "enter thresholds in 0..1"),
-    (AggregatorSettings(), None, float("nan"), "exit thresholds in 0..1"),
-])
-def test_impossible_thresholds_are_refused(chosen: AggregatorSettings, enter: float | list[float] | None,
-                                           exit_: float | None, message: str) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "enter", "exit_", "message"),
+    [
+        (AggregatorSettings(enter=0.1), None, None, "exit at or below enter for 'shaking body', got 0.2 above 0.1"),
+        (AggregatorSettings(), [0.5] * 51 + [0.1], 0.2, "scratching feet"),
+        (AggregatorSettings(), [0.5] * 7, None, "one enter threshold or 52, got 7"),
+        (AggregatorSettings(), 1.5, None, "enter thresholds in 0..1"),
+        (AggregatorSettings(), None, float("nan"), "exit thresholds in 0..1"),
+    ],
+)
+def test_impossible_thresholds_are_refused(
+    chosen: AggregatorSettings, enter: float | list[float] | None, exit_: float | None, message: str
+) -> None:
     with pytest.raises(BadInput, match=message):
         thresholds(chosen, enter, exit_)
 

@@ -17,8 +17,10 @@ SPAN_NS, HOP_NS = round(3.8 * NS_PER_S), NS_PER_S
 
 def feed(rolling, shares, seen, first=0, count=1):
     """Stretches of 3.8 s, a second apart."""
-    return [rolling.push(0, k * HOP_NS, k * HOP_NS + SPAN_NS, np.asarray(shares, float), seen, seen)
-            for k in range(first, first + count)]  # fmt: skip
+    return [
+        rolling.push(0, k * HOP_NS, k * HOP_NS + SPAN_NS, np.asarray(shares, float), seen, seen)
+        for k in range(first, first + count)
+    ]
 
 
 def test_the_counts_are_what_the_definition_says():
@@ -33,8 +35,11 @@ def test_the_counts_are_what_the_definition_says():
     assert second.probs == pytest.approx((PRIOR + 2.0 * mass) / (5 * PRIOR + 2.0 * mass.sum()))
 
 
-@given(st.lists(st.tuples(st.lists(st.floats(0.01, 1.0), min_size=5, max_size=5), st.floats(0.0, 1.0)), min_size=1,
-                max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.lists(st.floats(0.01, 1.0), min_size=5, max_size=5), st.floats(0.0, 1.0)), min_size=1, max_size=30
+    )
+)
 def test_shares_add_up_lie_in_their_intervals_and_evidence_is_bounded(stretches):
     rolling = RollingEmotion(EmotionSettings())
     for k, (weights, seen) in enumerate(stretches):

@@ -38,8 +38,9 @@ def cells(probs: npt.NDArray[np.float32], count: int, step_ns: int = HOP) -> lis
 
 def found(scores: npt.NDArray[np.float32], habituation_s: float, enter: float = 0.5, exit_: float = 0.2) -> list[Event]:
     ends = SPAN + HOP * np.arange(len(scores))
-    return detect(ends, scores, GRID, AggregatorSettings(habituation_s=habituation_s), np.full(52, enter),
-                  np.full(52, exit_))
+    return detect(
+        ends, scores, GRID, AggregatorSettings(habituation_s=habituation_s), np.full(52, enter), np.full(52, exit_)
+    )
 
 
 def test_what_is_below_chance_stays_as_it_is_to_the_bit() -> None:

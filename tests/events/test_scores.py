@@ -46,12 +46,18 @@ def test_sessions_do_not_mix() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_as_many_pairs_as_possible(seed: int) -> None:
     rng = np.random.default_rng(seed)
+
     def draw(count: int) -> list[tuple[float, float]]:
-        return [(float(onset), float(onset + length)) for onset, length in
-                zip(rng.uniform(0, 3, count), rng.uniform(0.5, 3, count), strict=True)]
+        return [
+            (float(onset), float(onset + length))
+            for onset, length in zip(rng.uniform(0, 3, count), rng.uniform(0.5, 3, count), strict=True)
+        ]
+
     true, detected = draw(4), draw(4)
-    best = max(sum(tiou(event, detected[at]) >= 0.3 for event, at in zip(true, order, strict=True))
-               for order in itertools.permutations(range(4)))
+    best = max(
+        sum(tiou(event, detected[at]) >= 0.3 for event, at in zip(true, order, strict=True))
+        for order in itertools.permutations(range(4))
+    )
     pairs = match(true, detected, 0.3)
     assert len(pairs) == len(set(pairs.values())) == best
     assert all(tiou(true[event], detected[at]) >= 0.3 for event, at in pairs.items())

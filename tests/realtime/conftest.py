@@ -29,7 +29,26 @@ def read(name: str) -> list[Image]:
 def emotion_bundle(tmp_path_factory) -> Path:
     """A small untrained emotion model that sees what `landmarks-small` sees."""
     path = tmp_path_factory.mktemp("emotion") / "untrained-emotion"
-    code = engines_command(["init", "--network", "maenet", "--view", "landmarks", "--depth", "18", "--width", "8",
-                            "--size", "112", "--face-size", "64", "--face-width", "8", "--out", str(path)])  # fmt: skip
+    code = engines_command(
+        [
+            "init",
+            "--network",
+            "maenet",
+            "--view",
+            "landmarks",
+            "--depth",
+            "18",
+            "--width",
+            "8",
+            "--size",
+            "112",
+            "--face-size",
+            "64",
+            "--face-width",
+            "8",
+            "--out",
+            str(path),
+        ]
+    )
     assert code == 0
     return path

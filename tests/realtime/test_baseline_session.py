@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from tests.conftest import manet_live
 
-DEMO = ("demo", "--seed", "5", "--seconds", "12", "--mode", "balanced", "--speed", "max", "--headless", "--no-emotion",
-        "--model", "landmarks-small")
+DEMO = (
+    "demo",
+    "--seed",
+    "5",
+    "--seconds",
+    "12",
+    "--mode",
+    "balanced",
+    "--speed",
+    "max",
+    "--headless",
+    "--no-emotion",
+    "--model",
+    "landmarks-small",
+)
 
 
 def test_a_baseline_is_told_and_nothing_is_raised_before_it() -> None:

@@ -36,10 +36,13 @@ class Rig:
         self.intake = Intake(self.receiver, window, self.queue, self.clock, LatencyLog(), SessionStart(), 64, 0)
         self.seen: list[tuple[int, int]] = []  # (index drawn into the picture, media ms)
         original = self.intake._take
-        self.intake._take = lambda frame: (self.seen.append((number_in(frame.body), frame.media_ns // MS)),
-                                           original(frame))
-        spec = CaptureSpec(source, ViewSettings(crop="full"), 64, self.receiver.endpoint, 0, 0, 60, speed, True,
-                           client_keys)
+        self.intake._take = lambda frame: (
+            self.seen.append((number_in(frame.body), frame.media_ns // MS)),
+            original(frame),
+        )
+        spec = CaptureSpec(
+            source, ViewSettings(crop="full"), 64, self.receiver.endpoint, 0, 0, 60, speed, True, client_keys
+        )
         settings = SupervisionSettings(hang_s=hang_s, max_restarts=max_restarts)
         self.capture = CaptureProcess(spec, folder / "log", self.clock, settings)
         self.notes: list[str] = []
@@ -59,8 +62,9 @@ class Rig:
         while self.queue.take() is not None:
             pass
         latest = self.intake.latest
-        note = self.capture.check(self.intake.status.state, self.intake.waiting_since_ns,
-                                  latest.media_ns if latest else None)
+        note = self.capture.check(
+            self.intake.status.state, self.intake.waiting_since_ns, latest.media_ns if latest else None
+        )
         if note:
             self.notes.append(note)
         time.sleep(0.005)
@@ -191,13 +195,18 @@ def run_first(monkeypatch, folder, code):
 def test_a_picture_that_crashes_the_capture_ends_it_after_two_tries_in_vain(tmp_path, monkeypatch):
     run_first(monkeypatch, tmp_path / "first", CRASH_AT)
     path = write_numbered(tmp_path / "numbered.mp4", range(0, 4000, 40))
-    with Rig(tmp_path, FileSpec(str(path)), speed=None) as rig, pytest.raises(
-        CaptureFailed, match=r"^capture process ended with signal 11, no frame in 2 starts; it last said: "
+    with (
+        Rig(tmp_path, FileSpec(str(path)), speed=None) as rig,
+        pytest.raises(
+            CaptureFailed, match=r"^capture process ended with signal 11, no frame in 2 starts; it last said: "
+        ),
     ):
         rig.until(lambda: False)
     assert [index for index, _ in rig.seen] == list(range(10))  # all before it
     assert [note.partition("; ")[2] for note in rig.notes] == [
-        "restarted (1 of 3) in 0.5 s", "restarted (2 of 3) in 1 s"]  # fmt: skip
+        "restarted (1 of 3) in 0.5 s",
+        "restarted (2 of 3) in 1 s",
+    ]
 
 
 def test_a_library_that_is_missing_is_said_once_and_nothing_is_restarted(tmp_path, monkeypatch):
@@ -206,8 +215,9 @@ def test_a_library_that_is_missing_is_said_once_and_nothing_is_restarted(tmp_pat
     with Rig(tmp_path, FileSpec(str(path)), speed=None) as rig:
         rig.until_ended()
     assert rig.intake.status.bad_input
-    assert rig.intake.status.detail.startswith("expected every library that manet-live needs, got import of "
-                                               "realtime.sources.files halted")  # fmt: skip
+    assert rig.intake.status.detail.startswith(
+        "expected every library that manet-live needs, got import of realtime.sources.files halted"
+    )
     assert rig.notes == []
     assert rig.capture.restarts == 0
 

@@ -17,8 +17,18 @@ def run(redirections, *arguments):
 
 @pytest.fixture
 def demo(tmp_path):
-    return ("demo", "--seconds", "3", "--speed", "max", "--record", tmp_path / "log", "--publish",
-            f"ipc://{tmp_path}/events", "--no-emotion")  # fmt: skip
+    return (
+        "demo",
+        "--seconds",
+        "3",
+        "--speed",
+        "max",
+        "--record",
+        tmp_path / "log",
+        "--publish",
+        f"ipc://{tmp_path}/events",
+        "--no-emotion",
+    )
 
 
 def recorded(tmp_path):

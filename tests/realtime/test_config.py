@@ -15,7 +15,9 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_the_printed_configuration_reads_back_as_itself(tmp_path):
-    config = load(None, {"view": {"crop": "full"}, "aggregator": {"enter": 0.5}, "output": {"publish": 'ipc:///a"b\\c'}})
+    config = load(
+        None, {"view": {"crop": "full"}, "aggregator": {"enter": 0.5}, "output": {"publish": 'ipc:///a"b\\c'}}
+    )
     assert load(written(tmp_path, describe(config))) == config
     assert load(written(tmp_path, describe(Config()))) == Config()
 

@@ -24,8 +24,15 @@ SPAN_NS, HOP_NS = round(3.8 * NS_PER_S), NS_PER_S
 def frame(index, face=True, person=True, size=112):
     rng = np.random.default_rng(index)
     picture = rng.integers(1, 256, (size, size, 3), np.uint8)
-    return Frame(0, index, 0, index * NS_PER_S // 30, picture, picture[:64, :64].copy() if face else None,
-                 framing=Framing(person_found=person))  # fmt: skip
+    return Frame(
+        0,
+        index,
+        0,
+        index * NS_PER_S // 30,
+        picture,
+        picture[:64, :64].copy() if face else None,
+        framing=Framing(person_found=person),
+    )
 
 
 def stretch_of(frames, length=16):
@@ -89,10 +96,20 @@ COMMON = ("--headless", "--engine", "onnxruntime")
 
 def test_a_demo_reports_emotions_and_says_what_they_are(emotion_bundle, tmp_path):
     runs = {
-        speed: manet_live("demo", "--seconds", "9", "--speed", speed, *COMMON, "--emotion", emotion_bundle, "--record",
-                          tmp_path / speed)
+        speed: manet_live(
+            "demo",
+            "--seconds",
+            "9",
+            "--speed",
+            speed,
+            *COMMON,
+            "--emotion",
+            emotion_bundle,
+            "--record",
+            tmp_path / speed,
+        )
         for speed in ("max", "3")
-    }  # fmt: skip
+    }
     done = runs["max"]
     assert done.code == 0, done.err
     lines = done.of("emotion")
@@ -146,12 +163,14 @@ def test_an_emotion_model_by_name_wins_over_the_configuration(emotion_bundle, tm
         done = manet_live("demo", "--config", tmp_path / "off.toml", *choice, "--print-config")
         section = done.out.partition("[emotion]")[2].partition("\n[")[0]
         assert [line.split("#")[0].split() for line in section.splitlines() if line.startswith("on ")] == [
-            ["on", "=", on]]  # fmt: skip
+            ["on", "=", on]
+        ]
 
 
 def test_of_an_empty_chair_it_says_nothing(emotion_bundle, tmp_path):
-    done = manet_live("replay", empty_room(tmp_path / "empty.mp4"), "--speed", "max", *COMMON, "--emotion",
-                      emotion_bundle)  # fmt: skip
+    done = manet_live(
+        "replay", empty_room(tmp_path / "empty.mp4"), "--speed", "max", *COMMON, "--emotion", emotion_bundle
+    )
     assert done.code == 0, done.err
     assert len(done.of("emotion")) >= 4
     for line in done.of("emotion"):
@@ -175,10 +194,14 @@ def test_of_real_people_the_face_is_found_and_their_events_are_those_without_emo
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
-    [(("--model", "untrained-small", "--emotion", "BUNDLE"), "an emotion model that sees"),
-     (("--emotion", "landmarks-small"), "an emotion model"), (("--emotion", "no-such"), "no-such"),
-     (("--model", "BUNDLE"), "a micro-action model"), (("--emotion", "BUNDLE", "--no-emotion"), "--help")],
-)  # fmt: skip
+    [
+        (("--model", "untrained-small", "--emotion", "BUNDLE"), "an emotion model that sees"),
+        (("--emotion", "landmarks-small"), "an emotion model"),
+        (("--emotion", "no-such"), "no-such"),
+        (("--model", "BUNDLE"), "a micro-action model"),
+        (("--emotion", "BUNDLE", "--no-emotion"), "--help"),
+    ],
+)
 def test_models_that_do_not_fit_are_refused_in_one_line(emotion_bundle, arguments, fault):
     given_ = [str(emotion_bundle) if each == "BUNDLE" else each for each in arguments]
     done = manet_live("demo", *COMMON, *given_)

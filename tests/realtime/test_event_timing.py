@@ -26,8 +26,14 @@ NODDING, WAVING = 9, 12
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
     spec = NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)
-    card = ModelCard("tiny", spec, Provenance(False, "nothing"), "tests", view="landmarks",
-                     calibration=Calibration(activation="sigmoid"))  # fmt: skip
+    card = ModelCard(
+        "tiny",
+        spec,
+        Provenance(False, "nothing"),
+        "tests",
+        view="landmarks",
+        calibration=Calibration(activation="sigmoid"),
+    )
     return write_bundle(initialise(spec, 0), card, tmp_path_factory.mktemp("bundle") / "tiny")
 
 
@@ -73,8 +79,19 @@ def test_events_that_were_not_there_count_as_false_and_nothing_found_has_no_figu
 
 
 def test_the_command_prints_three_settings_and_says_that_weights_are_untrained(bundle: Bundle, tmp_path: Path) -> None:
-    done = manet_live("latency", "--events", "1", "--seconds", "10", "--model", bundle.path, "--engine", "onnxruntime",
-                      "--json", tmp_path / "timing.json")  # fmt: skip
+    done = manet_live(
+        "latency",
+        "--events",
+        "1",
+        "--seconds",
+        "10",
+        "--model",
+        bundle.path,
+        "--engine",
+        "onnxruntime",
+        "--json",
+        tmp_path / "timing.json",
+    )
     assert done.code == 0, done.err
     assert "UNTRAINED WEIGHTS" in done.out
     assert [f"{knob} s" in done.out for knob in ("0.25", "0.5", "1.9")] == [True] * 3

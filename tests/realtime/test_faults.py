@@ -82,9 +82,12 @@ def test_a_wall_clock_that_jumps_by_hours_changes_nothing(recording, tmp_path):
     for speed in ("max", "4.0"):
         done = subprocess.run(
             [sys.executable, ROOT / "run_live.py", "replay", recording, "--speed", speed, *EVENTFUL],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
             env=in_every_process(tmp_path / f"clock-{speed}", STEPPING_CLOCK),
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         stats = [line for line in lines if line["kind"] == "stats"][-1]
@@ -117,9 +120,11 @@ def test_a_camera_that_is_gone_ends_the_session_with_one_line_and_a_whole_log(tm
     """A real session; its capture process has a camera that is unplugged after three seconds."""
     process = subprocess.Popen(
         [sys.executable, ROOT / "run_live.py", "live", "--camera", "0", *EVENTFUL, "--record", tmp_path / "log"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env=in_every_process(tmp_path / "camera", UNPLUGGED_CAMERA),
-    )  # fmt: skip
+    )
     family: list[psutil.Process] = []
     while process.poll() is None:
         family = psutil.Process(process.pid).children(recursive=True) or family
@@ -164,8 +169,10 @@ def test_an_engine_that_raises_ends_the_session_with_one_line_and_a_whole_log(re
             session.close()
     stream.close(5.0)
     lines = log_of(tmp_path / "log")
-    assert (lines[-1]["state"], lines[-1]["detail"]) == ("failed", "RuntimeFailed: the engine broke on 1 clips: out of "
-                                                                   "memory")
+    assert (lines[-1]["state"], lines[-1]["detail"]) == (
+        "failed",
+        "RuntimeFailed: the engine broke on 1 clips: out of memory",
+    )
     assert session.channels[0].analysis.processed == 4
     assert not session.channels[0].capture.pid
     assert threading.active_count() == threads
@@ -178,12 +185,27 @@ def test_an_overlay_whose_terminal_is_closed_leaves_nothing_running(recording, t
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     (tmp_path / "settings.toml").write_text("[output]\nstats_every_s = 0.5\n")
     process = subprocess.Popen(
-        [sys.executable, ROOT / "run_live.py", "replay", recording, "--model", "untrained-small",
-         "--engine", "onnxruntime", "--record", tmp_path / "log", "--config", tmp_path / "settings.toml"],
-        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        [
+            sys.executable,
+            ROOT / "run_live.py",
+            "replay",
+            recording,
+            "--model",
+            "untrained-small",
+            "--engine",
+            "onnxruntime",
+            "--record",
+            tmp_path / "log",
+            "--config",
+            tmp_path / "settings.toml",
+        ],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
         env={**os.environ, "TERM": "xterm-256color"},
         preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
-    )  # fmt: skip
+    )
     os.close(slave)
     try:
         seen, deadline = b"", time.monotonic() + 60
@@ -208,9 +230,12 @@ def limited(folder: Path, recording: Path, most_bytes: int) -> subprocess.Comple
     """A recorded session that cannot write files larger than so many bytes, as on a full disk."""
     return subprocess.run(
         [sys.executable, ROOT / "run_live.py", "replay", recording, "--speed", "max", *EVENTFUL, "--record", folder],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes)),
-    )  # fmt: skip
+    )
 
 
 def test_a_full_disk_ends_the_log_behind_a_whole_line_while_the_monitor_runs_on(recording, tmp_path):
@@ -251,8 +276,11 @@ def test_a_killed_analysis_process_leaves_a_whole_log_and_nothing_running(record
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, ROOT / "run_live.py", "replay", recording, *EVENTFUL, "--record", tmp_path / "log"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
     printed = [wait_for_line(process, "action")]
     family = psutil.Process(process.pid).children(recursive=True)
     assert family

@@ -25,8 +25,17 @@ class FakeClock:
 
 
 def window(index: int, due_ns: int = 0, camera: int = 0) -> Window:
-    return Window(camera, index, 0, 1, np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64),
-                  0, Stamps(due_ns=due_ns))
+    return Window(
+        camera,
+        index,
+        0,
+        1,
+        np.zeros((1, 1, 1, 3), np.uint8),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.int64),
+        0,
+        Stamps(due_ns=due_ns),
+    )
 
 
 def taken(queue: WindowQueue) -> list[int]:
@@ -121,9 +130,7 @@ def test_a_camera_with_many_windows_waiting_never_starves_another():
     assert turns.take(16, 0.0) == []
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 400), st.integers(0, 3)), max_size=150), st.integers(1, 4)
-)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 400), st.integers(0, 3)), max_size=150), st.integers(1, 4))
 def test_turns_keep_every_camera_s_order_and_budget_and_count(steps, most):
     """Cameras put windows at random while the engine takes some: none out of order, none stale, none uncounted."""
     clock = FakeClock()

@@ -51,7 +51,12 @@ def test_every_key_file_is_its_owners_alone(tmp_path):
     finally:
         os.umask(old)
     assert {path.relative_to(folder).as_posix() for path in made} == {
-        "server.key", "lab.key", "desk-2.key", "clients/lab.pub", "clients/desk-2.pub"}
+        "server.key",
+        "lab.key",
+        "desk-2.key",
+        "clients/lab.pub",
+        "clients/desk-2.pub",
+    }
     assert {path.stat().st_mode & 0o777 for path in made} == {0o600}
     assert folder.stat().st_mode & 0o777 == (folder / "clients").stat().st_mode & 0o777 == 0o700
     keys = load_keys(folder)
@@ -151,13 +156,27 @@ def test_a_session_on_every_interface_serves_its_client_and_shows_whom_it_refuse
     assert secret not in made.out + made.err
     config = tmp_path / "settings.toml"
     config.write_text("[output]\nstats_every_s = 0.5\n[aggregator]\nenter = 0.02\nexit = 0.01\n")
-    process = start("replay", recording, "--headless", "--engine", "onnxruntime", "--config", config,
-                    "--publish", f"tcp://0.0.0.0:{port}", "--keys", folder)
+    process = start(
+        "replay",
+        recording,
+        "--headless",
+        "--engine",
+        "onnxruntime",
+        "--config",
+        config,
+        "--publish",
+        f"tcp://0.0.0.0:{port}",
+        "--keys",
+        folder,
+    )
     request.addfinalizer(partial(end, process))
     reader = subscriber(context, f"tcp://127.0.0.1:{port}", client_of(folder, "lab"))
     intruder = subscriber(context, f"tcp://127.0.0.1:{port}", None)
-    shown = subprocess.Popen([sys.executable, ROOT / "docs" / "subscribe.py", f"tcp://127.0.0.1:{port}",
-                              folder / "lab.key"], stdout=subprocess.PIPE, text=True)  # fmt: skip
+    shown = subprocess.Popen(
+        [sys.executable, ROOT / "docs" / "subscribe.py", f"tcp://127.0.0.1:{port}", folder / "lab.key"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     request.addfinalizer(partial(end, shown))
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -171,7 +190,7 @@ def test_a_session_on_every_interface_serves_its_client_and_shows_whom_it_refuse
     while reader.poll(500):
         got.append(reader.recv_multipart()[1].decode())
     assert got
-    assert got == out.splitlines()[-len(got):]
+    assert got == out.splitlines()[-len(got) :]
     assert not intruder.poll(0)
     assert " s  " in shown.stdout.readline()  # the documented client
 

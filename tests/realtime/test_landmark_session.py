@@ -24,8 +24,9 @@ def landmark_model(trackers: list[Path], tmp_path_factory: pytest.TempPathFactor
 
 def test_the_same_recording_gives_the_same_bytes(landmark_model: Path, clips: Path) -> None:
     recording = clips / "upper_body_asl_book.mkv"
-    first, second = (manet_live("replay", recording, "--speed", "max", "--model", landmark_model, *EVENTFUL)
-                     for _ in range(2))
+    first, second = (
+        manet_live("replay", recording, "--speed", "max", "--model", landmark_model, *EVENTFUL) for _ in range(2)
+    )
     assert (first.code, second.code) == (0, 0), first.err + second.err
     stats = first.of("stats")[-1]
     assert stats["windows"] == stats["windows_due"] > 3

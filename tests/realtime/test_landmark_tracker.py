@@ -162,10 +162,11 @@ def pose(left: tuple[float, float] = (600, 500), right: tuple[float, float] = (4
 def seen_hands(*hands: tuple[tuple[float, float], str]) -> SimpleNamespace:
     """The library's result for hands with these wrists (pixels of a 1000x1000 crop) and labels."""
     return SimpleNamespace(
-        hand_landmarks=[[SimpleNamespace(x=x / 1000, y=(y + 5 * point) / 1000, z=0.0) for point in range(21)]
-                        for (x, y), _ in hands],
+        hand_landmarks=[
+            [SimpleNamespace(x=x / 1000, y=(y + 5 * point) / 1000, z=0.0) for point in range(21)] for (x, y), _ in hands
+        ],
         handedness=[[SimpleNamespace(category_name=label, score=0.95)] for _, label in hands],
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

@@ -98,8 +98,9 @@ def test_the_stages_of_a_window_add_up_to_the_whole():
     parts = [log.recent(BY_NAME[name]).max for name in ("due", "queue", "compute", "report")]
     assert parts == [4.0, 5.0, 6.0, 7.0]
     assert log.recent(BY_NAME["to event"]).max == 28.0
-    transport, queue, compute, total = (log.percentiles()[name][0] for name in
-                                        ("transport", "queue", "compute", "total"))
+    transport, queue, compute, total = (
+        log.percentiles()[name][0] for name in ("transport", "queue", "compute", "total")
+    )
     assert (transport, queue, compute, total) == pytest.approx((6, 9, 6, 21), rel=1e-3)
 
 
@@ -198,8 +199,13 @@ def test_csv_keeps_apart_the_frames_of_a_camera_that_was_restarted(tmp_path):
     with (tmp_path / "frames.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["frame_id"], row["grabbed_s"], row["window_index"]) for row in rows] == [
-        ("0", "0.000000", ""), ("1", "0.100000", ""), ("2", "0.200000", "0"),
-        ("0", "10.000000", ""), ("1", "10.100000", ""), ("2", "10.200000", "10000")]  # fmt: skip
+        ("0", "0.000000", ""),
+        ("1", "0.100000", ""),
+        ("2", "0.200000", "0"),
+        ("0", "10.000000", ""),
+        ("1", "10.100000", ""),
+        ("2", "10.200000", "10000"),
+    ]
 
 
 def test_measuring_costs_less_than_its_budget_and_leaves_the_log_alone():
@@ -210,7 +216,8 @@ def test_measuring_costs_less_than_its_budget_and_leaves_the_log_alone():
     measured = cost(log)
     assert 0 < measured.us_per_frame < 33_000
     assert measured.share_of_frame_interval == pytest.approx(
-        (measured.us_per_frame + measured.us_per_window) / 33_000, rel=0.02)
+        (measured.us_per_frame + measured.us_per_window) / 33_000, rel=0.02
+    )
     assert log.counts == (50, 50)
     assert cost(LatencyLog()) is None
 
@@ -222,11 +229,24 @@ def test_a_plot_is_drawn_even_of_nothing(tmp_path, name):
 
 
 def test_the_command_measures_a_recording_and_writes_every_file(recording, tmp_path):
-    files = {kind: tmp_path / f"out.{suffix}" for kind, suffix in
-             (("json", "json"), ("csv", "csv"), ("trace", "trace"), ("plot", "svg"))}
+    files = {
+        kind: tmp_path / f"out.{suffix}"
+        for kind, suffix in (("json", "json"), ("csv", "csv"), ("trace", "trace"), ("plot", "svg"))
+    }
     options = [text for kind, path in files.items() for text in (f"--{kind}", path)]
-    done = manet_live("latency", recording, "--model", "untrained-small", "--engine", "onnxruntime",
-                      "--seconds", "4", "--speed", "2", *options)  # fmt: skip
+    done = manet_live(
+        "latency",
+        recording,
+        "--model",
+        "untrained-small",
+        "--engine",
+        "onnxruntime",
+        "--seconds",
+        "4",
+        "--speed",
+        "2",
+        *options,
+    )
     assert done.code == 0, done.err
     assert "over the run, ms" in done.out
     assert "over the last 10 s, ms" in done.out

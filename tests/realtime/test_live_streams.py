@@ -23,12 +23,24 @@ BUDGET_S, ENGINE_S = 0.5, 0.5  # staleness budget, and a generous time for the e
 def send(kind: str, port: int, recording) -> subprocess.Popen:
     source = ["-re", "-stream_loop", "-1", "-i", str(recording)]
     target = {
-        "udp": ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "10", "-f", "mpegts",
-                f"udp://127.0.0.1:{port}?pkt_size=1316"],
+        "udp": [
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-tune",
+            "zerolatency",
+            "-g",
+            "10",
+            "-f",
+            "mpegts",
+            f"udp://127.0.0.1:{port}?pkt_size=1316",
+        ],
         "http": ["-c:v", "mjpeg", "-q:v", "5", "-f", "mpjpeg", "-listen", "1", f"http://127.0.0.1:{port}/"],
-    }[kind]  # fmt: skip
-    return subprocess.Popen([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *source, *target],
-                            stderr=subprocess.DEVNULL)
+    }[kind]
+    return subprocess.Popen(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *source, *target], stderr=subprocess.DEVNULL
+    )
 
 
 class Session:
@@ -36,8 +48,19 @@ class Session:
 
     def __init__(self, *urls: str, config) -> None:
         sources = [part for url in urls for part in ("--url", url)]
-        command = [sys.executable, ROOT / "run_live.py", "live", *sources, "--headless", "--engine", "onnxruntime",
-                   "--model", "untrained-small", "--config", config]
+        command = [
+            sys.executable,
+            ROOT / "run_live.py",
+            "live",
+            *sources,
+            "--headless",
+            "--engine",
+            "onnxruntime",
+            "--model",
+            "untrained-small",
+            "--config",
+            config,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.lines: list[dict] = []
         threading.Thread(target=self._read, daemon=True).start()

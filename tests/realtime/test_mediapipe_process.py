@@ -141,16 +141,29 @@ threading.Thread.start = checked
 capture.CaptureSpec.from_json = lambda *_: None
 capture.main()
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"no_proxy": "camera.example"},
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"no_proxy": "camera.example"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "http://127.0.0.1:9 *.camera.example\n"
 
 
 @pytest.mark.parametrize(
     ("no_proxy", "written"),
-    [("", ""), ("*", "*,*"), ("a.example", "*.a.example"), (".a.example,*.b", "*.a.example,*.b"),
-     ("*, a", "*,*.a"), (" 10.0.0.1  ::1 ", "*.10.0.0.1,*.::1")],
-)  # fmt: skip
+    [
+        ("", ""),
+        ("*", "*,*"),
+        ("a.example", "*.a.example"),
+        (".a.example,*.b", "*.a.example,*.b"),
+        ("*, a", "*,*.a"),
+        (" 10.0.0.1  ::1 ", "*.10.0.0.1,*.::1"),
+    ],
+)
 def test_exempt_hosts_as_ffmpeg_alone_reads_them(no_proxy: str, written: str) -> None:
     assert for_ffmpeg_alone(no_proxy) == written
     if written != "*,*":
@@ -171,13 +184,21 @@ def test_the_users_proxies_are_kept_for_what_needs_them(monkeypatch: pytest.Monk
         assert os.environ["no_proxy"] == "*.a.example"
         before = mediapipe_process.environment_before()
         assert [before[name] for name in ("https_proxy", "no_proxy", "NO_PROXY")] == [
-            "http://proxy.example", "a.example", "b.example"]  # fmt: skip
+            "http://proxy.example",
+            "a.example",
+            "b.example",
+        ]
 
 
 def test_three_tasks_at_once_leave_standard_error_open(trackers: list[Path]) -> None:
     for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", THREE_THREADS, *map(str, trackers)], cwd=ROOT,
-                              capture_output=True, text=True, check=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", THREE_THREADS, *map(str, trackers)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stderr.endswith("still heard\nand natively\n")
 
 
@@ -195,7 +216,12 @@ with quiet():
     os.write(file, b"kept")
 print(file)
 """
-    done = subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "$0" "$1" 2>&-', code, str(tmp_path / "file")],
-                          cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", f'exec "{sys.executable}" -c "$0" "$1" 2>&-', code, str(tmp_path / "file")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "2\n"  # the file took the descriptor
     assert (tmp_path / "file").read_bytes() == b"kept"

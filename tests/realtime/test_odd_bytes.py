@@ -17,12 +17,14 @@ from tests.conftest import ROOT, manet_live
 from tests.test_bad_input import refused
 
 NOT_KEYS = {
-    "not text": b"\xff\xfe\x00junk", "a missing field": b'{"public": "%s"}' % (b"a" * 40),
+    "not text": b"\xff\xfe\x00junk",
+    "a missing field": b'{"public": "%s"}' % (b"a" * 40),
     "too short": b'{"public": "%s", "secret": "%s"}' % (b"a" * 39, b"a" * 40),
     "more than four bytes hold": b'{"public": "%s", "secret": "%s"}' % (b"#" * 40, b"#" * 40),
     "keys of two pairs": b'{"public": "%s", "secret": "%s"}' % (b"a" * 40, b"b" * 40),
-    "brackets without end": b"[" * 100_000, "nothing": b"",
-}  # fmt: skip
+    "brackets without end": b"[" * 100_000,
+    "nothing": b"",
+}
 
 
 @pytest.mark.parametrize("data", NOT_KEYS.values(), ids=NOT_KEYS)
@@ -37,8 +39,7 @@ def test_malformed_keys_are_one_line(tmp_path, data):
     desk.write_bytes(b'{"type": "curve", "own": %s, "server": "%s"}' % (data, public))
     with pytest.raises(BadInput) as caught:
         load_client_keys(desk)
-    assert str(caught.value) == (f"expected a key file as `keys DIR --camera NAME` makes it, got {desk}; "
-                                 "copy it anew")
+    assert str(caught.value) == (f"expected a key file as `keys DIR --camera NAME` makes it, got {desk}; copy it anew")
 
 
 def test_a_camera_key_that_others_can_read_or_whose_server_is_no_key(tmp_path):
@@ -48,7 +49,8 @@ def test_a_camera_key_that_others_can_read_or_whose_server_is_no_key(tmp_path):
     desk.chmod(0o640)
     assert refused("capture", "--connect", "127.0.0.1:5570", "--key", desk, "--demo").endswith(
         f"expected a key file that its owner alone can read, got {desk}, open to others; "
-        f"`chmod 600 {desk}`, and make new keys if others may have read it")
+        f"`chmod 600 {desk}`, and make new keys if others may have read it"
+    )
     desk.chmod(0o600)
     text = desk.read_text()
     desk.write_text(text.replace(json.loads(text)["server"], "#" * 40))
@@ -67,9 +69,13 @@ def test_an_allow_list_with_something_else_in_it(tmp_path):
         load_keys(tmp_path)
 
 
-SETTINGS = '[window]\nhop_s = 0.5  # caf\u00e9\n'
-ENCODED = {"BOM": SETTINGS.encode("utf-8-sig"), "UTF-16 LE": b"\xff\xfe" + SETTINGS.encode("utf-16-le"),
-           "UTF-16 BE": b"\xfe\xff" + SETTINGS.encode("utf-16-be"), "CRLF": SETTINGS.replace("\n", "\r\n").encode()}
+SETTINGS = "[window]\nhop_s = 0.5  # caf\u00e9\n"
+ENCODED = {
+    "BOM": SETTINGS.encode("utf-8-sig"),
+    "UTF-16 LE": b"\xff\xfe" + SETTINGS.encode("utf-16-le"),
+    "UTF-16 BE": b"\xfe\xff" + SETTINGS.encode("utf-16-be"),
+    "CRLF": SETTINGS.replace("\n", "\r\n").encode(),
+}
 NOT_SETTINGS = {
     "Latin-1": (SETTINGS.encode("latin-1"), "a TOML file in UTF-8"),
     "UTF-16 without a mark": (SETTINGS.encode("utf-16-le"), "a TOML file in UTF-8"),
@@ -78,7 +84,7 @@ NOT_SETTINGS = {
     "a number of 5000 digits": (b"a = " + b"9" * 5000, "a TOML file"),
     "a zero in a path": (b'[output]\nkeys = "a\\u0000b"', "text without zero characters"),
     "too large": (b"#" * (1 << 20) + b"\n", "a configuration file"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("data", ENCODED.values(), ids=ENCODED)
@@ -133,8 +139,19 @@ def test_names_may_be_any_bytes(recording, odd_folder):
     assert done.of("session")[-1]["state"] == "ended"
     assert (odd_folder / "one" / "events.jsonl").read_text() == done.out
     assert json.loads((odd_folder / "one" / "session.json").read_bytes())["sources"] == [shown]
-    done = manet_live("latency", film, *FAST, "--json", odd_folder / "a.json", "--csv", odd_folder / "a.csv",
-                      "--plot", odd_folder / "a.svg", "--trace", odd_folder / "a.trace")  # fmt: skip
+    done = manet_live(
+        "latency",
+        film,
+        *FAST,
+        "--json",
+        odd_folder / "a.json",
+        "--csv",
+        odd_folder / "a.csv",
+        "--plot",
+        odd_folder / "a.svg",
+        "--trace",
+        odd_folder / "a.trace",
+    )
     assert done.code == 0, done.err
     assert done.out.startswith(shown)
     assert json.loads((odd_folder / "a.json").read_bytes())["source"] == shown
@@ -148,16 +165,19 @@ def test_names_of_any_bytes_in_an_error_are_one_line(recording, odd_folder):
     assert r"caf\udce9/keys/server.key" in made.out
 
 
-@pytest.mark.parametrize(("option", "value", "expected"), [
-    ("--consent", LATIN, r"expected --consent in UTF-8, got 'caf\udce9'; set the terminal to UTF-8"),
-    ("--publish", b"ipc:///tmp/" + LATIN, r"expected text in UTF-8, got [output] publish 'ipc:///tmp/caf\udce9'"),
-    ("--keys", LATIN, r"expected text in UTF-8, got [output] keys 'caf\udce9' in the command line"),
-    ("--engine", LATIN, r"expected text in UTF-8, got [engine] runtime 'caf\udce9' in the command line"),
-    ("--model", LATIN, r"expected a bundle folder (with card.json) or a model's name, got 'caf\udce9'"),
-    ("--model", b"x" * 300, "expected a bundle folder (with card.json) or a model's name, got 'xxx"),
-    ("--emotion", b"", "expected a bundle folder (with card.json) or a model's name, got ''"),
-    ("--keys", b"", "expected a valid configuration, got [output.keys] "),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--consent", LATIN, r"expected --consent in UTF-8, got 'caf\udce9'; set the terminal to UTF-8"),
+        ("--publish", b"ipc:///tmp/" + LATIN, r"expected text in UTF-8, got [output] publish 'ipc:///tmp/caf\udce9'"),
+        ("--keys", LATIN, r"expected text in UTF-8, got [output] keys 'caf\udce9' in the command line"),
+        ("--engine", LATIN, r"expected text in UTF-8, got [engine] runtime 'caf\udce9' in the command line"),
+        ("--model", LATIN, r"expected a bundle folder (with card.json) or a model's name, got 'caf\udce9'"),
+        ("--model", b"x" * 300, "expected a bundle folder (with card.json) or a model's name, got 'xxx"),
+        ("--emotion", b"", "expected a bundle folder (with card.json) or a model's name, got ''"),
+        ("--keys", b"", "expected a valid configuration, got [output.keys] "),
+    ],
+)
 def test_options_of_any_bytes_are_one_line(recording, option, value, expected):
     assert expected in refused("replay", recording, "--headless", option, os.fsdecode(value))
 
@@ -165,7 +185,8 @@ def test_options_of_any_bytes_are_one_line(recording, option, value, expected):
 def test_urls_of_any_bytes_are_one_line():
     text = os.fsdecode(LATIN)
     assert r"a stream URL in UTF-8, got http://host/caf\xe9; write other bytes as %XX" in refused(
-        "live", "--headless", "--url", f"http://host/{text}")
+        "live", "--headless", "--url", f"http://host/{text}"
+    )
     assert r"got tcp://caf\xe9:5570" in refused("live", "--headless", "--listen", f"tcp://{text}:5570")
 
 
@@ -174,9 +195,13 @@ def test_a_place_for_temporary_files_that_sockets_cannot_be_in(recording, tmp_pa
     place = os.fsencode(tmp_path) + b"/" + name
     os.mkdir(place)  # noqa: PTH102 - bytes
     with tempfile.TemporaryDirectory(dir="/tmp") as short:
-        done = subprocess.run([sys.executable, ROOT / "run_live.py", "replay", recording, *FAST], capture_output=True,
-                              text=True, check=False, env={**os.environb, b"TMPDIR": place,
-                                                           b"XDG_RUNTIME_DIR": short.encode()})  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, ROOT / "run_live.py", "replay", recording, *FAST],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environb, b"TMPDIR": place, b"XDG_RUNTIME_DIR": short.encode()},
+        )
         assert (done.returncode, done.stderr) == (0, JUDGED.format(33))
         assert (os.listdir(place), os.listdir(short)) == ([], [])  # noqa: PTH208 - bytes
 

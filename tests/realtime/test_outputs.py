@@ -23,8 +23,17 @@ def free_port() -> int:
 
 
 def test_an_action_line_is_what_the_design_shows(tmp_path):
-    event = ActionEvent(12, 0, EventState.CONFIRMED, ACTIONS[9], 5250 * MS, None, 0.81234, 6100 * MS,
-                        Delay(600 * MS, 138 * MS, 2 * MS, 110 * MS))
+    event = ActionEvent(
+        12,
+        0,
+        EventState.CONFIRMED,
+        ACTIONS[9],
+        5250 * MS,
+        None,
+        0.81234,
+        6100 * MS,
+        Delay(600 * MS, 138 * MS, 2 * MS, 110 * MS),
+    )
     descriptor = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
     stream = EventStream([StdoutOutput(descriptor)])
     stream.write(action_line(event, session_start_ns=2000 * MS))
@@ -32,10 +41,19 @@ def test_an_action_line_is_what_the_design_shows(tmp_path):
     os.close(descriptor)
     written = (tmp_path / "out").read_bytes()
     assert json.loads(written) == {
-        "kind": "action", "id": 12, "camera": 0, "state": "confirmed", "action": "nodding", "index": 9,
-        "body_part": "head", "onset_s": 3.25, "offset_s": None, "confidence": 0.8123, "emitted_s": 4.1,
+        "kind": "action",
+        "id": 12,
+        "camera": 0,
+        "state": "confirmed",
+        "action": "nodding",
+        "index": 9,
+        "body_part": "head",
+        "onset_s": 3.25,
+        "offset_s": None,
+        "confidence": 0.8123,
+        "emitted_s": 4.1,
         "delay_ms": {"window": 600.0, "queue": 2.0, "compute": 110.0, "confirmation": 138.0},
-    }  # fmt: skip
+    }
     assert written.endswith(b"}\n")
 
 
@@ -65,9 +83,20 @@ def test_a_busy_endpoint_is_one_clear_line():
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["tcp://0.0.0.0:5555", "tcp://*:5555", "tcp://192.168.1.2:5555", "tcp://127.0.0.1", "udp://127.0.0.1:1",
-                 "nonsense", "tcp://example.org:5555", "ipc://", "tcp://127.0.0.1:99999", ""]
-)  # fmt: skip
+    "endpoint",
+    [
+        "tcp://0.0.0.0:5555",
+        "tcp://*:5555",
+        "tcp://192.168.1.2:5555",
+        "tcp://127.0.0.1",
+        "udp://127.0.0.1:1",
+        "nonsense",
+        "tcp://example.org:5555",
+        "ipc://",
+        "tcp://127.0.0.1:99999",
+        "",
+    ],
+)
 def test_only_local_endpoints_are_let_through(endpoint):
     with pytest.raises(BadInput, match=r"expected an? (local )?endpoint"):
         check_endpoint(endpoint, keyed=False)

@@ -34,39 +34,75 @@ STATES = tuple(EventState)
 def event(id_: int, state: EventState, index: int, onset_s: float, offset_s: float | None = None) -> ActionEvent:
     over = state in (EventState.ENDED, EventState.RETRACTED)
     offset_ns = START_NS + round((offset_s or onset_s + 1) * NS_PER_S) if over else None
-    return ActionEvent(id_, 0, state, ACTIONS[index], START_NS + round(onset_s * NS_PER_S), offset_ns, 0.64,
-                       START_NS + round(onset_s * NS_PER_S) + NS_PER_S, Delay(NS_PER_S, 0))
+    return ActionEvent(
+        id_,
+        0,
+        state,
+        ACTIONS[index],
+        START_NS + round(onset_s * NS_PER_S),
+        offset_ns,
+        0.64,
+        START_NS + round(onset_s * NS_PER_S) + NS_PER_S,
+        Delay(NS_PER_S, 0),
+    )
 
 
 def maximal() -> OverlayState:
     """Everything at once, and more of it than fits."""
     return OverlayState(
-        model="manet-r50-ma52-with-a-long-name", engine="openvino on a CPU with a very long name " * 2,
-        source="recordings/[bold]interview[/bold] 界面 " + "long/" * 20 + ".mp4", trained_on="MA-52 train " * 9,
-        untrained=True, replay=True, speed=None, simulated=True, elapsed_s=36_000.0, capture=CaptureState.FAILED,
+        model="manet-r50-ma52-with-a-long-name",
+        engine="openvino on a CPU with a very long name " * 2,
+        source="recordings/[bold]interview[/bold] 界面 " + "long/" * 20 + ".mp4",
+        trained_on="MA-52 train " * 9,
+        untrained=True,
+        replay=True,
+        speed=None,
+        simulated=True,
+        elapsed_s=36_000.0,
+        capture=CaptureState.FAILED,
         capture_detail="the camera\nwas \x1b[31munplugged\x07",
         framing=("62 % of the picture is seen", "no person found"),
         picture=np.random.default_rng(0).integers(0, 256, (72, 72, 3), np.uint8),
         top=tuple(TopAction(action, 1 - action.index / 52, STATES[action.index % 4]) for action in ACTIONS),
-        events=tuple(event(i, STATES[i % 4], i % 52, 40_000.0 - i) for i in range(200)), session_start_ns=START_NS,
+        events=tuple(event(i, STATES[i % 4], i % 52, 40_000.0 - i) for i in range(200)),
+        session_start_ns=START_NS,
         latency={"total": (125.2, 9_170.0), "transport": None, **{f"stage {i}": (1.0, 12.0) for i in range(12)}},
-        capture_fps=239.97, windows_per_s=25.0, dropped={f"cause {i}": 10**i for i in range(12)},
-        skipped={f"why {i}": i for i in range(12)}, restarts=3, messages=("one\ntwo", *["capture restarted " * 9] * 9))
+        capture_fps=239.97,
+        windows_per_s=25.0,
+        dropped={f"cause {i}": 10**i for i in range(12)},
+        skipped={f"why {i}": i for i in range(12)},
+        restarts=3,
+        messages=("one\ntwo", *["capture restarted " * 9] * 9),
+    )
 
 
 def modest() -> OverlayState:
     return OverlayState(
-        model="manet-r50", engine="openvino", source="webcam 0", trained_on="MA-52", elapsed_s=71.44,
-        picture=np.zeros((72, 72, 3), np.uint8), top=(TopAction(ACTIONS[9], 0.5, EventState.CONFIRMED),
-                                                      TopAction(ACTIONS[43], 0.25)),
+        model="manet-r50",
+        engine="openvino",
+        source="webcam 0",
+        trained_on="MA-52",
+        elapsed_s=71.44,
+        picture=np.zeros((72, 72, 3), np.uint8),
+        top=(TopAction(ACTIONS[9], 0.5, EventState.CONFIRMED), TopAction(ACTIONS[43], 0.25)),
         events=(event(2, EventState.CONFIRMED, 9, 70.0), event(1, EventState.ENDED, 43, 3.25, 5.0)),
-        session_start_ns=START_NS, latency={"compute": (108.0, 131.0), "total": (125.0, 170.0)}, capture_fps=30.0,
-        windows_per_s=4.0, dropped={"wire": 9, "grabber": 12}, skipped={"stale": 2}, messages=("all is well",))
+        session_start_ns=START_NS,
+        latency={"compute": (108.0, 131.0), "total": (125.0, 170.0)},
+        capture_fps=30.0,
+        windows_per_s=4.0,
+        dropped={"wire": 9, "grabber": 12},
+        skipped={"stale": 2},
+        messages=("all is well",),
+    )
 
 
 def console(width: int, height: int, **values: object) -> Console:
-    chosen: dict[str, object] = {"force_terminal": True, "color_system": "truecolor", "no_color": False,
-                                 "legacy_windows": False} | values
+    chosen: dict[str, object] = {
+        "force_terminal": True,
+        "color_system": "truecolor",
+        "no_color": False,
+        "legacy_windows": False,
+    } | values
     return Console(file=io.StringIO(), width=width, height=height, **chosen)  # type: ignore[arg-type]
 
 
@@ -95,8 +131,16 @@ def assert_fits(text: str, width: int, height: int) -> None:
     assert {cell_len(line) for line in lines} == {width}
 
 
-@pytest.mark.parametrize("state", [maximal(), modest(), OverlayState("m", "e", "s"),
-                                   replace(maximal(), show_picture=False), replace(maximal(), picture=None)])
+@pytest.mark.parametrize(
+    "state",
+    [
+        maximal(),
+        modest(),
+        OverlayState("m", "e", "s"),
+        replace(maximal(), show_picture=False),
+        replace(maximal(), picture=None),
+    ],
+)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_screen_is_filled_exactly(size: tuple[int, int], state: OverlayState) -> None:
     assert_fits(printed(console(*size, color_system=None), state), *size)
@@ -105,11 +149,18 @@ def test_the_screen_is_filled_exactly(size: tuple[int, int], state: OverlayState
     assert [Segment.get_line_length(line) for line in lines] == [size[0]] * size[1]
 
 
-@given(st.integers(40, 200), st.integers(10, 60), st.sampled_from(["truecolor", "256", "standard", None]),
-       st.booleans(), st.integers(1, 90), st.integers(1, 90))
+@given(
+    st.integers(40, 200),
+    st.integers(10, 60),
+    st.sampled_from(["truecolor", "256", "standard", None]),
+    st.booleans(),
+    st.integers(1, 90),
+    st.integers(1, 90),
+)
 @settings(max_examples=60)
-def test_any_size_is_filled_exactly(width: int, height: int, colors: str | None, full: bool, high: int,
-                                    wide: int) -> None:
+def test_any_size_is_filled_exactly(
+    width: int, height: int, colors: str | None, full: bool, high: int, wide: int
+) -> None:
     state = replace(maximal() if full else modest(), picture=np.full((high, wide, 3), 99, np.uint8))
     on = console(width, height, color_system=colors)
     lines = list(Segment.split_lines(on.render(Overlay(state), on.options)))
@@ -170,14 +221,18 @@ def test_what_a_session_is_stands_in_the_header() -> None:
 
 
 def bar_cells(line: list[Segment], color: str) -> float:
-    text = "".join(segment.text for segment in line
-                   if segment.style and segment.style.color and segment.style.color.name == color)
+    text = "".join(
+        segment.text for segment in line if segment.style and segment.style.color and segment.style.color.name == color
+    )
     return text.count("━") + text.count("╸") / 2
 
 
 def test_bars_are_proportional_to_the_posterior() -> None:
-    lines = segments(replace(modest(), top=tuple(
-        TopAction(ACTIONS[9], value, EventState.CONFIRMED) for value in (1.0, 0.5, 0.25, 0.0))))
+    lines = segments(
+        replace(
+            modest(), top=tuple(TopAction(ACTIONS[9], value, EventState.CONFIRMED) for value in (1.0, 0.5, 0.25, 0.0))
+        )
+    )
     full, half, quarter, none = (bar_cells(find(lines, f" {value:.2f}"), "green") for value in (1.0, 0.5, 0.25, 0.0))
     assert full >= 12
     assert half == pytest.approx(full / 2, abs=0.25)
@@ -186,12 +241,17 @@ def test_bars_are_proportional_to_the_posterior() -> None:
 
 
 def test_events_show_their_state_time_and_part() -> None:
-    shown = [event(4, EventState.PROVISIONAL, 8, 70.9), event(3, EventState.CONFIRMED, 43, 69.4),
-             event(2, EventState.ENDED, 28, 3.25, 5.0), event(1, EventState.RETRACTED, 14, 1.0, 1.5)]
+    shown = [
+        event(4, EventState.PROVISIONAL, 8, 70.9),
+        event(3, EventState.CONFIRMED, 43, 69.4),
+        event(2, EventState.ENDED, 28, 3.25, 5.0),
+        event(1, EventState.RETRACTED, 14, 1.0, 1.5),
+    ]
     for size in SIZES:
         lines = segments(replace(modest(), top=(), events=tuple(shown)), *size)
         provisional, confirmed, ended, retracted = (
-            find(lines, text) for text in ("turning head", "touching nose", "crossing legs", "rubbing hands"))
+            find(lines, text) for text in ("turning head", "touching nose", "crossing legs", "rubbing hands")
+        )
         assert style_of(provisional, "turning").dim
         assert style_of(confirmed, "touching").bold
         plain = style_of(ended, "crossing")
@@ -203,16 +263,23 @@ def test_events_show_their_state_time_and_part() -> None:
         assert re.search(r"○ 1:10\.9– +turning head +head ", text)
         assert re.search(r"■ 0:03\.[23]–0:05\.0 +crossing legs +lower limb ", text)
         assert all(state.value in text for state in EventState)
-    newest = render(replace(modest(), top=(), events=(
-        event(1, EventState.ENDED, 9, 3.0, 5.0), event(1, EventState.CONFIRMED, 9, 3.0))), 80, 24)
+    newest = render(
+        replace(
+            modest(), top=(), events=(event(1, EventState.ENDED, 9, 3.0, 5.0), event(1, EventState.CONFIRMED, 9, 3.0))
+        ),
+        80,
+        24,
+    )
     assert newest.count("nodding") == 1
     assert "■ 0:03.0–0:05.0" in newest
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_names_that_may_be_exchanged_are_marked(size: tuple[int, int]) -> None:
-    for state in (replace(modest(), top=(TopAction(ACTIONS[3], 0.5),)),
-                  replace(modest(), events=(event(1, EventState.ENDED, 4, 1.0),))):
+    for state in (
+        replace(modest(), top=(TopAction(ACTIONS[3], 0.5),)),
+        replace(modest(), events=(event(1, EventState.ENDED, 4, 1.0),)),
+    ):
         text = render(state, *size)
         assert "turning around?" in text or "rising up?" in text
         assert FOOTNOTE in text or FOOTNOTE_NARROW in text
@@ -244,17 +311,20 @@ def test_what_is_lowered_because_it_is_usual_of_the_person_is_named() -> None:
 
 def test_half_blocks_carry_two_pixels_each() -> None:
     pixels = np.array([[[252, 0, 0], [0, 252, 0]], [[0, 0, 252], [252, 252, 252]]], np.uint8)  # (2, 2, 3)
-    line, = half_blocks(pixels, 2, 1)
+    (line,) = half_blocks(pixels, 2, 1)
     assert [segment.text for segment in line] == ["▀", "▀"]
     colors = [(segment.style.color, segment.style.bgcolor) for segment in line if segment.style]
     assert [(upper and upper.triplet, lower and lower.triplet) for upper, lower in colors] == [
-        ((252, 0, 0), (0, 0, 252)), ((0, 252, 0), (252, 252, 252))]
+        ((252, 0, 0), (0, 0, 252)),
+        ((0, 252, 0), (252, 252, 252)),
+    ]
     big = np.repeat(np.repeat(pixels, 36, axis=0), 36, axis=1)
     for line in half_blocks(big, 10, 5):
         assert sum(len(segment.text) for segment in line) == 10
     averaged = half_blocks(np.tile(np.array([[[0], [200]]], np.uint8), (4, 4, 3)), 2, 1)[0]
     assert {segment.style.color.triplet for segment in averaged if segment.style and segment.style.color} == {
-        (100, 100, 100)}
+        (100, 100, 100)
+    }
 
 
 def test_a_picture_keeps_its_aspect() -> None:
@@ -290,8 +360,15 @@ def test_without_colour_everything_is_still_said() -> None:
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     raw = io.BytesIO()
-    on = Console(file=io.TextIOWrapper(raw, "ascii"), width=80, height=24, force_terminal=True, no_color=True,
-                 color_system="truecolor", legacy_windows=False)
+    on = Console(
+        file=io.TextIOWrapper(raw, "ascii"),
+        width=80,
+        height=24,
+        force_terminal=True,
+        no_color=True,
+        color_system="truecolor",
+        legacy_windows=False,
+    )
     on.print(Overlay(replace(modest(), source="caméra", untrained=True)))
     on.file.flush()
     text = raw.getvalue().decode("ascii")
@@ -328,18 +405,26 @@ def test_top_actions_are_the_likeliest_and_those_that_run() -> None:
     posteriors = np.zeros(52, np.float32)
     posteriors[[9, 43, 8]] = (0.5, 0.3, 0.1)
     top = top_actions(posteriors, {51: EventState.CONFIRMED}, 3)
-    assert [(item.action.index, item.running) for item in top] == [
-        (9, None), (43, None), (51, EventState.CONFIRMED)]
+    assert [(item.action.index, item.running) for item in top] == [(9, None), (43, None), (51, EventState.CONFIRMED)]
     assert top[0].posterior == 0.5
     assert len(top_actions(posteriors, {}, 10)) == 10
 
 
 def test_times_and_names_are_short() -> None:
     assert [clock(value) for value in (0.0, 59.96, 71.44, 3_600.0, 36_001.25, -2.0)] == [
-        "0:00.0", "1:00.0", "1:11.4", "1:00:00.0", "10:00:01.2", "-0:02.0"]
+        "0:00.0",
+        "1:00.0",
+        "1:11.4",
+        "1:00:00.0",
+        "10:00:01.2",
+        "-0:02.0",
+    ]
     chest, around = ACTIONS[33], ACTIONS[3]
     assert [name(chest, width) for width in (28, 20, 12)] == [
-        "scratching or touching chest", "scratching…chest", "scratching …"]
+        "scratching or touching chest",
+        "scratching…chest",
+        "scratching …",
+    ]
     assert [name(around, width) for width in (None, 15, 10)] == ["turning around?", "turning around?", "turning …?"]
 
 
@@ -378,15 +463,25 @@ def test_a_panel_with_room_for_it_shows_the_picture():
 
 def feeling(abstains: bool = False) -> EmotionShown:
     shares = (0.55, 0.2, 0.1, 0.1, 0.05)
-    return EmotionShown(shares, tuple((max(one - 0.1, 0.0), one + 0.1) for one in shares), 8.4, 0.97, abstains,
-                        tuple((float(60 - at), None if at < 20 else shares) for at in range(60)))  # fmt: skip
+    return EmotionShown(
+        shares,
+        tuple((max(one - 0.1, 0.0), one + 0.1) for one in shares),
+        8.4,
+        0.97,
+        abstains,
+        tuple((float(60 - at), None if at < 20 else shares) for at in range(60)),
+    )
 
 
 @pytest.mark.parametrize(("width", "height"), [*SIZES, (40, 10)])
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_emotions_have_their_place_at_every_size(width, height, count):
-    states = [replace(make(), emotion=shown) for make, shown in
-              zip((modest, maximal) * 2, (feeling(), EmotionShown(), feeling(True), feeling()), strict=True)][:count]
+    states = [
+        replace(make(), emotion=shown)
+        for make, shown in zip(
+            (modest, maximal) * 2, (feeling(), EmotionShown(), feeling(True), feeling()), strict=True
+        )
+    ][:count]
     lines = render(states[0], width, height, *states[1:]).split("\n")
     assert len(lines) == height
     assert {cell_len(line) for line in lines} == {width}

@@ -24,8 +24,10 @@ FAST = ("--headless", "--speed", "max", "--engine", "onnxruntime", "--model", "u
 
 def tree(folder) -> dict[str, bytes | None]:
     """Every path below a folder, with the bytes of files."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-            for path in sorted(folder.rglob("*"))}
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 def dead_socket(path) -> None:
@@ -47,8 +49,9 @@ def test_publish_deletes_nothing_that_is_no_socket(recording, tmp_path, standing
         path.symlink_to(tmp_path / "nowhere")
     before = path.lstat()
     line = refused("replay", recording, *FAST, "--publish", f"ipc://{path}")
-    assert line == (f"manet-live: error: expected a free path for --publish, got {path}, {standing}; "
-                    "name another, or move it away")
+    assert line == (
+        f"manet-live: error: expected a free path for --publish, got {path}, {standing}; name another, or move it away"
+    )
     after = path.lstat()
     assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (before.st_ino, before.st_mode, before.st_mtime_ns)
     assert standing != "a file" or path.read_text() == "precious\n"
@@ -61,8 +64,10 @@ def test_publish_leaves_a_socket_in_use_to_its_session(recording, tmp_path, cont
     subscriber.subscribe(b"")
     subscriber.connect(f"ipc://{path}")
     line = refused("replay", recording, *FAST, "--publish", f"ipc://{path}")
-    assert line == (f"manet-live: error: expected a free path for --publish, got {path}, a socket in use; "
-                    "name another, or stop what holds it")
+    assert line == (
+        f"manet-live: error: expected a free path for --publish, got {path}, a socket in use; "
+        "name another, or stop what holds it"
+    )
     while not subscriber.poll(20):
         first.write("session", b"{}")
     assert subscriber.recv_multipart() == [b"session", b"{}"]
@@ -102,16 +107,22 @@ def test_what_took_the_sockets_place_stays(tmp_path):
 
 
 def test_of_two_that_replace_a_dead_socket_at_once_one_gets_it(tmp_path):
-    code = ("import sys; from realtime.ipc_paths import IpcListener; from engines.errors import BadInput\n"
-            "sys.stdin.readline()\n"
-            "try: held = IpcListener(sys.argv[1], '--publish')\n"
-            "except BadInput: print('refused', flush=True)\n"
-            "else: print('bound', flush=True); sys.stdin.readline(); held.close()\n")
+    code = (
+        "import sys; from realtime.ipc_paths import IpcListener; from engines.errors import BadInput\n"
+        "sys.stdin.readline()\n"
+        "try: held = IpcListener(sys.argv[1], '--publish')\n"
+        "except BadInput: print('refused', flush=True)\n"
+        "else: print('bound', flush=True); sys.stdin.readline(); held.close()\n"
+    )
     path = tmp_path / "events"
     for _ in range(5):
         dead_socket(path)
-        each = [subprocess.Popen([sys.executable, "-c", code, path], cwd=ROOT, text=True, stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE) for _ in range(2)]  # fmt: skip
+        each = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, path], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+            for _ in range(2)
+        ]
         for process in each:
             process.stdin.write("go\n")
             process.stdin.flush()
@@ -130,8 +141,10 @@ def test_a_socket_path_has_a_longest_length(tmp_path, monkeypatch, length):
     else:
         with pytest.raises(BadInput) as caught:
             PublishOutput(f"ipc://{name}")
-        assert str(caught.value) == (f"expected a path of at most {LONGEST_PATH} bytes for --publish, got {name} "
-                                     f"({length} bytes); name a shorter one, for example in /tmp")
+        assert str(caught.value) == (
+            f"expected a path of at most {LONGEST_PATH} bytes for --publish, got {name} "
+            f"({length} bytes); name a shorter one, for example in /tmp"
+        )
     assert tree(tmp_path) == {}
 
 
@@ -149,10 +162,14 @@ def test_a_record_keeps_off_what_stands_there(recording, tmp_path):
     half.mkdir()
     (half / "events.jsonl").write_text("")
     before = tree(tmp_path)
-    for name, got in (("file", ", a file"), ("link", ", a link that leads nowhere"),
-                      ("foreign", ", which holds a session (session.json)"),
-                      ("half", ", which holds a session (events.jsonl)"),
-                      ("file/below", " (Not a directory)"), ("x" * 300, " (File name too long)")):
+    for name, got in (
+        ("file", ", a file"),
+        ("link", ", a link that leads nowhere"),
+        ("foreign", ", which holds a session (session.json)"),
+        ("half", ", which holds a session (events.jsonl)"),
+        ("file/below", " (Not a directory)"),
+        ("x" * 300, " (File name too long)"),
+    ):
         line = refused("replay", recording, *FAST, "--record", tmp_path / name)
         assert line.endswith(f"for --record, got {tmp_path / name}{got}; name another")
     assert tree(tmp_path) == before
@@ -174,11 +191,16 @@ def test_a_record_joins_a_folder_of_the_users(recording, tmp_path):
     assert (tmp_path / "events.jsonl").read_text() == done.out
 
 
-@pytest.mark.parametrize("wrong", [
-    ("replay", "RECORDING", "--engine", "tensorrt"), ("replay", "RECORDING", "--model", "no-such-model"),
-    ("replay", "missing.mp4"), ("live", "--camera", "77", "--engine", "onnxruntime"),
-    ("replay", "RECORDING", "--publish", "ipc:///missing/events"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("replay", "RECORDING", "--engine", "tensorrt"),
+        ("replay", "RECORDING", "--model", "no-such-model"),
+        ("replay", "missing.mp4"),
+        ("live", "--camera", "77", "--engine", "onnxruntime"),
+        ("replay", "RECORDING", "--publish", "ipc:///missing/events"),
+    ],
+)
 def test_after_a_failed_start_the_same_record_folder_works(recording, tmp_path, wrong):
     folder, endpoint = tmp_path / "sessions" / "one", f"ipc://{tmp_path}/events"
     command = [str(recording) if word == "RECORDING" else word for word in wrong]
@@ -196,9 +218,23 @@ def test_after_a_failed_start_the_same_record_folder_works(recording, tmp_path, 
 def test_ctrl_c_while_starting_leaves_nothing(recording, tmp_path):
     folder = tmp_path / "one"
     for after_s in (0.3, 0.8, 1.4, 2.0):
-        process = subprocess.Popen([sys.executable, ROOT / "run_live.py", "live", "--url", "udp://@127.0.0.1:5999",
-                                    "--headless", "--engine", "onnxruntime", "--record", folder],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                ROOT / "run_live.py",
+                "live",
+                "--url",
+                "udp://@127.0.0.1:5999",
+                "--headless",
+                "--engine",
+                "onnxruntime",
+                "--record",
+                folder,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         time.sleep(after_s)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
@@ -209,15 +245,19 @@ def test_ctrl_c_while_starting_leaves_nothing(recording, tmp_path):
 
 def test_a_full_disk_takes_back_what_was_made(tmp_path, monkeypatch):
     resource = pytest.importorskip("resource")
-    code = ("import resource, signal, sys; from pathlib import Path; from realtime.outputs import RecordOutput\n"
-            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4))\n"
-            "try: RecordOutput(Path(sys.argv[1]), {'a': 'long enough'})\n"
-            "except Exception as error: print(error)\n")
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from realtime.outputs import RecordOutput\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4))\n"
+        "try: RecordOutput(Path(sys.argv[1]), {'a': 'long enough'})\n"
+        "except Exception as error: print(error)\n"
+    )
     assert resource.RLIMIT_FSIZE >= 0
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "new" / "one"], cwd=ROOT, text=True, check=True,
-                          capture_output=True)  # fmt: skip
-    assert done.stdout == (f"expected a folder that can be written for --record, got {tmp_path}/new/one "
-                           "(File too large); name another\n")
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "new" / "one"], cwd=ROOT, text=True, check=True, capture_output=True
+    )
+    assert done.stdout == (
+        f"expected a folder that can be written for --record, got {tmp_path}/new/one (File too large); name another\n"
+    )
     assert tree(tmp_path) == {}
 
 
@@ -243,8 +283,13 @@ def test_only_what_was_made_and_is_still_the_same_is_taken_back(tmp_path):
         (tmp_path / "there" / "new" / "guest").write_bytes(b"guest")
         with pytest.raises(FileExistsError):
             made.write(tmp_path / "there" / "two", b"no")
-    assert tree(tmp_path) == {"there": None, "there/new": None, "there/new/guest": b"guest", "there/two": b"another's",
-                              "there/three": b"3"}
+    assert tree(tmp_path) == {
+        "there": None,
+        "there/new": None,
+        "there/new/guest": b"guest",
+        "there/two": b"another's",
+        "there/three": b"3",
+    }
 
 
 def test_what_stands_at_a_path_is_named(tmp_path):
@@ -263,16 +308,18 @@ def test_latency_overwrites_no_file_of_the_users(recording, tmp_path):
     before = tree(tmp_path)
     for option, name, what in (("--json", "old.json", "a file"), ("--csv", "link.csv", "a link that leads nowhere")):
         line = refused("latency", recording, "--headless", "--trace", tmp_path / "new", option, tmp_path / name)
-        assert line.endswith(f"expected a new {option} file, got {tmp_path / name}, {what}; "
-                             "name another, or move it away")
+        assert line.endswith(
+            f"expected a new {option} file, got {tmp_path / name}, {what}; name another, or move it away"
+        )
     assert tree(tmp_path) == before
 
 
 def test_latency_writes_one_file_for_each_option(recording, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "new")
     line = refused("latency", recording, "--headless", "--json", tmp_path / "new", "--csv", tmp_path / "." / "link")
-    assert line.endswith(f"expected a file of its own for --csv, got {tmp_path}/link, which another option has; "
-                         "name another")
+    assert line.endswith(
+        f"expected a file of its own for --csv, got {tmp_path}/link, which another option has; name another"
+    )
     assert not (tmp_path / "new").exists()
 
 
@@ -285,11 +332,13 @@ def test_latency_leaves_no_file_behind_when_it_fails(tmp_path):
 
 def test_latency_writes_what_it_can(recording, tmp_path):
     (tmp_path / "empty.csv").write_bytes(b"")  # as mktemp makes them: it holds nothing of the user's
-    done = manet_live("latency", recording, *FAST, "--json", "/dev/full", "--csv", tmp_path / "empty.csv",
-                      "--trace", tmp_path / "new")  # fmt: skip
+    done = manet_live(
+        "latency", recording, *FAST, "--json", "/dev/full", "--csv", tmp_path / "empty.csv", "--trace", tmp_path / "new"
+    )
     assert done.code == 1
-    assert done.err.splitlines()[-1] == ("manet-live: failed: could not write --json /dev/full: "
-                                         "No space left on device")
+    assert done.err.splitlines()[-1] == (
+        "manet-live: failed: could not write --json /dev/full: No space left on device"
+    )
     assert (tmp_path / "empty.csv").read_text().startswith("frame_id,")
     assert json.loads((tmp_path / "new").read_text())["traceEvents"]
 
@@ -301,19 +350,24 @@ def test_keys_keep_off_what_stands_there(tmp_path):
     (tmp_path / "keys" / "cameras").write_text("mine\n")
     before = tree(tmp_path)
     assert refused("keys", tmp_path / "file").endswith(
-        f"expected a folder for keys that can be written, got {tmp_path}/file (Not a directory); name another")
+        f"expected a folder for keys that can be written, got {tmp_path}/file (Not a directory); name another"
+    )
     assert refused("keys", tmp_path / "keys", "--client", "lab").endswith("keys are never overwritten")
     assert "(Not a directory)" in refused("keys", tmp_path / "keys", "--client", "desk")
     assert tree(tmp_path) == before
 
 
 def test_keys_that_could_not_all_be_written_are_taken_back(tmp_path):
-    code = ("import resource, signal, sys; from pathlib import Path; from realtime.keys import make_keys\n"
-            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (150, 150))\n"
-            "try: make_keys(Path(sys.argv[1]), ['lab'])\n"  # lab.key is the longest
-            "except Exception as error: print(error)\n")
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "keys"], cwd=ROOT, text=True, check=True,
-                          capture_output=True)  # fmt: skip
-    assert done.stdout == (f"expected a folder for keys that can be written, got {tmp_path}/keys (File too large); "
-                           "name another\n")
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from realtime.keys import make_keys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (150, 150))\n"
+        "try: make_keys(Path(sys.argv[1]), ['lab'])\n"  # lab.key is the longest
+        "except Exception as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "keys"], cwd=ROOT, text=True, check=True, capture_output=True
+    )
+    assert done.stdout == (
+        f"expected a folder for keys that can be written, got {tmp_path}/keys (File too large); name another\n"
+    )
     assert tree(tmp_path) == {}

@@ -38,9 +38,11 @@ def test_a_recording_loses_nothing_while_the_session_is_stopped(recording, tmp_p
     settings.write_text(EVENTFUL[-1].read_text() + "\n[supervision]\nhang_s = 2.0\n")
     options = (*EVENTFUL[:-1], settings)
     process = subprocess.Popen(
-        [sys.executable, ROOT / "run_live.py", "replay", recording, *map(str, options)], stdout=subprocess.PIPE,
-        text=True, preexec_fn=os.setpgrp,
-    )  # fmt: skip
+        [sys.executable, ROOT / "run_live.py", "replay", recording, *map(str, options)],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=os.setpgrp,
+    )
     lines = []
     reader = threading.Thread(target=lambda: lines.extend(map(json.loads, process.stdout)))
     reader.start()

@@ -94,7 +94,7 @@ def test_waving_does_not_make_the_crop_breathe() -> None:
     for _ in range(10):
         scene.show(box(800, 500), seconds=0.5)
         scene.show(box(800, 450, 200, 600), seconds=0.5)
-    assert len(set(scene.squares[settled + 20:])) == 1
+    assert len(set(scene.squares[settled + 20 :])) == 1
 
 
 def test_the_crop_stays_when_the_person_is_lost_and_then_ends() -> None:
@@ -181,8 +181,9 @@ def test_every_square_can_be_cut(people: list[tuple[float, float, float, float]]
     follower = Follower(margin)
     pixels = np.zeros((100, 160, 3), np.uint8)
     for index, (x, y, width, height) in enumerate(people):
-        found = Box(max(0.0, x - width / 2), max(0.0, y - height / 2), min(1600.0, x + width / 2),
-                    min(1000.0, y + height / 2))
+        found = Box(
+            max(0.0, x - width / 2), max(0.0, y - height / 2), min(1600.0, x + width / 2), min(1000.0, y + height / 2)
+        )
         if found.right <= found.left or found.bottom <= found.top:
             continue
         follower.look(index * TENTH_NS, [found], SHAPE)
@@ -196,8 +197,17 @@ def test_every_square_can_be_cut(people: list[tuple[float, float, float, float]]
 
 def pose(**points: tuple[float, float]) -> np.ndarray:
     """(33, 4): the named landmarks seen, all others not."""
-    names = {"nose": 0, "left_eye": 2, "right_eye": 5, "mouth_left": 9, "mouth_right": 10, "left_shoulder": 11,
-             "right_shoulder": 12, "left_ankle": 27, "right_ankle": 28}
+    names = {
+        "nose": 0,
+        "left_eye": 2,
+        "right_eye": 5,
+        "mouth_left": 9,
+        "mouth_right": 10,
+        "left_shoulder": 11,
+        "right_shoulder": 12,
+        "left_ankle": 27,
+        "right_ankle": 28,
+    }
     landmarks = np.zeros((33, 4), np.float32)
     for name, point in points.items():
         landmarks[names[name]] = (*point, 1.0, 1.0)

@@ -15,8 +15,18 @@ def test_a_session_writes_no_file_and_no_vendor_identifier(recording, tmp_path, 
     home.mkdir()
     temporary.mkdir()
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(temporary), "CI": ""}
-    command = [sys.executable, ROOT / "run_live.py", "replay", recording, "--speed", "max", "--headless",
-               "--model", "untrained-small", "--engine"]  # fmt: skip
+    command = [
+        sys.executable,
+        ROOT / "run_live.py",
+        "replay",
+        recording,
+        "--speed",
+        "max",
+        "--headless",
+        "--model",
+        "untrained-small",
+        "--engine",
+    ]
     done = subprocess.run([*command, runtime], env=environment, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -27,8 +27,17 @@ def test_the_stream_and_the_record_carry_the_offset_to_the_files_clock(odd: Path
     record = tmp_path / "session"
     done = manet_live("replay", odd / "video_starts_2s_late.mp4", "--speed", "max", *OPTIONS, "--record", record)
     assert done.code == 0, done.err
-    expected = {"kind": "recording", "camera": 0, "source": "video_starts_2s_late.mp4", "file_offset_s": 2.0,
-                "width": 512, "height": 512, "fps": 15.0, "streams": 1, "stream": 0}  # fmt: skip
+    expected = {
+        "kind": "recording",
+        "camera": 0,
+        "source": "video_starts_2s_late.mp4",
+        "file_offset_s": 2.0,
+        "width": 512,
+        "height": 512,
+        "fps": 15.0,
+        "streams": 1,
+        "stream": 0,
+    }
     assert done.of("recording") == [expected]
     recorded = [json.loads(line) for line in (record / "events.jsonl").read_text().splitlines()]
     assert [line for line in recorded if line["kind"] == "recording"] == [expected]

@@ -57,9 +57,17 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
     request = Request((RemoteSpec(endpoint),), "untrained-small", config, headless=True)
     model, clock = Bundle.load(bundles.find("untrained-small")), OtherMachinesClock(round(ahead_s * S))
     said: list[str] = []
-    camera = threading.Thread(target=serve, args=(
-        SimulatedSpec(0, 4.0, "natural"), endpoint, load_client_keys(tmp_path / "keys" / "desk.key"), clock,
-        threading.Event(), said.append))  # fmt: skip
+    camera = threading.Thread(
+        target=serve,
+        args=(
+            SimulatedSpec(0, 4.0, "natural"),
+            endpoint,
+            load_client_keys(tmp_path / "keys" / "desk.key"),
+            clock,
+            threading.Event(),
+            said.append,
+        ),
+    )
     with open_runtime(model, "onnxruntime") as runtime:
         session = Session(request, model, runtime, EventStream([]), tmp_path)
         try:
@@ -75,8 +83,9 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
     assert abs(reading.offset_ns + clock.ahead_ns) <= reading.error_ns < 50 * MS
     assert any(line.startswith("connected; the analysis' clock is") for line in said)
     rows = channel.latency.rows("frame")
-    captured, viewed, received = (rows[:, FRAME_COLUMNS.index(name)] for name in
-                                  ("captured_ns", "viewed_ns", "received_ns"))  # fmt: skip
+    captured, viewed, received = (
+        rows[:, FRAME_COLUMNS.index(name)] for name in ("captured_ns", "viewed_ns", "received_ns")
+    )
     assert len(rows) == 120
     assert begun_ns < captured.min() < captured.max() < time.monotonic_ns()
     assert (received - viewed).min() > -reading.error_ns - MS
@@ -138,9 +147,17 @@ def test_a_camera_whose_first_exchanges_are_lost_connects_again(tmp_path, monkey
     end = SilentAtFirst(side_door(endpoint), keys, order, MonotonicClock())
     end.start()
     said, stop = [], threading.Event()
-    camera = threading.Thread(target=serve, args=(SimulatedSpec(0, 30.0, "natural"), endpoint,
-                                                  load_client_keys(tmp_path / "desk.key"), MonotonicClock(), stop,
-                                                  said.append))  # fmt: skip
+    camera = threading.Thread(
+        target=serve,
+        args=(
+            SimulatedSpec(0, 30.0, "natural"),
+            endpoint,
+            load_client_keys(tmp_path / "desk.key"),
+            MonotonicClock(),
+            stop,
+            said.append,
+        ),
+    )
     camera.start()
     try:
         deadline = time.monotonic() + 30
@@ -163,8 +180,21 @@ def test_the_two_commands_find_each_other_and_both_end(tmp_path):
     assert made.code == 0
     assert "--listen ENDPOINT" in made.out
     camera = subprocess.Popen(
-        [sys.executable, ROOT / "run_live.py", "capture", "--connect", f"127.0.0.1:{port}", "--key", keys / "desk.key",
-         "--demo", "--seconds", "3"], stderr=subprocess.PIPE, text=True)  # fmt: skip
+        [
+            sys.executable,
+            ROOT / "run_live.py",
+            "capture",
+            "--connect",
+            f"127.0.0.1:{port}",
+            "--key",
+            keys / "desk.key",
+            "--demo",
+            "--seconds",
+            "3",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     live = start("live", "--listen", f"tcp://127.0.0.1:{port}", "--keys", keys, *EVENTFUL)
     out, err = live.communicate(timeout=90)
     _, said = camera.communicate(timeout=30)

@@ -16,8 +16,15 @@ from tests.conftest import ROOT, manet_live, write_numbered
 from tests.realtime.test_outputs import free_port
 
 # Low thresholds: the shipped untrained model then reports many events, which mean nothing but exercise every stage.
-EVENTFUL = ("--headless", "--model", "untrained-small", "--engine", "onnxruntime", "--config",
-            Path(__file__).with_name("eventful.toml"))  # fmt: skip
+EVENTFUL = (
+    "--headless",
+    "--model",
+    "untrained-small",
+    "--engine",
+    "onnxruntime",
+    "--config",
+    Path(__file__).with_name("eventful.toml"),
+)
 
 
 def test_a_replay_reports_session_stats_and_actions(recording):
@@ -64,8 +71,10 @@ def test_replay_equivalence_on_real_clips(clips, name):
 
 
 def test_how_the_engine_was_chosen_is_said_to_who_asks():
-    quiet, verbose = (manet_live("demo", "--seconds", "2", "--speed", "max", "--headless", "--no-emotion", *more)
-                      for more in ((), ("-v",)))  # fmt: skip
+    quiet, verbose = (
+        manet_live("demo", "--seconds", "2", "--speed", "max", "--headless", "--no-emotion", *more)
+        for more in ((), ("-v",))
+    )
     assert quiet.code == verbose.code == 0
     assert not any("ms per window" in line or "chosen earlier" in line for line in quiet.err.splitlines())
     assert any("ms per window" in line or "chosen earlier" in line for line in verbose.err.splitlines())
@@ -74,8 +83,10 @@ def test_how_the_engine_was_chosen_is_said_to_who_asks():
 def test_a_missing_camera_is_one_line():
     done = manet_live("live", "--camera", "77", "--headless")
     assert done.code == 2
-    assert done.err == ("manet-live: error: expected a camera, got number 77, which does not open; "
-                        "`cameras` lists those that do; another program may be using it\n")
+    assert done.err == (
+        "manet-live: error: expected a camera, got number 77, which does not open; "
+        "`cameras` lists those that do; another program may be using it\n"
+    )
 
 
 def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_path, context):
@@ -83,8 +94,19 @@ def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_pa
     subscriber = context.socket(zmq.SUB)
     subscriber.subscribe(b"")
     subscriber.connect(endpoint)
-    done = manet_live("replay", recording, "--speed", "max", *EVENTFUL, "--publish", endpoint,
-                      "--record", tmp_path / "session", "--consent", "signed form 7")
+    done = manet_live(
+        "replay",
+        recording,
+        "--speed",
+        "max",
+        *EVENTFUL,
+        "--publish",
+        endpoint,
+        "--record",
+        tmp_path / "session",
+        "--consent",
+        "signed form 7",
+    )
     assert done.code == 0, done.err
     recorded = (tmp_path / "session" / "events.jsonl").read_text()
     assert recorded == done.out
@@ -96,12 +118,17 @@ def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_pa
     while subscriber.poll(500):
         published.append(subscriber.recv_multipart()[1].decode())
     assert published  # a subscriber joins late, so its beginning may be missing, never its end
-    assert published == done.out.splitlines()[-len(published):]
+    assert published == done.out.splitlines()[-len(published) :]
 
 
 def start(*arguments) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, ROOT / "run_live.py", *map(str, arguments)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, ROOT / "run_live.py", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def wait_for_line(process: subprocess.Popen, kind: str) -> dict:
@@ -116,9 +143,13 @@ def wait_for_line(process: subprocess.Popen, kind: str) -> dict:
 def test_ctrl_c_and_sigterm_end_everything_within_two_seconds(recording, tmp_path, number):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, ROOT / "run_live.py", "replay", recording, *EVENTFUL], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment,
-    )  # fmt: skip
+        [sys.executable, ROOT / "run_live.py", "replay", recording, *EVENTFUL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment,
+    )
     wait_for_line(process, "session")
     family = psutil.Process(process.pid).children(recursive=True)
     assert family  # the capture process

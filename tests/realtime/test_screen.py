@@ -45,8 +45,14 @@ def filmed(pattern: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     corners = np.float32([[0, 0], [SIDE, 0], [SIDE, SIDE], [0, SIDE]]) - 0.5
     seen_at = np.float32([[420, 130], [860, 170], [840, 590], [440, 610]])
     way = cv2.getPerspectiveTransform(corners, seen_at)
-    screen = cv2.warpPerspective(pattern.astype(np.float32), way, (WIDTH, HEIGHT), flags=cv2.INTER_NEAREST,
-                                 borderMode=cv2.BORDER_CONSTANT, borderValue=90)
+    screen = cv2.warpPerspective(
+        pattern.astype(np.float32),
+        way,
+        (WIDTH, HEIGHT),
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=90,
+    )
     light = cv2.GaussianBlur(0.7 * screen + 30, (5, 5), 1.2) + rng.normal(0.0, 4.0, (HEIGHT, WIDTH)).astype(np.float32)
     return cv2.merge([np.clip(light, 0, 255).astype(np.uint8)] * 3)
 
@@ -110,17 +116,28 @@ def test_a_known_delay_is_recovered_within_one_frame(tmp_path, monkeypatch, dela
     """The whole pipeline; the capture runs in this process, so that its camera can be simulated."""
     screen, shown, stop = Remembering(), Shown(), threading.Event()
     true_ms: list[float] = []
-    monkeypatch.setattr(cv2, "VideoCapture", type("Camera", (FilmingCamera,), {
-        "screen": screen, "delay_ns": delay_ms * MS, "true_ms": true_ms}))
+    monkeypatch.setattr(
+        cv2,
+        "VideoCapture",
+        type("Camera", (FilmingCamera,), {"screen": screen, "delay_ns": delay_ms * MS, "true_ms": true_ms}),
+    )
     make_keys(tmp_path / "keys", [], ["desk"])
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     config = Config(output=StreamOutSettings(keys=str(tmp_path / "keys")))
     request = Request((RemoteSpec(endpoint),), "untrained-small", config, headless=True, limit_s=5.0, read_codes=True)
     model = Bundle.load(bundles.find("untrained-small"))
     showing = threading.Thread(target=run, args=(screen, MonotonicClock(), shown.add, stop))
-    camera = threading.Thread(target=serve, args=(
-        CameraSpec(0, CameraSettings()), endpoint, load_client_keys(tmp_path / "keys" / "desk.key"), MonotonicClock(),
-        stop, lambda line: None))  # fmt: skip
+    camera = threading.Thread(
+        target=serve,
+        args=(
+            CameraSpec(0, CameraSettings()),
+            endpoint,
+            load_client_keys(tmp_path / "keys" / "desk.key"),
+            MonotonicClock(),
+            stop,
+            lambda line: None,
+        ),
+    )
     with open_runtime(model, "onnxruntime") as runtime:
         session = Session(request, model, runtime, EventStream([]), tmp_path)
         try:
@@ -194,9 +211,11 @@ def test_in_a_terminal_the_codes_are_drawn_and_the_terminal_is_left_as_it_was(tm
 def test_the_process_says_what_is_on_and_ends_with_its_input(tmp_path):
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "realtime.screen.show", os.ttyname(slave)], stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, "-m", "realtime.screen.show", os.ttyname(slave)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
     threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(master, 65536), b"")], daemon=True).start()
     try:
         lines = [process.stdout.readline().split() for _ in range(31)]

@@ -48,8 +48,9 @@ def alone(recording):
 def test_two_real_recordings_at_once_give_each_the_events_it_has_alone(clips, tmp_path):
     names = ["seated_A1_shaking_body.mp4", "upper_body_asl_book.mkv"]
     single = [manet_live("replay", clips / name, "--speed", "max", *EVENTFUL) for name in names]
-    both = manet_live("replay", *(clips / name for name in names), "--speed", "max", *EVENTFUL, "--record",
-                      tmp_path / "log")  # fmt: skip
+    both = manet_live(
+        "replay", *(clips / name for name in names), "--speed", "max", *EVENTFUL, "--record", tmp_path / "log"
+    )
     assert both.code == 0, both.err
     for camera, one in enumerate(single):
         assert actions(both.lines, camera) == actions(one.lines, 0)

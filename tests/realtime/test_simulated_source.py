@@ -38,8 +38,9 @@ def test_a_replacement_goes_on_where_the_last_one_stopped():
 
 
 def test_the_demo_runs_anywhere_and_repeats():
-    runs = [manet_live("demo", "--seconds", "8", "--seed", "2", "--headless", "--engine", "onnxruntime")
-            for _ in range(2)]
+    runs = [
+        manet_live("demo", "--seconds", "8", "--seed", "2", "--headless", "--engine", "onnxruntime") for _ in range(2)
+    ]
     assert [run.code for run in runs] == [0, 0], runs[0].err
     assert runs[0].action_text == runs[1].action_text
     assert runs[0].of("stats")[-1]["frames"] == 240
@@ -49,11 +50,22 @@ def test_the_demo_runs_anywhere_and_repeats():
 def test_the_truth_stands_beside_the_events_with_a_tick_where_they_agree():
     nodding, waving = ACTIONS[9], ACTIONS[19]
     event = ActionEvent(1, 0, EventState.ENDED, nodding, 2 * NS, 4 * NS, 0.8, 4 * NS, Delay(NS, NS))
-    state = OverlayState("m", "e", "s", simulated=True, elapsed_s=10.0, events=(event,), truth=(
-        TrueEvent(nodding, 2.5, 3.5), TrueEvent(waving, 6.0, 7.0), TrueEvent(nodding, 9.0, 12.0),
-        TrueEvent(waving, 30.0, 31.0)))  # fmt: skip
+    state = OverlayState(
+        "m",
+        "e",
+        "s",
+        simulated=True,
+        elapsed_s=10.0,
+        events=(event,),
+        truth=(
+            TrueEvent(nodding, 2.5, 3.5),
+            TrueEvent(waving, 6.0, 7.0),
+            TrueEvent(nodding, 9.0, 12.0),
+            TrueEvent(waving, 30.0, 31.0),
+        ),
+    )
     lines = render(state, 100, 32).splitlines()
-    below = "\n".join(lines[next(at for at, line in enumerate(lines) if "TRUTH" in line):])
+    below = "\n".join(lines[next(at for at, line in enumerate(lines) if "TRUTH" in line) :])
     assert "✓ 0:02.5–0:03.5" in below
     assert "– 0:06.0–0:07.0" in below  # missed
     assert "· 0:09.0–" in below  # still running

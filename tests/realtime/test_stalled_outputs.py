@@ -62,9 +62,11 @@ def ends_in_time(process: subprocess.Popen, number: int) -> int:
 def test_nobody_reads_standard_output_and_the_record_goes_on(recording, tmp_path, talkative, speed, number):
     reading, writing = small_pipe()
     process = subprocess.Popen(
-        command("replay", recording, *talkative, "--speed", speed, "--record", tmp_path / "log"), stdout=writing,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        command("replay", recording, *talkative, "--speed", speed, "--record", tmp_path / "log"),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     os.close(writing)
     try:
         wait_for_log(tmp_path / "log", "action", 15)
@@ -92,8 +94,9 @@ def test_nobody_reads_standard_error_either(recording, tmp_path, talkative):
         except BlockingIOError:
             break
     os.set_blocking(writing_err, True)
-    process = subprocess.Popen(command("replay", recording, *talkative, "--record", tmp_path / "log"), stdout=writing,
-                               stderr=writing_err)  # fmt: skip
+    process = subprocess.Popen(
+        command("replay", recording, *talkative, "--record", tmp_path / "log"), stdout=writing, stderr=writing_err
+    )
     try:
         wait_for_log(tmp_path / "log", "stats", 6)
         assert ends_in_time(process, signal.SIGINT) == 0
@@ -108,9 +111,11 @@ def test_a_slow_reader_of_a_lossless_replay_gets_every_line(recording, tmp_path,
     """It takes longer than the session; what it reads is what the record holds."""
     reading, writing = small_pipe()
     process = subprocess.Popen(
-        command("replay", recording, *talkative, "--speed", "max", "--record", tmp_path / "log"), stdout=writing,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        command("replay", recording, *talkative, "--speed", "max", "--record", tmp_path / "log"),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     os.close(writing)
     wait_for_log(tmp_path / "log", "action", 15)
     while b'"state":"ended"' not in (tmp_path / "log" / "events.jsonl").read_bytes():
@@ -126,8 +131,14 @@ def test_a_slow_reader_of_a_lossless_replay_gets_every_line(recording, tmp_path,
 
 def test_standard_output_on_a_full_disk_ends_neither_session_nor_record(recording, tmp_path):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(command("replay", recording, *EVENTFUL, "--speed", "max", "--record", tmp_path / "log"),
-                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)  # fmt: skip
+        done = subprocess.run(
+            command("replay", recording, *EVENTFUL, "--speed", "max", "--record", tmp_path / "log"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert done.returncode == 1
     why = "standard output stopped after 0 lines: No space left on device"
     assert done.stderr.splitlines()[-1] == f"manet-live: failed: {why}"
@@ -169,8 +180,13 @@ if sys.argv[0].endswith("run_live.py"):
 def test_an_engine_that_takes_ten_seconds_is_left_alone_at_ctrl_c_and_said(recording, tmp_path, number):
     environment = in_every_process(tmp_path / "slow", SLOW_ENGINE)
     environment["PYTHONPATH"] += os.pathsep + str(ROOT)
-    process = subprocess.Popen(command("replay", recording, *EVENTFUL, "--record", tmp_path / "log"),
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        command("replay", recording, *EVENTFUL, "--record", tmp_path / "log"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
     wait_for_log(tmp_path / "log", "stats")  # after five seconds of it: the engine is at work
     assert ends_in_time(process, number) == 1
     said = "still at work 1.2 s after the end: the engine"

@@ -29,9 +29,14 @@ class Terminal:
         environment.pop("COLUMNS", None)
         environment.pop("LINES", None)
         self.process = subprocess.Popen(
-            [sys.executable, ROOT / "run_live.py", *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
-            env=environment, start_new_session=orphan, preexec_fn=None if orphan else os.setpgrp,
-        )  # fmt: skip
+            [sys.executable, ROOT / "run_live.py", *map(str, arguments)],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            start_new_session=orphan,
+            preexec_fn=None if orphan else os.setpgrp,
+        )
         os.close(slave)
         self.seen = b""
         threading.Thread(target=self._read, daemon=True).start()
@@ -77,8 +82,9 @@ def test_the_overlay_draws_resizes_and_restores_the_terminal(recording):
 
 def test_two_recordings_have_a_panel_each(recording, tmp_path):
     other = shutil.copy(recording, tmp_path / "other.mp4")
-    terminal = Terminal("replay", recording, other, "--model", "untrained-small", "--engine", "onnxruntime",
-                        "--speed", "max")  # fmt: skip
+    terminal = Terminal(
+        "replay", recording, other, "--model", "untrained-small", "--engine", "onnxruntime", "--speed", "max"
+    )
     try:
         terminal.read_until(re.escape(LEAVE) + rb"[^$]*2 cameras[^$]*0 scenes\.mp4[^$]*1 other\.mp4")
         assert terminal.process.wait(10) == 0
@@ -88,8 +94,9 @@ def test_two_recordings_have_a_panel_each(recording, tmp_path):
 
 
 def test_a_recording_ends_by_itself(recording):
-    terminal = Terminal("replay", recording, "--model", "untrained-small", "--engine", "onnxruntime", "--speed", "max",
-                        "--no-picture")  # fmt: skip
+    terminal = Terminal(
+        "replay", recording, "--model", "untrained-small", "--engine", "onnxruntime", "--speed", "max", "--no-picture"
+    )
     try:
         terminal.read_until(re.escape(LEAVE))
         assert terminal.process.wait(10) == 0

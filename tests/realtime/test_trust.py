@@ -59,8 +59,16 @@ class Analysis:
     def __init__(self, endpoint: str, keys, queue_frames: int = 60) -> None:
         self.receiver = wire.Receiver(endpoint, queue_frames, keys, SIDE)
         self.queue = WindowQueue(lossless=False, staleness_ns=10**10, clock=MonotonicClock())
-        self.intake = Intake(self.receiver, SlidingWindow(0, 2, 10**8, 10**8, 10**9), self.queue, MonotonicClock(),
-                             LatencyLog(), SessionStart(), SIDE, 0)
+        self.intake = Intake(
+            self.receiver,
+            SlidingWindow(0, 2, 10**8, 10**8, 10**9),
+            self.queue,
+            MonotonicClock(),
+            LatencyLog(),
+            SessionStart(),
+            SIDE,
+            0,
+        )
 
     def __enter__(self):
         self.intake.start()

@@ -23,14 +23,18 @@ time.sleep(10)
 """
 
 
-@pytest.mark.parametrize("exempt", [{}, {"no_proxy": "*"}, {"no_proxy": "com, play.googleapis.com"},
-                                    {"NO_PROXY": ".googleapis.com"}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "exempt",
+    [{}, {"no_proxy": "*"}, {"no_proxy": "com, play.googleapis.com"}, {"NO_PROXY": ".googleapis.com"}],
+    ids=str,
+)
 def test_reports_are_sent_nowhere(exempt):
     model = model_path(POSE)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
-        child = subprocess.Popen([sys.executable, "-c", FIND, str(model), str(listener.getsockname()[1])],
-                                 env=os.environ | exempt)  # fmt: skip
+        child = subprocess.Popen(
+            [sys.executable, "-c", FIND, str(model), str(listener.getsockname()[1])], env=os.environ | exempt
+        )
         try:
             connection, _ = listener.accept()
             with connection:

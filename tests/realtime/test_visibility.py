@@ -24,13 +24,18 @@ class Watched:
         start.note(5 * NS_PER_S)
         self.seen, self.index = Visibility(3, start, GAP_NS, parts), 0
 
-    def show(self, seconds: float, people: int | None = 1, unseen: tuple[BodyPart, ...] = (),
-             since_s: float | None = 0.0) -> None:
+    def show(
+        self, seconds: float, people: int | None = 1, unseen: tuple[BodyPart, ...] = (), since_s: float | None = 0.0
+    ) -> None:
         for _ in range(round(seconds * FPS)):
             now_ns = self.index * NS_PER_S // FPS
             followed_ns = now_ns - round(since_s * NS_PER_S) if people and since_s is not None else None
-            framing = Framing(person_found=people if people is None else people > 0, unseen=unseen, people=people,
-                              followed_ns=followed_ns)
+            framing = Framing(
+                person_found=people if people is None else people > 0,
+                unseen=unseen,
+                people=people,
+                followed_ns=followed_ns,
+            )
             self.seen.take(Frame(3, self.index, 0, 5 * NS_PER_S + now_ns, BODY, framing=framing))
             self.index += 1
 
@@ -92,8 +97,9 @@ def test_what_is_never_in_view_is_said_so_and_feet_go_with_the_legs() -> None:
     line = watched.summary(1, 1)
     assert watched.told() == [(0.7, 1, 0.0, ("legs", "feet"))]  # too short to settle
     assert set(line.unreliable) == {"legs", "feet"}
-    assert in_words(line, 0.0) == ("judged 1 of 1 windows; legs never in view: lower limb and leg-hand actions "
-                                   "unreliable")  # fmt: skip
+    assert in_words(line, 0.0) == (
+        "judged 1 of 1 windows; legs never in view: lower limb and leg-hand actions unreliable"
+    )
 
 
 def test_what_is_not_looked_for_is_null() -> None:
@@ -123,11 +129,13 @@ def test_frames_out_of_order_count_for_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("due", "processed", "baseline", "skipped", "words"),
-    [(0, 0, 0, {}, "no window fell due in 1.9 s"),
-     (829, 0, 0, {"gap": 29, "stale": 800}, "all 829 windows were skipped (29 gap, 800 stale)"),
-     (7, 5, 5, {"gap": 2}, "the baseline of 8 s never finished"),
-     (9, 9, 0, {}, "nobody was in view for 1.9 s")],
-)  # fmt: skip
+    [
+        (0, 0, 0, {}, "no window fell due in 1.9 s"),
+        (829, 0, 0, {"gap": 29, "stale": 800}, "all 829 windows were skipped (29 gap, 800 stale)"),
+        (7, 5, 5, {"gap": 2}, "the baseline of 8 s never finished"),
+        (9, 9, 0, {}, "nobody was in view for 1.9 s"),
+    ],
+)
 def test_nothing_judged_is_said_plainly(due, processed, baseline, skipped, words) -> None:
     watched = Watched()
     watched.show(2, people=0)

@@ -20,8 +20,18 @@ SERVER, CLIENT = link_for("ipc://")
 
 def make_frame(side: int = 8, frame_id: int = 3, face: bool = False, preview: bool = False) -> Frame:
     noise = np.random.default_rng(frame_id).integers(0, 256, (side, side, 3), np.uint8)
-    return Frame(0, frame_id, 10, -5, noise, noise[:4, :4].copy() if face else None,
-                 noise[:3].copy() if preview else None, Framing(0.5, 2.0, True, ("hands", "feet"), 2, 7_000), 11, 12)
+    return Frame(
+        0,
+        frame_id,
+        10,
+        -5,
+        noise,
+        noise[:4, :4].copy() if face else None,
+        noise[:3].copy() if preview else None,
+        Framing(0.5, 2.0, True, ("hands", "feet"), 2, 7_000),
+        11,
+        12,
+    )
 
 
 def as_bytes(parts) -> list[bytes]:
@@ -48,8 +58,18 @@ def test_a_frame_survives_the_round_trip(side, face, preview, generation):
 
 
 def test_a_status_survives_the_round_trip():
-    status = CaptureStatus(0, 2, CaptureState.RECONNECTING, "connection lost", False, 100, 90, {"wire": 10},
-                           ClockReading(-5, 7), Recording(-40, 512, 480, 15.0, 2, 1))
+    status = CaptureStatus(
+        0,
+        2,
+        CaptureState.RECONNECTING,
+        "connection lost",
+        False,
+        100,
+        90,
+        {"wire": 10},
+        ClockReading(-5, 7),
+        Recording(-40, 512, 480, 15.0, 2, 1),
+    )
     assert wire.decode(as_bytes(wire.encode_status(status))) == status
 
 

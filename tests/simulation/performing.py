@@ -41,8 +41,14 @@ class Performance:
     def angles(self) -> Array:
         """(T, 3) yaw, pitch, roll of the head in rad."""
         axes = self.posed.head_axes
-        return np.stack((np.arctan2(axes[:, 0, 2], axes[:, 2, 2]), np.arcsin(-axes[:, 1, 2]),
-                         np.arctan2(axes[:, 1, 0], axes[:, 1, 1])), axis=1)
+        return np.stack(
+            (
+                np.arctan2(axes[:, 0, 2], axes[:, 2, 2]),
+                np.arcsin(-axes[:, 1, 2]),
+                np.arctan2(axes[:, 1, 0], axes[:, 1, 1]),
+            ),
+            axis=1,
+        )
 
     def nearest(self, points: tuple[int, ...], place: Array, hands: tuple[int, ...] | None = None) -> float:
         """Metres between any of the hands' joints `points` and a place (T, 3) or (T, N, 3), halfway through."""
@@ -51,8 +57,16 @@ class Performance:
         return float(np.linalg.norm(joints[:, None] - place[None], axis=-1).min())
 
 
-def perform(index: int, seed: int, seconds: float = 3.0, *, hands: tuple[int, ...] | None = None, stay: bool = False,
-            hand_rest: str = "thighs", before: int | None = None) -> Performance:
+def perform(
+    index: int,
+    seed: int,
+    seconds: float = 3.0,
+    *,
+    hands: tuple[int, ...] | None = None,
+    stay: bool = False,
+    hand_rest: str = "thighs",
+    before: int | None = None,
+) -> Performance:
     """Perform an action in the middle of a still session; `before`: an action performed ahead of it, left to stay."""
     rng = np.random.default_rng([index, seed])
     subject = draw_subject(rng)

@@ -26,15 +26,34 @@ def feeling(*emotions: str | None, seed: int = 3, seconds: float = 12.0) -> Sess
 
 
 def test_prototypes_are_those_of_emfacs() -> None:
-    assert EMFACS == {"joy": (6, 12), "sadness": (1, 4, 15), "surprise": (1, 2, 5, 26),
-                      "fear": (1, 2, 4, 5, 20, 26), "anger": (4, 5, 7, 23)}  # fmt: skip
+    assert EMFACS == {
+        "joy": (6, 12),
+        "sadness": (1, 4, 15),
+        "surprise": (1, 2, 5, 26),
+        "fear": (1, 2, 4, 5, 20, 26),
+        "anger": (4, 5, 7, 23),
+    }
     assert [tuple(np.array(UNITS)[row]) for row in PROTOTYPES] == [EMFACS[name] for name in EMOTIONS]
 
 
-@pytest.mark.parametrize(("unit", "point", "axis", "sign"), [
-    (1, 336, 1, 1), (2, 300, 1, 1), (4, 336, 1, -1), (4, 336, 0, -1), (5, 387, 1, 1), (6, 373, 1, 1), (7, 387, 1, -1),
-    (12, 291, 1, 1), (12, 291, 0, 1), (15, 291, 1, -1), (20, 291, 0, 1), (23, 17, 1, 1), (26, 17, 1, -1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("unit", "point", "axis", "sign"),
+    [
+        (1, 336, 1, 1),
+        (2, 300, 1, 1),
+        (4, 336, 1, -1),
+        (4, 336, 0, -1),
+        (5, 387, 1, 1),
+        (6, 373, 1, 1),
+        (7, 387, 1, -1),
+        (12, 291, 1, 1),
+        (12, 291, 0, 1),
+        (15, 291, 1, -1),
+        (20, 291, 0, 1),
+        (23, 17, 1, 1),
+        (26, 17, 1, -1),
+    ],
+)
 def test_units_move_what_they_should_and_both_halves_alike(unit: int, point: int, axis: int, sign: int) -> None:
     strength = np.zeros((3, 2, len(UNITS)))
     strength[0, :, UNITS.index(unit)] = 1.0  # both
@@ -51,12 +70,16 @@ def test_units_move_what_they_should_and_both_halves_alike(unit: int, point: int
 def test_the_face_shows_what_is_felt() -> None:
     """The mean movement against the same person's calm face points the way of the emotion's own units."""
     for emotion in EMOTIONS:
-        at_rest, moved = (np.array([frontal(face) for face in feeling(name).face if np.isfinite(face).all()])
-                          for name in (None, emotion))  # fmt: skip
+        at_rest, moved = (
+            np.array([frontal(face) for face in feeling(name).face if np.isfinite(face).all()])
+            for name in (None, emotion)
+        )
         movement = moved.mean(axis=0) - at_rest.mean(axis=0)
-        likeness = {name: float((movement * displacement(np.stack([row, row])[None].astype(float))[0]).sum())
-                    / float(np.linalg.norm(displacement(np.stack([row, row])[None].astype(float))[0]))
-                    for name, row in zip(EMOTIONS, PROTOTYPES, strict=True)}  # fmt: skip
+        likeness = {
+            name: float((movement * displacement(np.stack([row, row])[None].astype(float))[0]).sum())
+            / float(np.linalg.norm(displacement(np.stack([row, row])[None].astype(float))[0]))
+            for name, row in zip(EMOTIONS, PROTOTYPES, strict=True)
+        }
         assert likeness[emotion] > 0.5 * max(likeness.values()) > 0.2, (emotion, likeness)
 
 

@@ -44,11 +44,20 @@ def test_idle_and_framing_are_respected(tmp_path: Path) -> None:
     assert about["fps"] == 12
 
 
-@pytest.mark.parametrize("wrong", [["--minutes", "0"], ["--minutes", "nan"], ["--fps", "1000"], ["--seed", "-1"],
-                                   ["--actions", "all"],
-                                   ["--split", "x"]])
-def test_bad_input_is_one_line_and_exit_code_2(wrong: list[str], tmp_path: Path,
-                                               capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--minutes", "0"],
+        ["--minutes", "nan"],
+        ["--fps", "1000"],
+        ["--seed", "-1"],
+        ["--actions", "all"],
+        ["--split", "x"],
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert make(tmp_path / "out", *wrong) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1

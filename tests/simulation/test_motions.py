@@ -89,8 +89,11 @@ def behind_trunk(p: Performance) -> bool:
 
 
 def crossing(p: Performance) -> bool:
-    return change(p, p.joint(27)[:, 0] - p.joint(28)[:, 0]) < -0.08 or change(p, p.joint(28)[:, 1]) > 0.2 or change(
-        p, p.joint(27)[:, 1]) > 0.2  # fmt: skip
+    return (
+        change(p, p.joint(27)[:, 0] - p.joint(28)[:, 0]) < -0.08
+        or change(p, p.joint(28)[:, 1]) > 0.2
+        or change(p, p.joint(27)[:, 1]) > 0.2
+    )
 
 
 def foot_moves(p: Performance, way: float) -> bool:
@@ -140,24 +143,35 @@ CHECKS: dict[int, Callable[[Performance], bool]] = {
     11: lambda p: min(p.nearest(TIPS, arm(p, 1 - hand), (hand,)) for hand in (0, 1)) < 0.12,
     12: lambda p: between_hands(p)[p.middle] < 0.3 and max(finger_travel(p, hand) for hand in p.hands) > 0.004,
     13: lambda p: between_hands(p)[p.middle] < 0.13,
-    14: lambda p: p.nearest(HAND, p.posed.hands[:, 1], (0,)) < 0.08
-    and max(swing(p.inside(p.posed.hands[:, 0, 0] - p.posed.hands[:, 1, 0])[25:-25, axis]) for axis in range(3)) > 0.02,
+    14: lambda p: (
+        p.nearest(HAND, p.posed.hands[:, 1], (0,)) < 0.08
+        and max(swing(p.inside(p.posed.hands[:, 0, 0] - p.posed.hands[:, 1, 0])[25:-25, axis]) for axis in range(3))
+        > 0.02
+    ),
     15: lambda p: p.nearest((8, 12), chest(p)) < 0.2,
     16: lambda p: all(finger_travel(p, hand) > 0.025 for hand in p.hands),
-    17: lambda p: all(np.linalg.norm(p.joint(15 + hand) - p.joint(11 + hand), axis=1)[p.middle]
-                      > 0.8 * (p.subject.upper_arm + p.subject.forearm) for hand in p.hands),
-    18: lambda p: max(np.linalg.norm(p.joint(15 + hand)[p.stop] - p.joint(15 + hand)[p.start - 1])
-                      for hand in p.hands) > 0.07,
+    17: lambda p: all(
+        np.linalg.norm(p.joint(15 + hand) - p.joint(11 + hand), axis=1)[p.middle]
+        > 0.8 * (p.subject.upper_arm + p.subject.forearm)
+        for hand in p.hands
+    ),
+    18: lambda p: (
+        max(np.linalg.norm(p.joint(15 + hand)[p.stop] - p.joint(15 + hand)[p.start - 1]) for hand in p.hands) > 0.07
+    ),
     19: lambda p: hand_rises(p, 0.08) and reversals(p.inside(p.posed.hands[:, p.hands[0], 9])[:, 0]) >= 3,
     20: lambda p: p.inside(between_hands(p)).max() > 0.42 and hand_rises(p, 0.05),
-    21: lambda p: p.nearest(HAND, p.posed.hands[:, 1], (0,)) < 0.08
-    and max(finger_travel(p, 0), finger_travel(p, 1)) > 0.003,
+    21: lambda p: (
+        p.nearest(HAND, p.posed.hands[:, 1], (0,)) < 0.08 and max(finger_travel(p, 0), finger_travel(p, 1)) > 0.003
+    ),
     22: lambda p: max(finger_travel(p, hand) for hand in p.hands) > 0.006 and not hand_rises(p, 0.06),
-    23: lambda p: hand_rises(p, 0.08)
-    and np.linalg.norm(np.diff(p.inside(p.joint(15 + p.hands[0])), axis=0), axis=1).sum() > 0.4,
+    23: lambda p: (
+        hand_rises(p, 0.08) and np.linalg.norm(np.diff(p.inside(p.joint(15 + p.hands[0])), axis=0), axis=1).sum() > 0.4
+    ),
     24: leg_frequency,
-    25: lambda p: p.joint(27, 28)[p.middle, 2] < 0.65 * p.subject.thigh and p.joint(29, 30)[p.middle, 1]
-    > p.joint(31, 32)[p.middle, 1] + 0.02,
+    25: lambda p: (
+        p.joint(27, 28)[p.middle, 2] < 0.65 * p.subject.thigh
+        and p.joint(29, 30)[p.middle, 1] > p.joint(31, 32)[p.middle, 1] + 0.02
+    ),
     26: lambda p: after(p, p.joint(25)[:, 0] - p.joint(26)[:, 0]) > 0.05,
     27: lambda p: after(p, p.joint(25)[:, 0] - p.joint(26)[:, 0]) < -0.05,
     28: crossing,
@@ -184,7 +198,7 @@ CHECKS: dict[int, Callable[[Performance], bool]] = {
     49: lambda p: p.nearest(HAND, legs_of(p)) < 0.13,
     50: lambda p: p.nearest(TIPS, legs_of(p)) < 0.13,
     51: lambda p: p.nearest(TIPS, p.posed.pose[:, 27:33]) < 0.16,
-}  # fmt: skip
+}
 
 
 def test_every_action_has_a_program_and_a_check() -> None:

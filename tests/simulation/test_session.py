@@ -73,8 +73,12 @@ def test_cameras_frame_what_they_promise(framing: str) -> None:
     for seed in range(40):
         session = simulate(seed, 0.5, 10.0, Settings(mode="idle", noise=None, framing=framing))
         height, width = session.camera.height, session.camera.width
-        inside = ((session.pose[..., 0] > 0) & (session.pose[..., 0] < width)
-                  & (session.pose[..., 1] > 0) & (session.pose[..., 1] < height)).mean(axis=0)  # fmt: skip
+        inside = (
+            (session.pose[..., 0] > 0)
+            & (session.pose[..., 0] < width)
+            & (session.pose[..., 1] > 0)
+            & (session.pose[..., 1] < height)
+        ).mean(axis=0)
         feet.append(inside[27:33].mean())
         faces.append(inside[:11].mean())
         shoulders.append(inside[11:13].mean())
@@ -113,8 +117,9 @@ def test_jitter_lies_in_the_range_seen_on_real_clips() -> None:
         clean = simulate(seed, 6.0, 30.0, Settings(mode="idle", framing=WHOLE_BODY, split="validation", noise=None))
         error = (noisy.pose[:, :11, :2] - clean.pose[:, :11, :2]) / widths(clean)
         slow.append(np.median(error.std(axis=0)))
-        quick.append(np.median(np.abs(noisy.pose[2:, :11, :2] - 2 * noisy.pose[1:-1, :11, :2] + noisy.pose[:-2, :11,
-                :2])))
+        quick.append(
+            np.median(np.abs(noisy.pose[2:, :11, :2] - 2 * noisy.pose[1:-1, :11, :2] + noisy.pose[:-2, :11, :2]))
+        )
         quick[-1] *= 1.4826 / np.sqrt(6) / widths(clean)
     assert 0.0015 < np.median(slow) < 0.016
     assert np.quantile(slow, 0.95) < 0.03
@@ -148,8 +153,9 @@ def test_a_head_without_a_face_shows_a_share_of_its_turns() -> None:
 
 
 def test_hands_are_lost_more_often_at_the_face() -> None:
-    free = [simulate(seed, 10.0, 15.0, Settings(mode="idle", framing=UPPER_BODY,
-                                                hand_rest="table")) for seed in range(25)]
+    free = [
+        simulate(seed, 10.0, 15.0, Settings(mode="idle", framing=UPPER_BODY, hand_rest="table")) for seed in range(25)
+    ]
     touching = [simulate(seed, 10.0, 15.0, Settings(actions=(43, 46), framing=UPPER_BODY)) for seed in range(25)]
 
     def lost(session: Session, running: bool) -> list[float]:
@@ -199,6 +205,7 @@ def test_the_pose_lags_and_hands_do_not() -> None:
         hand = seen.hands[60:, 0, 9, 0]
         gains.append(nose.std() / (0.06 * width * wave[60:]).std())
         assert np.argmax(np.correlate(nose, wave[60:], "full")) - 119 in (1, 2)  # frames late
-        np.testing.assert_allclose(hand[np.isfinite(hand)], truth.hands[60:, 0, 9, 0][np.isfinite(hand)],
-                                   atol=0.02 * width)
+        np.testing.assert_allclose(
+            hand[np.isfinite(hand)], truth.hands[60:, 0, 9, 0][np.isfinite(hand)], atol=0.02 * width
+        )
     np.testing.assert_allclose(gains, 0.86, atol=0.08)

@@ -78,14 +78,32 @@ def trained(data: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "tiny"
     vectors = out.parent / "vectors.npy"
     np.save(vectors, np.random.default_rng(0).normal(size=(52, 300)).astype(np.float32))
-    assert main(train_command(data, out, "--val-list", data.val, "--recipe", "small", "--epochs", "6", "--batch-size",
-                              "6", "--label-vectors", vectors)) == 0  # fmt: skip
+    assert (
+        main(
+            train_command(
+                data,
+                out,
+                "--val-list",
+                data.val,
+                "--recipe",
+                "small",
+                "--epochs",
+                "6",
+                "--batch-size",
+                "6",
+                "--label-vectors",
+                vectors,
+            )
+        )
+        == 0
+    )
     return out
 
 
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs a command that must be refused as bad input; returns its one line."""
+
     def run(*arguments: str | Path) -> str:
         capsys.readouterr()
         code = main([str(argument) for argument in arguments])
@@ -95,4 +113,5 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         assert captured.err.count("\n") == 1
         assert "Traceback" not in captured.err
         return captured.err
+
     return run

@@ -15,31 +15,41 @@ from training.submission import HEADER, write_submission
 
 
 def evaluate(model: Path, data: DataSet, which: Path, out: Path) -> int:
-    return main(["evaluate", str(model), "--data", str(data.folder), "--list", str(which), "--out", str(out),
-                 "--pictures", "2"])  # fmt: skip
+    return main(
+        ["evaluate", str(model), "--data", str(data.folder), "--list", str(which), "--out", str(out), "--pictures", "2"]
+    )
 
 
 @pytest.mark.parametrize("model", ["model", "state.pt"])
-def test_evaluate_writes_scores_pictures_and_a_submission(model: str, trained: Path, data: DataSet, tmp_path: Path,
-                                                          capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_writes_scores_pictures_and_a_submission(
+    model: str, trained: Path, data: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert evaluate(trained / model, data, data.val, tmp_path / "out") == 0
     out = capsys.readouterr().out
     assert "f1_mean" in out
     assert "MA-52: 18 clips of 3 actions" in " ".join(out.split())
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    pictures = {"confusion_fine.png", "confusion_coarse.png", "tsne_fine.png", "tsne_coarse.png",
-                "clip_01_0019_01.png", "clip_02_0020_01.png"}  # fmt: skip
+    pictures = {
+        "confusion_fine.png",
+        "confusion_coarse.png",
+        "tsne_fine.png",
+        "tsne_coarse.png",
+        "clip_01_0019_01.png",
+        "clip_02_0020_01.png",
+    }
     assert names == pictures | {"scores.csv", "scores.npz", "submission.zip"}
     for name in pictures:
         assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
     rows = {row["score"]: row for row in csv.DictReader((tmp_path / "out" / "scores.csv").open())}
     parts = ("f1_macro_coarse", "f1_micro_coarse", "f1_macro_fine", "f1_micro_fine")
     assert float(rows["f1_mean"]["body_mapping"]) == pytest.approx(
-        np.mean([float(rows[part]["body_mapping"]) for part in parts]), abs=1e-5)
+        np.mean([float(rows[part]["body_mapping"]) for part in parts]), abs=1e-5
+    )
 
 
-def test_withheld_labels_give_a_submission_and_no_scores(trained: Path, data: DataSet, tmp_path: Path,
-                                                         capsys: pytest.CaptureFixture[str]) -> None:
+def test_withheld_labels_give_a_submission_and_no_scores(
+    trained: Path, data: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert evaluate(trained / "model", data, data.test, tmp_path / "out") == 0
     assert "labels withheld" in capsys.readouterr().out
     names = {path.name for path in (tmp_path / "out").iterdir()}

@@ -59,21 +59,29 @@ def test_the_published_vectors_are_averages_of_the_same_words() -> None:
     np.testing.assert_allclose(mixing @ np.linalg.lstsq(mixing, labels)[0], labels, atol=1e-6)
 
 
-@pytest.mark.parametrize(("spoil", "words"), [
-    (lambda text: text.replace("\nakimbo ", "\nakimbos "), "without 'akimbo'"),
-    (lambda text: text.replace("\nnodding ", "\nnodding 1 "), "301 at "),
-    (lambda text: text.replace("\nnodding ", "\nnodding x"), "got 300 at "),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda text: text.replace("\nakimbo ", "\nakimbos "), "without 'akimbo'"),
+        (lambda text: text.replace("\nnodding ", "\nnodding 1 "), "301 at "),
+        (lambda text: text.replace("\nnodding ", "\nnodding x"), "got 300 at "),
+    ],
+)
 def test_faulty_glove_files_are_refused(spoil, words: str, glove: Path) -> None:
     glove.write_text(spoil(glove.read_text()))
     with pytest.raises(BadInput, match=words):
         read_label_vectors(glove)
 
 
-@pytest.mark.parametrize("array", [
-    np.zeros((52, 299), np.float32), np.zeros((51, 300), np.float32), np.zeros((52, 300), np.int64),
-    np.full((52, 300), np.nan, np.float32),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((52, 299), np.float32),
+        np.zeros((51, 300), np.float32),
+        np.zeros((52, 300), np.int64),
+        np.full((52, 300), np.nan, np.float32),
+    ],
+)
 def test_arrays_of_the_wrong_shape_are_refused(array: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", array)
     with pytest.raises(BadInput, match=r"finite floats \(52, 300\)"):

@@ -49,8 +49,10 @@ def test_scores_equal_scikit_learns(seed: int) -> None:
     probs = rng.dirichlet(np.ones(52), count)
     probs[rng.random(count) < 0.5, 0] += 0.3
     predicted = probs.argmax(axis=1)
-    want = {"macro": reference.f1_score(true, predicted, average="macro"),
-            "micro": reference.f1_score(true, predicted, average="micro")}
+    want = {
+        "macro": reference.f1_score(true, predicted, average="macro"),
+        "micro": reference.f1_score(true, predicted, average="micro"),
+    }
     confusion = confusion_matrix(true, predicted, 52)
     np.testing.assert_array_equal(confusion, reference.confusion_matrix(true, predicted, labels=range(52)))
     assert f1_macro(confusion) == pytest.approx(want["macro"], abs=1e-12)
@@ -75,7 +77,8 @@ def test_average_precision_equals_scikit_learns(seed: int) -> None:
     scores = rng.integers(0, 20, 200) / 20.0  # many ties
     positive = rng.random(200) < 0.2
     assert average_precision(scores, positive) == pytest.approx(
-        reference.average_precision_score(positive, scores), abs=1e-12)
+        reference.average_precision_score(positive, scores), abs=1e-12
+    )
 
 
 def test_mean_average_precision_is_over_the_actions_that_occur() -> None:

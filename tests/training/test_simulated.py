@@ -26,8 +26,28 @@ from training.simulated import MISSED_S, Cache, Plan, SimulatedWindows, course_o
 
 SPAN_NS, HOP_NS = round(OFFICIAL_SPAN_S * 1e9), 250_000_000
 PLAN = Plan("train", sessions=2, seconds=6.0, seed=3, size=32, length=4)
-TINY = ("--sessions", "2", "--seconds", "6", "--windows", "12", "--epochs", "1", "--batch-size", "4", "--width", "8",
-        "--size", "32", "--length", "4", "--threads", "1", "--draw-workers", "0")  # fmt: skip
+TINY = (
+    "--sessions",
+    "2",
+    "--seconds",
+    "6",
+    "--windows",
+    "12",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "4",
+    "--width",
+    "8",
+    "--size",
+    "32",
+    "--length",
+    "4",
+    "--threads",
+    "1",
+    "--draw-workers",
+    "0",
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +67,9 @@ def simulated_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_windows_are_cut_as_the_live_path_cuts_them(length: int, fps: float) -> None:
     session = simulate(1, 6.0, fps)
     live = SlidingWindow(0, length, SPAN_NS, HOP_NS, SPAN_NS)
-    windows = [window for index, time in enumerate(session.times_ns.tolist())
-               for window in live.push(frame_at(time, index), 0)]  # fmt: skip
+    windows = [
+        window for index, time in enumerate(session.times_ns.tolist()) for window in live.push(frame_at(time, index), 0)
+    ]
     ends = live_ends(session, SPAN_NS, HOP_NS)
     np.testing.assert_array_equal(ends[: len(windows)], [window.end_ns for window in windows])
     assert len(ends) - len(windows) <= 1  # live, the last may wait for one more frame
@@ -149,7 +170,8 @@ def test_a_cache_of_other_sessions_is_refused(cache: Cache, tmp_path: Path) -> N
 
 
 def test_a_landmark_bundle_comes_out_and_answers_on_the_live_grid(
-        simulated_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    simulated_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bundle = Bundle.load(simulated_model)
     card = bundle.card
     assert (card.view, card.trained, card.calibration.activation) == ("landmarks", True, "sigmoid")
@@ -164,8 +186,10 @@ def test_a_landmark_bundle_comes_out_and_answers_on_the_live_grid(
     one = draw(session, samples(session.times_ns, judged.ends_ns[4:5], SPAN_NS, 4), 32)
     assert one.shape == (1, 4, 32, 32, 3)
     table = tmp_path / "scores.csv"
-    assert main(["evaluate-simulated", str(simulated_model), "--sessions", "1", "--seconds", "6",
-                 "--out", str(table)]) == 0  # fmt: skip
+    assert (
+        main(["evaluate-simulated", str(simulated_model), "--sessions", "1", "--seconds", "6", "--out", str(table)])
+        == 0
+    )
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("natural", "balanced", "idle", "false/h"))
     lines = table.read_text().splitlines()
@@ -178,12 +202,26 @@ def test_offline_events_are_those_of_the_live_path(simulated_model: Path, tmp_pa
     bundle = Bundle.load(simulated_model)
     (judged,) = judge_sessions(bundle, "test", "balanced", 1, 12.0, seed=5)
     levels = np.median(bundle.probabilities(judged.logits), axis=0).astype(np.float64)  # so that something happens
-    calibration = msgspec.structs.replace(bundle.card.calibration, enter=tuple(levels.tolist()),
-                                          exit=tuple((0.999 * levels).tolist()))
+    calibration = msgspec.structs.replace(
+        bundle.card.calibration, enter=tuple(levels.tolist()), exit=tuple((0.999 * levels).tolist())
+    )
     eventful = bundle.derive(tmp_path / "eventful", calibration=calibration)
     expected = [(index, round(onset, 3), round(offset, 3)) for index, onset, offset in detected(eventful, judged)]
-    ran = manet_live("demo", "--seed", "5", "--seconds", "12", "--mode", "balanced", "--speed", "max", "--headless",
-                     "--model", eventful.path, "--no-emotion")  # fmt: skip # with it, faces show feelings
+    ran = manet_live(
+        "demo",
+        "--seed",
+        "5",
+        "--seconds",
+        "12",
+        "--mode",
+        "balanced",
+        "--speed",
+        "max",
+        "--headless",
+        "--model",
+        eventful.path,
+        "--no-emotion",
+    )  # with it, faces show feelings
     assert ran.code == 0, ran.err
     found = [(one["index"], one["onset_s"], one["offset_s"]) for one in ran.of("action") if one["state"] == "ended"]
     assert sorted(found) == sorted(expected)
@@ -192,8 +230,9 @@ def test_offline_events_are_those_of_the_live_path(simulated_model: Path, tmp_pa
 
 def test_sessions_played_in_processes_are_the_same(simulated_model: Path) -> None:
     bundle = Bundle.load(simulated_model)
-    alone, together = (list(judge_sessions(bundle, "test", "balanced", 2, 6.0, seed=5, workers=workers))
-                       for workers in (1, 2))  # fmt: skip
+    alone, together = (
+        list(judge_sessions(bundle, "test", "balanced", 2, 6.0, seed=5, workers=workers)) for workers in (1, 2)
+    )
     for one, other in zip(alone, together, strict=True):
         assert one.events == other.events
         np.testing.assert_array_equal(one.ends_ns, other.ends_ns)

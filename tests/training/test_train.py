@@ -30,7 +30,12 @@ from training.train import Run, new_graph, train
 def test_recipes_say_what_the_paper_and_the_code_say() -> None:
     """MANet paper, section V-B; and the differences of the released code."""
     assert (PAPER.epochs, PAPER.batch_size, PAPER.learning_rate, PAPER.momentum, PAPER.weight_decay) == (
-        80, 10, 0.001, 0.9, 1e-4)  # fmt: skip
+        80,
+        10,
+        0.001,
+        0.9,
+        1e-4,
+    )
     assert (PAPER.loss.alpha, PAPER.loss.embedding) == (5.0, "squared_distance")
     assert (PAPER.dropout, PAPER.optimiser) == (0.5, "sgd")
     rates = [PAPER.learning_rate * PAPER.rate_at(epoch * 7, 7) for epoch in (0, 29, 30, 59, 60, 79)]
@@ -89,14 +94,22 @@ def test_a_killed_run_goes_on_to_the_same_weights(data: DataSet, tmp_path: Path)
     recipe = replace(SMALL, epochs=3, batch_size=4, loss=replace(SMALL.loss, alpha=0.0))
     spec = NetworkSpec(depth=18, width=8, size=32, length=4, se_ratio=0, embedding=False)
     torch.set_num_threads(1)  # as the commands below
-    whole = train(Run(recipe, spec, 0, tmp_path / "whole", "data", "tests"),
-                  ClipSource(read_list(data.train, data.folder), data.folder, 4, 32, 0, augment=True), None, None,
-                  clip_scores).state_dict()  # fmt: skip
+    whole = train(
+        Run(recipe, spec, 0, tmp_path / "whole", "data", "tests"),
+        ClipSource(read_list(data.train, data.folder), data.folder, 4, 32, 0, augment=True),
+        None,
+        None,
+        clip_scores,
+    ).state_dict()
     killed = tmp_path / "killed"
     reached = []
     for goal in (3, 7):  # steps, of 5 an epoch
-        process = subprocess.Popen([sys.executable, "-m", "training", *train_command(data, killed, *more, "--resume")],
-                                   cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "training", *train_command(data, killed, *more, "--resume")],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
             if (killed / STATE_FILE).exists():
@@ -133,11 +146,21 @@ def test_seeds_and_workers(data: DataSet, tmp_path: Path) -> None:
     assert not torch.equal(found[0]["stem.conv.weight"], found[2]["stem.conv.weight"])
 
 
-def test_a_run_may_begin_with_the_weights_of_another(trained: Path, data: DataSet, tmp_path: Path,
-                                                     refused: Callable[..., str]) -> None:
+def test_a_run_may_begin_with_the_weights_of_another(
+    trained: Path, data: DataSet, tmp_path: Path, refused: Callable[..., str]
+) -> None:
     """Rate 1e-9: after an epoch the weights are still those of the first run, but for batch norm's statistics."""
-    more = ("--recipe", "code", "--epochs", "1", "--learning-rate", "1e-9", "--no-embedding",
-            "--init", trained / "model")  # fmt: skip
+    more = (
+        "--recipe",
+        "code",
+        "--epochs",
+        "1",
+        "--learning-rate",
+        "1e-9",
+        "--no-embedding",
+        "--init",
+        trained / "model",
+    )
     assert main(train_command(data, tmp_path / "out", *more)) == 0
     before, after = weights(trained), weights(tmp_path / "out")
     assert torch.allclose(before["layer3.0.conv1.conv.weight"], after["layer3.0.conv1.conv.weight"], atol=1e-6)

@@ -31,8 +31,10 @@ from training.train import shown
 PER_VIDEO = 5  # stretches, evenly spread, whose answers are averaged
 HELD_OUT_SHARE = 40  # one session of another split, to validate, for this many to train on
 SCORES_FOLDER = "scores"  # beside what was prepared of videos
-USE = ("Research on expressions and micro-actions of one seated person who has agreed to it. It judges expressions, "
-       "not feelings. Not for workplaces, education or job interviews: prohibited in the EU (AI Act, Art. 5).")
+USE = (
+    "Research on expressions and micro-actions of one seated person who has agreed to it. It judges expressions, "
+    "not feelings. Not for workplaces, education or job interviews: prohibited in the EU (AI Act, Art. 5)."
+)
 CALIBRATION = Calibration(activation="softmax", basis="none: raw softmax of the emotions, raw sigmoids of the actions")
 
 
@@ -50,8 +52,17 @@ def simulate_emotion(options: argparse.Namespace, recipe: Recipe) -> None:
     held = Stretches(held_plan, cache / "validation", vary=False)
     _fill([source, held], options.draw_workers)
     told = f"simulated interviews: {plan.sessions} sessions, {len(source)} stretches, {recipe.epochs} epochs{about}"
-    run = EmotionRun(recipe, spec, options.seed, options.out, f"{plan.identity()} {plan.sessions} {about}",
-                     options.beta, not options.no_class_weights, options.freeze_body, options.resume)  # fmt: skip
+    run = EmotionRun(
+        recipe,
+        spec,
+        options.seed,
+        options.out,
+        f"{plan.identity()} {plan.sessions} {about}",
+        options.beta,
+        not options.no_class_weights,
+        options.freeze_body,
+        options.resume,
+    )
     network = train_emotion(run, source, held, body, print)
     write_trained(network, options, told, CALIBRATION, USE, view="landmarks", span_s=options.span)
 
@@ -72,12 +83,33 @@ def train_on_videos(options: argparse.Namespace, recipe: Recipe) -> None:
         torch.set_num_threads(options.threads)
     folder = options.prepared or options.out / "prepared"
     prepare((*train, *held), options.data, folder, options.view, spec)
-    sources = [Videos(part, _files(part, options, folder, spec), spec, options.span, view=options.view, vary=varied,
-                      seed=options.seed) for part, varied in ((train, True), (held, False))]  # fmt: skip
-    told = (f"{options.data_name}: {len(train)} videos of {len({one.subject for one in train})} subjects, "
-            f"{recipe.epochs} epochs{about}")
-    run = EmotionRun(recipe, spec, options.seed, options.out, f"{listed_digest(options.list)} {about} {options.span}",
-                     options.beta, not options.no_class_weights, options.freeze_body, options.resume)  # fmt: skip
+    sources = [
+        Videos(
+            part,
+            _files(part, options, folder, spec),
+            spec,
+            options.span,
+            view=options.view,
+            vary=varied,
+            seed=options.seed,
+        )
+        for part, varied in ((train, True), (held, False))
+    ]
+    told = (
+        f"{options.data_name}: {len(train)} videos of {len({one.subject for one in train})} subjects, "
+        f"{recipe.epochs} epochs{about}"
+    )
+    run = EmotionRun(
+        recipe,
+        spec,
+        options.seed,
+        options.out,
+        f"{listed_digest(options.list)} {about} {options.span}",
+        options.beta,
+        not options.no_class_weights,
+        options.freeze_body,
+        options.resume,
+    )
     network = train_emotion(run, sources[0], sources[1], body, print)
     bundle = write_trained(network, options, told, CALIBRATION, USE, view=options.view, span_s=options.span)
     _judge_videos(bundle, held, options, folder)
@@ -85,14 +117,25 @@ def train_on_videos(options: argparse.Namespace, recipe: Recipe) -> None:
 
 def _judge_videos(bundle: Bundle, entries: Sequence[LabelledVideo], options: argparse.Namespace, folder: Path) -> None:
     spec = bundle.card.maenet
-    source = Videos(entries, _files(entries, options, folder, spec, bundle.card.view), spec, bundle.card.span_s,
-                    view=bundle.card.view, per_video=PER_VIDEO)  # fmt: skip
+    source = Videos(
+        entries,
+        _files(entries, options, folder, spec, bundle.card.view),
+        spec,
+        bundle.card.span_s,
+        view=bundle.card.view,
+        per_video=PER_VIDEO,
+    )
     found = judge(bundle, source, options.threads or 0).per_video(PER_VIDEO)
     report(f"{bundle.card.name}, videos", found, bundle, Console(), options.out / SCORES_FOLDER)
 
 
-def _files(entries: Sequence[LabelledVideo], options: argparse.Namespace, folder: Path, spec: EmotionSpec,
-           view: str | None = None) -> list[Path]:
+def _files(
+    entries: Sequence[LabelledVideo],
+    options: argparse.Namespace,
+    folder: Path,
+    spec: EmotionSpec,
+    view: str | None = None,
+) -> list[Path]:
     return [prepared_path(folder, one, options.data, view or options.view, spec) for one in entries]
 
 
@@ -115,8 +158,11 @@ def evaluate_emotion(options: argparse.Namespace) -> None:
         _judge_videos(bundle, entries, options, folder)
         return
     if bundle.card.view != "landmarks":
-        raise BadInput("a model of the landmark view, for simulated interviews", f"{bundle.card.name}, of the "
-                       f"{bundle.card.view} view", "give --data and --list")
+        raise BadInput(
+            "a model of the landmark view, for simulated interviews",
+            f"{bundle.card.name}, of the {bundle.card.view} view",
+            "give --data and --list",
+        )
     plan = Plan("test", options.sessions, options.seed, spec, bundle.card.span_s, options.stretches)
     source = Stretches(plan, options.cache or options.out / "stretches", vary=False)
     _fill([source], options.draw_workers)
@@ -129,12 +175,22 @@ def emotion_network(options: argparse.Namespace, branches: str | None = None) ->
     Raises:
         BadInput: none can be built.
     """
-    body = {"architecture": "manet", "depth": options.depth, "width": options.width, "length": STRETCH_LENGTH,
-            "size": options.size, "embedding": False, "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio}
+    body = {
+        "architecture": "manet",
+        "depth": options.depth,
+        "width": options.width,
+        "length": STRETCH_LENGTH,
+        "size": options.size,
+        "embedding": False,
+        "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio,
+    }
     face = body | {"width": options.face_width, "size": options.face_size}
     branches = branches or options.branches
-    fields = {"body": None if branches == "face" else body, "face": None if branches == "action" else face,
-              "lower_limb": not options.no_lower_limb}
+    fields = {
+        "body": None if branches == "face" else body,
+        "face": None if branches == "action" else face,
+        "lower_limb": not options.no_lower_limb,
+    }
     try:
         return msgspec.convert(fields, EmotionSpec)
     except msgspec.ValidationError as error:

@@ -39,8 +39,12 @@ def judge(bundle: Bundle, source: Source, threads: int = 0) -> Predictions:
             emotion.append(outputs["emotion"].astype(np.float64))
             actions.append(outputs["actions"].astype(np.float64))
     felt, done = source.labels()
-    return Predictions(np.concatenate(emotion), np.concatenate(actions), felt.astype(np.float64),
-                       done[:, list(spec.actions)].astype(np.float64))
+    return Predictions(
+        np.concatenate(emotion),
+        np.concatenate(actions),
+        felt.astype(np.float64),
+        done[:, list(spec.actions)].astype(np.float64),
+    )
 
 
 def certainty(bundle: Bundle, found: Predictions) -> dict[str, float]:
@@ -48,10 +52,14 @@ def certainty(bundle: Bundle, found: Predictions) -> dict[str, float]:
     highest = bundle.probabilities(found.emotion.astype(np.float32)).max(axis=1)
     felt, calm = found.felt[:, : len(EMOTIONS)].max(axis=1) >= PURE, found.felt[:, len(EMOTIONS)] >= PURE
     right = found.emotion.argmax(axis=1) == found.felt.argmax(axis=1)
-    return {name: float(highest[rows].mean()) if rows.any() else float("nan")
-            for name, rows in (("confidence_right", felt & right), ("confidence_wrong", felt & ~right),
-                               ("confidence_calm", calm))} | {
-        "calm_above_0.5": float((highest[calm] > 0.5).mean()) if calm.any() else float("nan")}  # fmt: skip
+    return {
+        name: float(highest[rows].mean()) if rows.any() else float("nan")
+        for name, rows in (
+            ("confidence_right", felt & right),
+            ("confidence_wrong", felt & ~right),
+            ("confidence_calm", calm),
+        )
+    } | {"calm_above_0.5": float((highest[calm] > 0.5).mean()) if calm.any() else float("nan")}
 
 
 def report(name: str, found: Predictions, bundle: Bundle, console: Console, out: Path | None = None) -> EmotionScores:
@@ -75,8 +83,10 @@ def report(name: str, found: Predictions, bundle: Bundle, console: Console, out:
         try:
             out.mkdir(parents=True, exist_ok=True)
             _write(out / SCORES_FILES[0], [("score", "value"), *rows])
-            _write(out / SCORES_FILES[1], [("index", "name", "stretches", "average_precision"),
-                                           *_actions(found, bundle.card.maenet.actions)])  # fmt: skip
+            _write(
+                out / SCORES_FILES[1],
+                [("index", "name", "stretches", "average_precision"), *_actions(found, bundle.card.maenet.actions)],
+            )
         except OSError as error:
             raise BadInput("a folder that can be written", f"{out} ({error.strerror})", "choose another") from None
     return scores
@@ -84,8 +94,15 @@ def report(name: str, found: Predictions, bundle: Bundle, console: Console, out:
 
 def _actions(found: Predictions, indices: tuple[int, ...]) -> list[tuple[object, ...]]:
     positive = found.done > 0.5
-    return [(index, ACTIONS[index].name, int(positive[:, at].sum()),
-             average_precision(found.actions[:, at], positive[:, at])) for at, index in enumerate(indices)]  # fmt: skip
+    return [
+        (
+            index,
+            ACTIONS[index].name,
+            int(positive[:, at].sum()),
+            average_precision(found.actions[:, at], positive[:, at]),
+        )
+        for at, index in enumerate(indices)
+    ]
 
 
 def _write(path: Path, rows: list[tuple[object, ...]]) -> None:

@@ -85,12 +85,16 @@ def _check_videos(entries: Sequence[LabelledVideo], path: Path, folder: Path) ->
         seen.add(entry.video)
     missing = [entry.video for entry in entries if not (folder / entry.video).is_file()]
     if missing:
-        raise BadInput(f"all {len(entries)} videos of {path} in {folder}",
-                       f"{len(missing)} missing, the first {missing[0]}", "check --data and the list")
+        raise BadInput(
+            f"all {len(entries)} videos of {path} in {folder}",
+            f"{len(missing)} missing, the first {missing[0]}",
+            "check --data and the list",
+        )
 
 
-def split_subjects(entries: Sequence[LabelledVideo], share: float,
-                   seed: int) -> tuple[tuple[LabelledVideo, ...], tuple[LabelledVideo, ...]]:
+def split_subjects(
+    entries: Sequence[LabelledVideo], share: float, seed: int
+) -> tuple[tuple[LabelledVideo, ...], tuple[LabelledVideo, ...]]:
     """(training, held out) without a subject in both, the emotions spread as evenly as the subjects allow.
 
     Subjects are taken in random order, each to the side that is farther below its share of the emotions they show.
@@ -115,5 +119,7 @@ def split_subjects(entries: Sequence[LabelledVideo], share: float,
             held.append(subject)
             total = after
     held = held or [subjects[int(order[0])]]
-    return (tuple(entry for entry in entries if entry.subject not in held),
-            tuple(entry for entry in entries if entry.subject in held))
+    return (
+        tuple(entry for entry in entries if entry.subject not in held),
+        tuple(entry for entry in entries if entry.subject in held),
+    )

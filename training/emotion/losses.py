@@ -21,8 +21,9 @@ class EmotionLosses(NamedTuple):
     emotion: Tensor  # before β
 
 
-def emotion_losses(answer: Answer, emotion: Tensor, actions: Tensor, beta: float = BETA,
-                   weights: Tensor | None = None) -> EmotionLosses:
+def emotion_losses(
+    answer: Answer, emotion: Tensor, actions: Tensor, beta: float = BETA, weights: Tensor | None = None
+) -> EmotionLosses:
     """Loss of a batch.
 
     Args:

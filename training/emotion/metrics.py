@@ -53,8 +53,9 @@ def score_emotions(emotion: FloatArray, true: IntArray, actions: FloatArray, don
         ValueError: shapes that do not fit.
     """
     if emotion.shape != (len(true), len(EMOTIONS)) or actions.shape != done.shape or len(actions) != len(true):
-        raise ValueError(f"expected (N, 5), (N,), (N, A) twice, got {emotion.shape}, {true.shape}, {actions.shape} "
-                         f"and {done.shape}")
+        raise ValueError(
+            f"expected (N, 5), (N,), (N, A) twice, got {emotion.shape}, {true.shape}, {actions.shape} and {done.shape}"
+        )
     felt = true >= 0
     confusion = confusion_matrix(true[felt], emotion[felt].argmax(axis=1), len(EMOTIONS))
     support = confusion.sum(axis=1)
@@ -67,8 +68,11 @@ def score_emotions(emotion: FloatArray, true: IntArray, actions: FloatArray, don
     return EmotionScores(
         accuracy=float(np.trace(confusion) / support.sum()) if some else float("nan"),
         f1_weighted=float((f1 * support).sum() / support.sum()) if some else float("nan"),
-        uf1=f1_macro(confusion) if some else float("nan"), uar=float(np.nanmean(recall)) if some else float("nan"),
+        uf1=f1_macro(confusion) if some else float("nan"),
+        uar=float(np.nanmean(recall)) if some else float("nan"),
         map=float(np.mean(by_action)) if by_action else float("nan"),
         map_instances=float(np.mean(by_instance)) if by_instance else float("nan"),
-        recall=recall, confusion=confusion, stretches=len(true),
+        recall=recall,
+        confusion=confusion,
+        stretches=len(true),
     )

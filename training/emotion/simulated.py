@@ -92,9 +92,15 @@ class Stored(msgspec.Struct, frozen=True):
     @classmethod
     def all_of(cls, found: Cut) -> list[Stored]:
         """Of every stretch that was cut from a session."""
-        return [cls({name: pack(array[at]) for name, array in found.inputs.items()},
-                    found.faces[at].tobytes(), found.felt[at].tolist(), np.flatnonzero(found.actions[at]).tolist())
-                for at in range(len(found.felt))]  # fmt: skip
+        return [
+            cls(
+                {name: pack(array[at]) for name, array in found.inputs.items()},
+                found.faces[at].tobytes(),
+                found.felt[at].tolist(),
+                np.flatnonzero(found.actions[at]).tolist(),
+            )
+            for at in range(len(found.felt))
+        ]
 
     def open(self, face_size: int, rng: np.random.Generator | None, bodies: bool) -> Example:
         """The stretch, maybe without its bodies; with `rng` the face is somebody else's, with the same expressions."""

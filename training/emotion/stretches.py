@@ -141,7 +141,10 @@ def batches(source: Source, order: Sequence[int], epoch: int, batch_size: int, s
     for start in range(0, len(order), batch_size):
         indices = list(order[start : start + batch_size])
         examples = [source.item(index, epoch) for index in indices]
-        inputs = {name: torch.from_numpy(np.stack([one.inputs[name] for one in examples])) for name in spec.inputs
-                  if name in examples[0].inputs}  # fmt: skip
+        inputs = {
+            name: torch.from_numpy(np.stack([one.inputs[name] for one in examples]))
+            for name in spec.inputs
+            if name in examples[0].inputs
+        }
         felt, actions = (np.stack([getattr(one, name) for one in examples]) for name in ("felt", "actions"))
         yield Batch(inputs, torch.from_numpy(emotion_target(felt)), torch.from_numpy(actions[:, wanted]), indices)

@@ -54,8 +54,15 @@ class EmotionRun:
 
     def identity(self) -> str:
         """All that decides the final weights, as JSON."""
-        about = {"seed": self.seed, "data": self.data, "beta": self.beta, "weighted": self.weighted,
-                 "frozen": self.frozen, "recipe": asdict(self.recipe), "network": msgspec.to_builtins(self.spec)}
+        about = {
+            "seed": self.seed,
+            "data": self.data,
+            "beta": self.beta,
+            "weighted": self.weighted,
+            "frozen": self.frozen,
+            "recipe": asdict(self.recipe),
+            "network": msgspec.to_builtins(self.spec),
+        }
         return msgspec.json.encode(about).decode()
 
 
@@ -70,8 +77,12 @@ class Predictions:
 
     def per_video(self, stretches: int) -> Predictions:
         """Logits averaged over each video's stretches, which follow each other."""
-        return Predictions(*(array.reshape(-1, stretches, array.shape[1]).mean(axis=1)
-                             for array in (self.emotion, self.actions, self.felt, self.done)))  # fmt: skip
+        return Predictions(
+            *(
+                array.reshape(-1, stretches, array.shape[1]).mean(axis=1)
+                for array in (self.emotion, self.actions, self.felt, self.done)
+            )
+        )
 
     def scores(self) -> EmotionScores:
         """Stretches of one emotion count for the emotions, all of them for the actions."""
@@ -80,8 +91,9 @@ class Predictions:
         return score_emotions(self.emotion, np.where(pure, likeliest, -1), self.actions, self.done)
 
 
-def train_emotion(run: EmotionRun, source: Source, held: Source | None, body: MANet | None,
-                  say: Callable[[str], None]) -> MAENet:
+def train_emotion(
+    run: EmotionRun, source: Source, held: Source | None, body: MANet | None, say: Callable[[str], None]
+) -> MAENet:
     """Train a network; curves (CSV and picture) and the state after each epoch lie in `run.out`.
 
     Args:
@@ -139,8 +151,11 @@ def start_body(network: MAENet, body: MANet) -> None:
     for name, value in mine.items():
         got = tuple(theirs[name].shape) if name in theirs else "nothing"
         if got != tuple(value.shape):
-            raise BadInput(f"a model to start from with {name} {tuple(value.shape)}", str(got),
-                           "give --depth and --width as it has them")
+            raise BadInput(
+                f"a model to start from with {name} {tuple(value.shape)}",
+                str(got),
+                "give --depth and --width as it has them",
+            )
     network.body.load_state_dict({name: theirs[name] for name in mine})
 
 
@@ -157,8 +172,12 @@ def predict(graph: EmotionGraph, source: Source, batch_size: int) -> Predictions
             actions.append(answer.actions.double().numpy())
     graph.train(training)
     felt, done = source.labels()
-    return Predictions(np.concatenate(emotion), np.concatenate(actions), felt.astype(np.float64),
-                       done[:, list(spec.actions)].astype(np.float64))
+    return Predictions(
+        np.concatenate(emotion),
+        np.concatenate(actions),
+        felt.astype(np.float64),
+        done[:, list(spec.actions)].astype(np.float64),
+    )
 
 
 class _Trainer:
@@ -205,8 +224,9 @@ class _Trainer:
             else:
                 seen = {name: tensor.float() for name, tensor in batch.inputs.items() if name.endswith("_seen")}
                 face = self.graph.normalise(batch.inputs["face"]) if "face" in batch.inputs else None
-                answer = self._network.answer(self._body[batch.indices].float(), seen["body_seen"], face,
-                                              seen.get("face_seen"))  # fmt: skip
+                answer = self._network.answer(
+                    self._body[batch.indices].float(), seen["body_seen"], face, seen.get("face_seen")
+                )
         losses = emotion_losses(answer, batch.emotion, batch.actions, self._run.beta, self._weights)
         values = losses.total.item(), losses.actions.item(), losses.emotion.item()
         if not np.isfinite(values[0]):
@@ -250,17 +270,30 @@ def _begin(run: EmotionRun, network: MAENet, optimiser: torch.optim.Optimizer) -
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise BadInput("a training state", f"{file} ({type(error).__name__})", "choose another --out") from None
     if state.get("run") != run.identity():
-        raise BadInput("the same settings and data as before", "others", "repeat the first command with --resume, "
-                                                                         "or choose another --out")
+        raise BadInput(
+            "the same settings and data as before",
+            "others",
+            "repeat the first command with --resume, or choose another --out",
+        )
     network.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["rng"])
     return int(state["epoch"]), list(state["history"])
 
 
-def _save(run: EmotionRun, network: MAENet, optimiser: torch.optim.Optimizer, epoch: int,
-          history: list[dict[str, float]]) -> None:
+def _save(
+    run: EmotionRun, network: MAENet, optimiser: torch.optim.Optimizer, epoch: int, history: list[dict[str, float]]
+) -> None:
     part = run.out / f".{STATE_FILE}.part"
-    torch.save({"run": run.identity(), "model": network.state_dict(), "optimiser": optimiser.state_dict(),
-                "rng": torch.get_rng_state(), "epoch": epoch, "history": history}, part)  # fmt: skip
+    torch.save(
+        {
+            "run": run.identity(),
+            "model": network.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "rng": torch.get_rng_state(),
+            "epoch": epoch,
+            "history": history,
+        },
+        part,
+    )
     part.replace(run.out / STATE_FILE)

@@ -57,9 +57,22 @@ def prepare(entries: Sequence[LabelledVideo], data: Path, folder: Path, view: st
     folder.mkdir(parents=True, exist_ok=True)
     for entry in missing:
         target = prepared_path(folder, entry, data, view, spec)
-        command = [sys.executable, "-m", "realtime.prepare", str(data / entry.video), "--out", str(target), "--view",
-                   view, "--size", str(spec.size or 112), "--face-size", str(spec.face_size or 64), "--rate",
-                   f"{RATE_HZ:g}"]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "realtime.prepare",
+            str(data / entry.video),
+            "--out",
+            str(target),
+            "--view",
+            view,
+            "--size",
+            str(spec.size or 112),
+            "--face-size",
+            str(spec.face_size or 64),
+            "--rate",
+            f"{RATE_HZ:g}",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             line = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("manet-live: ")
@@ -102,11 +115,15 @@ def check(prepared: Prepared, name: str, spec: EmotionSpec) -> None:
     """Refuse what no stretch can be cut from. Raises BadInput."""
     count = len(prepared.times_ns)
     if count < spec.length:
-        raise BadInput(f"videos of at least T = {spec.length} pictures", f"{name}, of which {count} can be used",
-                       "take it out of the list")
+        raise BadInput(
+            f"videos of at least T = {spec.length} pictures",
+            f"{name}, of which {count} can be used",
+            "take it out of the list",
+        )
     if prepared.seconds < SHORTEST_S:
-        raise BadInput(f"videos of {SHORTEST_S:g} s or more", f"{name} of {prepared.seconds:.2f} s",
-                       "take it out of the list")
+        raise BadInput(
+            f"videos of {SHORTEST_S:g} s or more", f"{name} of {prepared.seconds:.2f} s", "take it out of the list"
+        )
     for branch in ("body", "face"):
         if branch in spec.inputs and not prepared.inputs[f"{branch}_seen"].any():
             what = "a person" if branch == "body" else "a face"
@@ -116,8 +133,18 @@ def check(prepared: Prepared, name: str, spec: EmotionSpec) -> None:
 class Videos(Varied):
     """Stretches of prepared videos. A `Source`: stretch k of video v has the number v · per_video + k."""
 
-    def __init__(self, entries: Sequence[LabelledVideo], files: Sequence[Path], spec: EmotionSpec, span_s: float, *,
-                 view: str, per_video: int = 1, vary: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        entries: Sequence[LabelledVideo],
+        files: Sequence[Path],
+        spec: EmotionSpec,
+        span_s: float,
+        *,
+        view: str,
+        per_video: int = 1,
+        vary: bool = False,
+        seed: int = 0,
+    ) -> None:
         self.entries, self.spec, self.span_s, self.per_video = tuple(entries), spec, span_s, per_video
         self._files, self._view, self._vary, self._seed = tuple(files), view, vary, seed
 
@@ -137,8 +164,9 @@ class Videos(Varied):
         example = Example(inputs, felt, actions)
         return example if rng is None else vary(example, rng, drawn=self._view == "landmarks")
 
-    def _choose(self, times_ns: npt.NDArray[np.int64], place: int,
-                rng: np.random.Generator | None) -> npt.NDArray[np.int64]:
+    def _choose(
+        self, times_ns: npt.NDArray[np.int64], place: int, rng: np.random.Generator | None
+    ) -> npt.NDArray[np.int64]:
         """(T,) pictures of a stretch; of a shorter video, all of it."""
         first, last = int(times_ns[0]), int(times_ns[-1])
         span = min(round(self.span_s * 1e9), last - first)

@@ -59,8 +59,10 @@ def build(library: Library, card: ModelCard, onnx: bytes, batch: int, timing_cac
     parser = trt.OnnxParser(network, log)
     if not parser.parse(onnx):
         reason = parser.get_error(0).desc() if parser.num_errors else log.cause("no reason given")
-        raise RuntimeFailed(f"{library.name} cannot read {card.name}: {' '.join(reason.split())[:250]}; older bundles "
-                            f"become readable by `python -m engines export`")
+        raise RuntimeFailed(
+            f"{library.name} cannot read {card.name}: {' '.join(reason.split())[:250]}; older bundles "
+            f"become readable by `python -m engines export`"
+        )
     tensors = _check(trt, network, card, library.name)
     config = builder.create_builder_config()
     profile = builder.create_optimization_profile()
@@ -91,12 +93,15 @@ def _check(trt: Any, network: Any, card: ModelCard, name: str) -> tuple[Tensor, 
     want |= {name: Tensor(name, "FLOAT", (-1, *shape)) for name, shape in card.network.outputs.items()}
     # The parser need not see that a width is constant, so a free one fits.
     fits = got.keys() == want.keys() and all(
-        mine.dtype == got[key].dtype and len(mine.shape) == len(got[key].shape)
+        mine.dtype == got[key].dtype
+        and len(mine.shape) == len(got[key].shape)
         and all(theirs in (-1, size) for size, theirs in zip(mine.shape, got[key].shape, strict=True))
-        for key, mine in want.items())
+        for key, mine in want.items()
+    )
     if not fits:
-        raise RuntimeFailed(f"{name} reads {list(got.values())}, the card of {card.name} promises "
-                            f"{list(want.values())}")
+        raise RuntimeFailed(
+            f"{name} reads {list(got.values())}, the card of {card.name} promises {list(want.values())}"
+        )
     precision = precision_of(trt, network)
     if precision != card.precision:
         raise BadInput(f"a network in {card.precision}, as its card says", precision, "make the bundle again")
@@ -108,8 +113,9 @@ def precision_of(trt: Any, network: Any) -> str:
     layers = [network.get_layer(index) for index in range(network.num_layers)]
     if any(layer.type == trt.LayerType.QUANTIZE for layer in layers):
         return "int8"
-    halves = [layer.get_output(0).dtype == trt.DataType.HALF for layer in layers
-              if layer.type == trt.LayerType.CONVOLUTION]
+    halves = [
+        layer.get_output(0).dtype == trt.DataType.HALF for layer in layers if layer.type == trt.LayerType.CONVOLUTION
+    ]
     return "fp16" if halves and all(halves) else "fp32"
 
 

@@ -33,9 +33,11 @@ def build_plan(bundle: Bundle, runtime: str | None, precision: str | None, batch
         raise BadInput(f"a batch of 1 to {MAX_BATCH} windows", str(batch), "give another --batch")
     card = bundle.card
     if precision not in (None, card.precision):
-        mend = {"fp32": "give the fp32 bundle",
-                "fp16": f"make one with python -m engines export {card.name} --precision fp16 --out DIR",
-                "int8": f"make one with python -m calibration quantize {card.name}"}[precision or "fp32"]
+        mend = {
+            "fp32": "give the fp32 bundle",
+            "fp16": f"make one with python -m engines export {card.name} --precision fp16 --out DIR",
+            "int8": f"make one with python -m calibration quantize {card.name}",
+        }[precision or "fp32"]
         raise BadInput(f"an {precision} bundle", f"{card.name}, which is {card.precision}", mend)
     gpu = _gpu_or_none()
     library = LIBRARIES[runtime] if runtime else _default(gpu)
@@ -46,8 +48,11 @@ def build_plan(bundle: Bundle, runtime: str | None, precision: str | None, batch
         if gpu is not None:
             library.check(gpu)
     except NoGpu as error:
-        mend = ("to build for another computer, hide this GPU with CUDA_VISIBLE_DEVICES=" if library.portable else
-                f"build where it will run, or with --runtime {TENSORRT_RTX.name}, which needs no GPU")
+        mend = (
+            "to build for another computer, hide this GPU with CUDA_VISIBLE_DEVICES="
+            if library.portable
+            else f"build where it will run, or with --runtime {TENSORRT_RTX.name}, which needs no GPU"
+        )
         raise BadInput(f"a GPU and a driver that {library.name} can use", str(error), mend) from None
     try:
         plan, news = read_plan(bundle, library, gpu, batch), "still fits"
@@ -57,8 +62,10 @@ def build_plan(bundle: Bundle, runtime: str | None, precision: str | None, batch
         plan = _with_progress(bundle, library, gpu, batch)
         news = f"built in {plan.record.build_s:.1f} s"
     record = plan.record
-    return (f"{plan_path(bundle, library)}: {card.name}, {record.precision}, 1 to {record.batch} windows, for "
-            f"{record.device}, {len(plan.data) / 1e6:.1f} MB, {news}")
+    return (
+        f"{plan_path(bundle, library)}: {card.name}, {record.precision}, 1 to {record.batch} windows, for "
+        f"{record.device}, {len(plan.data) / 1e6:.1f} MB, {news}"
+    )
 
 
 def _default(gpu: Gpu | None) -> Library:

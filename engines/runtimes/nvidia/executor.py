@@ -75,8 +75,7 @@ class Executor:
         count = len(next(iter(inputs.values())))
         if self.broken:
             raise RuntimeError("it broke before; close it and open it again")
-        scores = {name: np.empty((count, array.shape[1]), np.float32)
-                  for name, array in self._slots[0].scores.items()}
+        scores = {name: np.empty((count, array.shape[1]), np.float32) for name, array in self._slots[0].scores.items()}
         self.broken = True
         for turn, start in enumerate(range(0, count, self.batch)):
             slot = self._slots[turn % SLOTS]
@@ -105,7 +104,8 @@ class Executor:
             inputs={name: device.page_locked((self.batch, *shape), np.uint8) for name, shape in self._shapes.items()},
             staged={name: device.allocate(self.batch * each) for name, each in self._bytes.items()},
             scores={name: device.page_locked((self.batch, width), np.float32) for name, width in widths.items()},
-            uploaded=device.event(), done=device.event(),
+            uploaded=device.event(),
+            done=device.event(),
         )
 
     def _send(self, slot: _Slot, inputs: Inputs, start: int) -> None:

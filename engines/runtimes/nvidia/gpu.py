@@ -60,8 +60,11 @@ def find_gpu() -> Gpu:
         _ask(library.cuDeviceGetAttribute, ctypes.byref(value), attribute, device)
         capability.append(value.value)
     # 13020 is CUDA 13.2.
-    return Gpu(name.value.decode(errors="replace"), (capability[0], capability[1]),
-               (version.value // 1000, version.value % 1000 // 10))
+    return Gpu(
+        name.value.decode(errors="replace"),
+        (capability[0], capability[1]),
+        (version.value // 1000, version.value % 1000 // 10),
+    )
 
 
 def _ask(function: ctypes._NamedFuncPointer, *arguments: object) -> None:

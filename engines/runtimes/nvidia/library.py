@@ -62,8 +62,10 @@ class Library:
             raise NoGpu(f"{gpu} is too old: {self.name} needs compute capability 8.0")
         built_for = re.search(r"-cu(\d+)$", self._installed()[0])
         if built_for and gpu.cuda[0] < int(built_for.group(1)):
-            raise NoGpu(f"the driver of {gpu.name} runs {gpu.driver}, {self._installed()[0]} needs "
-                        f"CUDA {built_for.group(1)}: update the driver")
+            raise NoGpu(
+                f"the driver of {gpu.name} runs {gpu.driver}, {self._installed()[0]} needs "
+                f"CUDA {built_for.group(1)}: update the driver"
+            )
 
     def target(self, gpu: Gpu | None) -> str:
         """What a plan made here runs on, as its side file says it.
@@ -90,10 +92,20 @@ class Library:
         return self.module, "unknown"
 
 
-TENSORRT = Library("tensorrt", "tensorrt", ("tensorrt-cu13", "tensorrt-cu12", "tensorrt"),
-                   'pip install "manet-live[tensorrt]"', portable=False)
-TENSORRT_RTX = Library("tensorrt-rtx", "tensorrt_rtx", ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
-                       'pip install "manet-live[rtx]"', portable=True)
+TENSORRT = Library(
+    "tensorrt",
+    "tensorrt",
+    ("tensorrt-cu13", "tensorrt-cu12", "tensorrt"),
+    'pip install "manet-live[tensorrt]"',
+    portable=False,
+)
+TENSORRT_RTX = Library(
+    "tensorrt-rtx",
+    "tensorrt_rtx",
+    ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
+    'pip install "manet-live[rtx]"',
+    portable=True,
+)
 LIBRARIES = {library.name: library for library in (TENSORRT, TENSORRT_RTX)}
 
 
@@ -102,6 +114,7 @@ def collecting_log(module: Any) -> Any:
 
     Its `cause(otherwise)` gives the first error since the last call, in one line, or `otherwise`.
     """
+
     class Log(module.ILogger):  # type: ignore[misc]  # the vendor's classes have no types
         def __init__(self) -> None:
             module.ILogger.__init__(self)

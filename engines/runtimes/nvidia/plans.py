@@ -99,8 +99,9 @@ def read_plan(bundle: Bundle, library: Library, gpu: Gpu | None, batch: int | No
     return Plan(data, record)
 
 
-def make_plan(bundle: Bundle, library: Library, gpu: Gpu | None, batch: int, step: Step,
-              report: Callable[[str], None]) -> Plan:
+def make_plan(
+    bundle: Bundle, library: Library, gpu: Gpu | None, batch: int, step: Step, report: Callable[[str], None]
+) -> Plan:
     """Build a plan and keep it in the bundle's cache; a folder that cannot be written is reported, the plan given.
 
     Raises:
@@ -114,9 +115,16 @@ def make_plan(bundle: Bundle, library: Library, gpu: Gpu | None, batch: int, ste
     known = timing.read_bytes() if timing.is_file() and not library.portable else b""
     built = build(library, bundle.card, onnx, batch, known, step)
     record = Record(
-        onnx_sha256=_digest(onnx), runtime=library.name, runtime_version=library.version, device=target,
-        driver=library.driver(gpu), precision=bundle.card.precision, batch=batch, tensors=built.tensors,
-        plan_sha256=_digest(built.plan), built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        onnx_sha256=_digest(onnx),
+        runtime=library.name,
+        runtime_version=library.version,
+        device=target,
+        driver=library.driver(gpu),
+        precision=bundle.card.precision,
+        batch=batch,
+        tensors=built.tensors,
+        plan_sha256=_digest(built.plan),
+        built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         build_s=round(built.seconds, 2),
     )
     try:
@@ -124,8 +132,10 @@ def make_plan(bundle: Bundle, library: Library, gpu: Gpu | None, batch: int, ste
         if built.timing_cache:
             replace_file(timing, built.timing_cache)
     except OSError as error:
-        report(f"{library.name}: the plan cannot be kept in {bundle.engines_path} ({error.strerror}); "
-               "it is built again next time")
+        report(
+            f"{library.name}: the plan cannot be kept in {bundle.engines_path} ({error.strerror}); "
+            "it is built again next time"
+        )
     return Plan(built.plan, record)
 
 

@@ -65,8 +65,18 @@ class Outcome:
 def damage_bytes(data: bytearray, rng: random.Random) -> str:
     """One mutation of a file's bytes; returns its name. Half of them hit the ends, where headers are."""
     edge = max(1, len(data) // 10)
-    start = rng.choice([rng.randrange(edge), len(data) - 1 - rng.randrange(edge), rng.randrange(len(data)),
-                        rng.randrange(len(data))]) if data else 0
+    start = (
+        rng.choice(
+            [
+                rng.randrange(edge),
+                len(data) - 1 - rng.randrange(edge),
+                rng.randrange(len(data)),
+                rng.randrange(len(data)),
+            ]
+        )
+        if data
+        else 0
+    )
     end = min(len(data), start + rng.choice([1, 4, 16, 188, 2000]))
     other = rng.randrange(len(data) + 1)
     kind = rng.choice(["flip", "zero", "truncate", "duplicate", "drop", "swap", "insert", "number"])
@@ -76,7 +86,7 @@ def damage_bytes(data: bytearray, rng: random.Random) -> str:
     elif kind == "zero":
         data[start:end] = bytes(end - start)
     elif kind == "truncate":
-        del data[max(start, 64):]
+        del data[max(start, 64) :]
     elif kind == "duplicate":
         data[other:other] = data[start:end]
     elif kind == "drop":
@@ -106,8 +116,9 @@ def damage_packets(pieces: list[Piece], rng: random.Random, second: int) -> str:
     """One mutation of a list of packets; returns its name. `second`: one, in the unit of their times."""
     at, other = rng.randrange(len(pieces)), rng.randrange(len(pieces))
     piece = pieces[at]
-    kind = rng.choice(["lose", "lose", "repeat", "reorder", "swap times", "jump", "no time", "late clock", "cut",
-                       "blot"])
+    kind = rng.choice(
+        ["lose", "lose", "repeat", "reorder", "swap times", "jump", "no time", "late clock", "cut", "blot"]
+    )
     if kind == "lose" and len(pieces) > 1:
         del pieces[at]
     elif kind == "repeat":
@@ -137,8 +148,11 @@ def remux(source: Path, target: Path, rng: random.Random, times: int) -> list[st
     """The file again with `times` mutations of its packets. What the container cannot hold is not in it."""
     with av.open(str(source)) as container:
         stream = container.streams.video[0]
-        pieces = [Piece(bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
-                  for packet in container.demux(stream) if packet.size]
+        pieces = [
+            Piece(bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
+            for packet in container.demux(stream)
+            if packet.size
+        ]
         time_base = stream.time_base or Fraction(1, RATE)
         kinds = [damage_packets(pieces, rng, round(1 / time_base)) for _ in range(times)]
         with av.open(str(target), "w") as out:

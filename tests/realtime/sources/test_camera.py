@@ -60,8 +60,10 @@ class FakeCapture:
         if self.reads in self.misses or (self.pictures is not None and self.given >= self.pictures):
             return False, None
         self.given += 1
-        width, height = self.size or (int(self.asked.get(cv2.CAP_PROP_FRAME_WIDTH, 64)),
-                                      int(self.asked.get(cv2.CAP_PROP_FRAME_HEIGHT, 48)))
+        width, height = self.size or (
+            int(self.asked.get(cv2.CAP_PROP_FRAME_WIDTH, 64)),
+            int(self.asked.get(cv2.CAP_PROP_FRAME_HEIGHT, 48)),
+        )
         image = np.zeros((height, width, 3), np.uint8)
         image[..., 0], image[..., 2] = self.given % 256, 200
         return True, image
@@ -201,7 +203,9 @@ def test_listing_gives_what_opens(fake: type[FakeCapture], monkeypatch: pytest.M
     monkeypatch.setattr(camera_module, "DEVICE_NAMES", names)
     monkeypatch.setattr(camera_module.sys, "platform", "linux")
     assert [(c.index, c.name, c.width, c.height, c.fps) for c in list_cameras()] == [
-        (0, "camera 0", 64, 48, 30.0), (2, "Desk Cam", 64, 48, 30.0)]
+        (0, "camera 0", 64, 48, 30.0),
+        (2, "Desk Cam", 64, 48, 30.0),
+    ]
     assert all(capture.released for capture in fake.made)
     fake.opens = False
     assert list_cameras() == []
@@ -210,9 +214,11 @@ def test_listing_gives_what_opens(fake: type[FakeCapture], monkeypatch: pytest.M
 def test_without_cameras_the_list_is_empty_quick_and_silent() -> None:
     if list(Path("/dev").glob("video*")):
         pytest.skip("this machine has a camera")
-    code = ("import time; from realtime.sources import *; from realtime.sources.camera import list_cameras\n"
-            "from engines.errors import BadInput\n"
-            "t = time.monotonic(); assert list_cameras() == []; assert time.monotonic() - t < 1.0\n"
-            "try: open_source(CameraSpec(0)).open()\nexcept BadInput: print('bad input')")
+    code = (
+        "import time; from realtime.sources import *; from realtime.sources.camera import list_cameras\n"
+        "from engines.errors import BadInput\n"
+        "t = time.monotonic(); assert list_cameras() == []; assert time.monotonic() - t < 1.0\n"
+        "try: open_source(CameraSpec(0)).open()\nexcept BadInput: print('bad input')"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "bad input\n", "")

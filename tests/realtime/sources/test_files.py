@@ -76,7 +76,8 @@ def test_times_agree_with_ffprobe_on_a_real_variable_rate_recording(clips: Path)
     except FileNotFoundError:
         pytest.skip("no ffprobe on this machine")
     assert [image.media_ns for image in read_file(path)] == [
-        round(frame["pts"] * 1_000_000_000 / 15360) for frame in probed]
+        round(frame["pts"] * 1_000_000_000 / 15360) for frame in probed
+    ]
 
 
 def test_a_late_start_is_kept(lab: Any, tmp_path: Path) -> None:
@@ -85,12 +86,16 @@ def test_a_late_start_is_kept(lab: Any, tmp_path: Path) -> None:
     assert [image.media_ns for image in read_file(path)][:2] == [3_200_000_000, 3_240_000_000]
 
 
-@pytest.mark.parametrize("arguments", [
-    ["-pix_fmt", "yuv420p", "-colorspace", "bt709", "-color_range", "tv"],
-    ["-pix_fmt", "yuv420p", "-colorspace", "smpte170m", "-color_range", "tv"],
-    ["-pix_fmt", "yuvj420p", "-colorspace", "bt470bg", "-color_range", "pc"],
-    ["-pix_fmt", "yuv444p", "-colorspace", "bt709", "-color_range", "pc"],
-], ids=["bt709", "bt601", "full", "444"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-pix_fmt", "yuv420p", "-colorspace", "bt709", "-color_range", "tv"],
+        ["-pix_fmt", "yuv420p", "-colorspace", "smpte170m", "-color_range", "tv"],
+        ["-pix_fmt", "yuvj420p", "-colorspace", "bt470bg", "-color_range", "pc"],
+        ["-pix_fmt", "yuv444p", "-colorspace", "bt709", "-color_range", "pc"],
+    ],
+    ids=["bt709", "bt601", "full", "444"],
+)
 def test_colours_are_ffmpegs_own(lab: Any, tmp_path: Path, arguments: list[str]) -> None:
     path = tmp_path / "colours.mp4"
     lab.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x96:r=5:d=1", *arguments, "-c:v", "libx264", path)
@@ -99,10 +104,18 @@ def test_colours_are_ffmpegs_own(lab: Any, tmp_path: Path, arguments: list[str])
     assert np.array_equal(np.stack([image.pixels for image in read_file(path)]), expected)
 
 
-@pytest.mark.parametrize("matrix", [
-    ["-display_rotation", "90"], ["-display_rotation", "180"], ["-display_rotation", "270"], ["-display_hflip"],
-    ["-display_rotation", "90", "-display_hflip"], ["-display_rotation", "90", "-display_vflip"],
-], ids=lambda matrix: "".join(matrix))
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        ["-display_rotation", "90"],
+        ["-display_rotation", "180"],
+        ["-display_rotation", "270"],
+        ["-display_hflip"],
+        ["-display_rotation", "90", "-display_hflip"],
+        ["-display_rotation", "90", "-display_vflip"],
+    ],
+    ids=lambda matrix: "".join(matrix),
+)
 def test_a_phone_held_sideways_is_turned_upright(lab: Any, counted: Path, tmp_path: Path, matrix: list[str]) -> None:
     path = tmp_path / "turned.mp4"
     lab.ffmpeg(*matrix, "-i", counted, "-c", "copy", path)
@@ -197,8 +210,23 @@ def test_a_stream_without_times_gets_its_nominal_rate(lab: Any, tmp_path: Path) 
 def test_cover_art_is_not_the_video(lab: Any, tmp_path: Path) -> None:
     cover, path = tmp_path / "cover.png", tmp_path / "song.mp3"
     lab.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64", "-frames:v", "1", cover)
-    lab.ffmpeg("-f", "lavfi", "-i", "sine=d=1", "-i", cover, "-map", "0", "-map", "1", "-c:v", "copy",
-               "-disposition:v", "attached_pic", path)
+    lab.ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=1",
+        "-i",
+        cover,
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c:v",
+        "copy",
+        "-disposition:v",
+        "attached_pic",
+        path,
+    )
     with pytest.raises(BadInput, match="sound alone"):
         probe(FileSpec(str(path)))
 
@@ -251,9 +279,11 @@ def test_nothing_is_printed(clips: Path, tmp_path: Path) -> None:
     data = bytearray((clips / "upper_body_asl_no.mkv").read_bytes())
     data[len(data) // 2 : len(data) // 2 + 500] = bytes(500)
     bad.write_bytes(data)
-    code = ("import sys; from realtime.sources import *\n"
-            "s = open_source(FileSpec(sys.argv[1])); s.open()\n"
-            "try:\n    while True: s.read(1)\nexcept EndOfSource: pass")
+    code = (
+        "import sys; from realtime.sources import *\n"
+        "s = open_source(FileSpec(sys.argv[1])); s.open()\n"
+        "try:\n    while True: s.read(1)\nexcept EndOfSource: pass"
+    )
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", code, str(bad)], cwd=root, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

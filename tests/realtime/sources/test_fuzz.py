@@ -59,9 +59,13 @@ def test_damaged_recordings_are_read_to_their_end(stock: Path) -> None:
         done = list(itertools.chain.from_iterable(pool.map(lambda batch: list(outcomes(stock, *batch)), batches)))
     faults = [outcome for outcome in done if outcome.fault]
     repeat = "FUZZ_FIRST={} FUZZ_COUNT=1 python -m pytest tests/realtime/sources/test_fuzz.py"
-    assert not faults, "\n\n".join(
-        f"seed {outcome.seed}, {outcome.name} {outcome.damage}: {outcome.fault}\n  {repeat.format(outcome.seed)}"
-        for outcome in faults[:20]) + f"\n\n{len(faults)} faults in all"
+    assert not faults, (
+        "\n\n".join(
+            f"seed {outcome.seed}, {outcome.name} {outcome.damage}: {outcome.fault}\n  {repeat.format(outcome.seed)}"
+            for outcome in faults[:20]
+        )
+        + f"\n\n{len(faults)} faults in all"
+    )
     assert [outcome.seed for outcome in done] == list(range(FIRST, FIRST + COUNT))
     if COUNT >= 1000:  # the damage is neither so slight that nothing comes of it, nor so heavy that nothing is read
         assert 0.1 < sum(outcome.refused for outcome in done) / COUNT < 0.5

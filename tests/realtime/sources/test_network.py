@@ -27,10 +27,26 @@ RATE = 25
 QUICK = StreamSettings(open_timeout_s=3.0, read_timeout_s=0.6, backoff_min_s=0.05, backoff_max_s=0.2, give_up_s=30.0)
 
 SENDERS: dict[str, tuple[str, list[str]]] = {  # kind -> URL and ffmpeg output arguments
-    "udp": ("udp://127.0.0.1:{port}", ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "5",
-                                       "-f", "mpegts", "udp://127.0.0.1:{port}?pkt_size=1316"]),
-    "mpjpeg": ("http://127.0.0.1:{port}/", ["-c:v", "mjpeg", "-q:v", "4", "-f", "mpjpeg", "-listen", "1",
-                                            "http://127.0.0.1:{port}/"]),
+    "udp": (
+        "udp://127.0.0.1:{port}",
+        [
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-tune",
+            "zerolatency",
+            "-g",
+            "5",
+            "-f",
+            "mpegts",
+            "udp://127.0.0.1:{port}?pkt_size=1316",
+        ],
+    ),
+    "mpjpeg": (
+        "http://127.0.0.1:{port}/",
+        ["-c:v", "mjpeg", "-q:v", "4", "-f", "mpjpeg", "-listen", "1", "http://127.0.0.1:{port}/"],
+    ),
 }
 
 
@@ -278,8 +294,10 @@ def lossy(lab: Any, port: int, loss: float, *encoder: str) -> Iterator[None]:
     """ffmpeg's MPEG-TS over UDP through a relay that loses this share of datagrams, the same ones each time."""
     source = lab.stock / "noisy.mkv"
     rng = random.Random(1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inlet, \
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outlet:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inlet,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outlet,
+    ):
         inlet.bind(("127.0.0.1", 0))
         inlet.settimeout(0.1)
         stop = threading.Event()
@@ -295,8 +313,9 @@ def lossy(lab: Any, port: int, loss: float, *encoder: str) -> Iterator[None]:
         thread.start()
         target = f"udp://127.0.0.1:{inlet.getsockname()[1]}?pkt_size=1316"
         try:
-            with running(lab.command("-re", "-stream_loop", "-1", "-i", source, *X264, *encoder, "-f", "mpegts",
-                                     target)):
+            with running(
+                lab.command("-re", "-stream_loop", "-1", "-i", source, *X264, *encoder, "-f", "mpegts", target)
+            ):
                 yield
         finally:
             stop.set()
@@ -373,5 +392,7 @@ def test_a_still_picture_behind_a_url_is_no_stream(lab: Any, tmp_path: Path, nam
     encoder = ["-f", "image2", "-c:v", "mjpeg"] if name == "snapshot" else []
     lab.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x240", "-frames:v", "1", *encoder, tmp_path / name)
     with web(tmp_path) as place:
-        assert loss(f"http://{place}/{name}") == (f"http://{place}/{name}: this is a still picture, not a live stream; "
-                                                  "use the camera's RTSP, MJPEG or MPEG-TS address")
+        assert loss(f"http://{place}/{name}") == (
+            f"http://{place}/{name}: this is a still picture, not a live stream; "
+            "use the camera's RTSP, MJPEG or MPEG-TS address"
+        )

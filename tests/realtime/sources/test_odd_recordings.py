@@ -44,8 +44,11 @@ def lose_packet(path: Path, where: float) -> None:
     """Take one packet out of the middle of a picture of an MPEG transport stream; where: 0..1 of the file."""
     data = path.read_bytes()
     packets = [data[at : at + 188] for at in range(0, len(data), 188)]
-    lost = next(at for at in range(int(where * len(packets)), len(packets))
-                if packets[at][1] & 0x5F == 0x01 and packets[at][2] == 0 and packets[at][3] & 0x20 == 0)  # fmt: skip
+    lost = next(
+        at
+        for at in range(int(where * len(packets)), len(packets))
+        if packets[at][1] & 0x5F == 0x01 and packets[at][2] == 0 and packets[at][3] & 0x20 == 0
+    )
     path.write_bytes(b"".join(packets[:lost] + packets[lost + 1 :]))
 
 
@@ -76,11 +79,14 @@ def test_concealed_pictures_are_damaged(odd: Path) -> None:
     assert differing == {4, 14, 19, 29}
 
 
-@pytest.mark.parametrize(("name", "codec"), [
-    ("h264.ts", ["-c:v", "libx264", "-x264-params", "keyint=10:min-keyint=10:scenecut=0"]),
-    ("open.ts", ["-c:v", "libx264", "-x264-params", "keyint=10:min-keyint=10:scenecut=0:open-gop=1"]),
-    ("mpeg2.ts", ["-c:v", "mpeg2video", "-g", "10", "-bf", "2", "-sc_threshold", "1000000000"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("h264.ts", ["-c:v", "libx264", "-x264-params", "keyint=10:min-keyint=10:scenecut=0"]),
+        ("open.ts", ["-c:v", "libx264", "-x264-params", "keyint=10:min-keyint=10:scenecut=0:open-gop=1"]),
+        ("mpeg2.ts", ["-c:v", "mpeg2video", "-g", "10", "-bf", "2", "-sc_threshold", "1000000000"]),
+    ],
+)
 def test_the_next_key_picture_is_clean_again(lab: Any, tmp_path: Path, name: str, codec: list[str]) -> None:
     path = tmp_path / name
     lab.ffmpeg(*lab.counting(), "-vf", "noise=alls=20:allf=t", *codec, path)
@@ -94,8 +100,16 @@ def test_the_next_key_picture_is_clean_again(lab: Any, tmp_path: Path, name: str
 
 def test_intra_refresh_is_clean_again_after_a_whole_cycle(lab: Any, tmp_path: Path) -> None:
     path = tmp_path / "refresh.ts"
-    lab.ffmpeg(*lab.counting(seconds=6), "-vf", "noise=alls=20:allf=t", "-c:v", "libx264", "-x264-params",
-               "intra-refresh=1:keyint=20:bframes=0:scenecut=0", path)  # fmt: skip
+    lab.ffmpeg(
+        *lab.counting(seconds=6),
+        "-vf",
+        "noise=alls=20:allf=t",
+        "-c:v",
+        "libx264",
+        "-x264-params",
+        "intra-refresh=1:keyint=20:bframes=0:scenecut=0",
+        path,
+    )
     whole = {image.media_ns: image for image in read(FileSpec(str(path)))[0]}
     assert len(whole) == 150
     lose_packet(path, 0.33)
@@ -179,15 +193,38 @@ def test_the_film_is_read_not_the_thumbnail_before_it(odd: Path) -> None:
 
 def test_without_a_default_the_longest_is_read(lab: Any, tmp_path: Path) -> None:
     path = tmp_path / "two.mkv"
-    lab.ffmpeg(*lab.counting(seconds=0.4), *lab.counting(seconds=1.0), "-map", "0", "-map", "1", "-c:v", "libx264",
-               "-disposition", "0", "-default_mode", "passthrough", path)  # fmt: skip
+    lab.ffmpeg(
+        *lab.counting(seconds=0.4),
+        *lab.counting(seconds=1.0),
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c:v",
+        "libx264",
+        "-disposition",
+        "0",
+        "-default_mode",
+        "passthrough",
+        path,
+    )
     assert len(read(FileSpec(str(path)))[0]) == 25
 
 
 def test_without_any_key_picture_it_goes_on_with_what_there_is(lab: Any, tmp_path: Path) -> None:
     path = tmp_path / "endless.ts"
-    lab.ffmpeg(*lab.counting(seconds=30), "-vf", "noise=alls=20:allf=t", "-c:v", "libx264", "-preset",
-               "ultrafast", "-x264-params", "keyint=infinite:scenecut=0:bframes=0", path)  # fmt: skip
+    lab.ffmpeg(
+        *lab.counting(seconds=30),
+        "-vf",
+        "noise=alls=20:allf=t",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-x264-params",
+        "keyint=infinite:scenecut=0:bframes=0",
+        path,
+    )
     lose_packet(path, 0.02)
     images, source = read(FileSpec(str(path)))
     assert "no whole picture among 600: going on with what there is" in source.detail

@@ -22,13 +22,20 @@ def test_stored_times_are_kept_exactly_and_a_late_start_stays_late() -> None:
     timeline = Timeline(Fraction(30000, 1001))
     base = Fraction(1, 90000)
     assert [timeline.place(pts, None, base) for pts in (133200, 136203, 139206)] == [
-        1_480_000_000, 1_513_366_667, 1_546_733_333]
+        1_480_000_000,
+        1_513_366_667,
+        1_546_733_333,
+    ]
 
 
 def test_pictures_without_a_time_follow_one_period_after_the_last() -> None:
     timeline = Timeline(Fraction(25))
     assert place(timeline, [(None, None), (None, None), (500, 500), (None, None)]) == [
-        0, PERIOD_NS, 500_000_000, 540_000_000]
+        0,
+        PERIOD_NS,
+        500_000_000,
+        540_000_000,
+    ]
     assert timeline.guessed == 3
 
 
@@ -39,7 +46,12 @@ def test_without_a_rate_missing_times_assume_25_fps() -> None:
 def test_a_picture_that_is_not_later_is_dropped_and_counted() -> None:
     timeline = Timeline(Fraction(25))
     assert place(timeline, [(0, None), (80, None), (40, None), (80, None), (120, None)]) == [
-        0, 80_000_000, None, None, 120_000_000]
+        0,
+        80_000_000,
+        None,
+        None,
+        120_000_000,
+    ]
 
 
 def test_decoding_times_count_where_presentation_times_run_backwards() -> None:
@@ -52,11 +64,15 @@ def test_decoding_times_count_where_presentation_times_run_backwards() -> None:
 def test_a_restarted_clock_goes_on_one_period_after_the_last_picture() -> None:
     timeline = Timeline(Fraction(25))
     assert place(timeline, [(5000, 5000), (5040, 5040), (0, 0), (40, 40)]) == [
-        5_000_000_000, 5_040_000_000, 5_080_000_000, 5_120_000_000]
+        5_000_000_000,
+        5_040_000_000,
+        5_080_000_000,
+        5_120_000_000,
+    ]
     assert timeline.restarts == 1
 
 
-@given(st.lists(st.tuples(st.none() | st.integers(-10**6, 10**6), st.none() | st.integers(-10**6, 10**6))))
+@given(st.lists(st.tuples(st.none() | st.integers(-(10**6), 10**6), st.none() | st.integers(-(10**6), 10**6))))
 def test_times_always_grow(stamps: list[tuple[int | None, int | None]]) -> None:
     times = [time for time in place(Timeline(Fraction(25)), stamps) if time is not None]
     assert all(earlier < later for earlier, later in itertools.pairwise(times))
@@ -87,13 +103,19 @@ def test_a_pause_and_a_restarted_clock_are_no_outliers() -> None:
 
 def test_a_step_of_more_than_an_hour_is_another_clock() -> None:
     assert place(Timeline(Fraction(25)), [(0, 0), (40, 40), (9_000_000, 9_000_000), (9_000_040, 9_000_040)]) == [
-        0, PERIOD_NS, 2 * PERIOD_NS, 3 * PERIOD_NS]
+        0,
+        PERIOD_NS,
+        2 * PERIOD_NS,
+        3 * PERIOD_NS,
+    ]
 
 
 def test_a_rate_that_the_times_contradict_gives_way() -> None:
     times_ns = [number * PERIOD_NS for number in range(8)]
     assert believable_rate(Fraction(1000), times_ns) == (
-        25, "the header claims 1000 frames/s, the pictures' times say 25")
+        25,
+        "the header claims 1000 frames/s, the pictures' times say 25",
+    )
     assert believable_rate(Fraction(25), times_ns) == (25, "")
     assert believable_rate(Fraction(1, 2147483647), []) == (None, "")
     assert believable_rate(None, []) == (None, "")

@@ -22,18 +22,23 @@ def written(folder: Path, *lines: str, header: str = HEADER) -> Path:
 def test_a_list_is_read(tmp_path: Path) -> None:
     path = written(tmp_path, "a.mp4,joy,B1 G4 B1,s01", "", "deep/c.mp4, anger ,,s02")
     assert read_emotion_list(path, tmp_path) == (
-        LabelledVideo("a.mp4", 0, (9, 51), "s01"), LabelledVideo("deep/c.mp4", 4, (), "s02"))
+        LabelledVideo("a.mp4", 0, (9, 51), "s01"),
+        LabelledVideo("deep/c.mp4", 4, (), "s02"),
+    )
 
 
-@pytest.mark.parametrize(("line", "match"), [
-    ("a.mp4,happy,B1,s01", r"an emotion of joy, .*'happy' at .*list.csv:2"),
-    ("a.mp4,joy,B1 H9,s01", r"MA-52 codes.*'H9' at"),
-    ("a.mp4,joy,B1", r"the columns .* got 3 of them"),
-    ("a.mp4,joy,B1,", "a video and a subject"),
-    ("a.mp4,joy,B1,s01\na.mp4,joy,,s01", "a.mp4 twice"),
-    ("x.mp4,joy,B1,s01", "1 missing, the first x.mp4"),
-    ("", "which has none"),
-])
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ("a.mp4,happy,B1,s01", r"an emotion of joy, .*'happy' at .*list.csv:2"),
+        ("a.mp4,joy,B1 H9,s01", r"MA-52 codes.*'H9' at"),
+        ("a.mp4,joy,B1", r"the columns .* got 3 of them"),
+        ("a.mp4,joy,B1,", "a video and a subject"),
+        ("a.mp4,joy,B1,s01\na.mp4,joy,,s01", "a.mp4 twice"),
+        ("x.mp4,joy,B1,s01", "1 missing, the first x.mp4"),
+        ("", "which has none"),
+    ],
+)
 def test_faults_are_named(tmp_path: Path, line: str, match: str) -> None:
     with pytest.raises(BadInput, match=match):
         read_emotion_list(written(tmp_path, line), tmp_path)

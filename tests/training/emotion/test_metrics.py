@@ -36,8 +36,12 @@ def test_equal_to_scikit_learn(seed: int, count: int) -> None:
     if done.any():
         there, instances = done.any(axis=0), done.any(axis=1)
         want["map"] = sk.average_precision_score(done[:, there], actions[:, there], average="macro")
-        want["map_instances"] = np.mean([sk.average_precision_score(row, score) for row, score in
-                                         zip(done[instances], actions[instances], strict=True)])  # fmt: skip
+        want["map_instances"] = np.mean(
+            [
+                sk.average_precision_score(row, score)
+                for row, score in zip(done[instances], actions[instances], strict=True)
+            ]
+        )
     for name, value in want.items():
         assert abs(getattr(got, name) - value) <= 1e-12, name
     np.testing.assert_array_equal(got.confusion, sk.confusion_matrix(true, answer, labels=range(5)))

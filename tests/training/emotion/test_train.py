@@ -21,8 +21,24 @@ from training.emotion import train as training
 from training.emotion.simulated import resting
 from training.emotion.stretches import Example, vary
 
-TINY = ("--width", "8", "--face-width", "8", "--size", "32", "--face-size", "32", "--epochs", "2",
-        "--batch-size", "8", "--threads", "1", "--draw-workers", "0")  # fmt: skip
+TINY = (
+    "--width",
+    "8",
+    "--face-width",
+    "8",
+    "--size",
+    "32",
+    "--face-size",
+    "32",
+    "--epochs",
+    "2",
+    "--batch-size",
+    "8",
+    "--threads",
+    "1",
+    "--draw-workers",
+    "0",
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +78,9 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / "state.pt", weights_only=True)["model"]
 
 
-def test_a_run_makes_a_bundle_that_can_be_judged(whole: Path, tmp_path: Path,
-                                                 capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_makes_a_bundle_that_can_be_judged(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bundle = Bundle.load(whole / "model")
     assert bundle.card.trained
     assert bundle.card.provenance.trained_on == "simulated interviews: 6 sessions, 18 stretches, 2 epochs"
@@ -76,16 +93,31 @@ def test_a_run_makes_a_bundle_that_can_be_judged(whole: Path, tmp_path: Path,
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
 
     capsys.readouterr()
-    assert main(["evaluate-emotion", str(whole / "model"), "--sessions", "4", "--out", str(tmp_path / "scores"),
-                 "--draw-workers", "0", "--threads", "1"]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "evaluate-emotion",
+                str(whole / "model"),
+                "--sessions",
+                "4",
+                "--out",
+                str(tmp_path / "scores"),
+                "--draw-workers",
+                "0",
+                "--threads",
+                "1",
+            ]
+        )
+        == 0
+    )
     scores = {row["score"]: float(row["value"]) for row in csv.DictReader((tmp_path / "scores/scores.csv").open())}
     assert 0.0 <= scores["uar"] <= 1.0
     assert "12 stretches" in capsys.readouterr().out
 
 
-def test_a_broken_off_run_goes_on_to_the_same_weights(whole: Path, tmp_path: Path, cache: Path,
-                                                      broken_off: Callable[..., Path],
-                                                      capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_off_run_goes_on_to_the_same_weights(
+    whole: Path, tmp_path: Path, cache: Path, broken_off: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     want, half = weights(whole), broken_off()
     assert not (half / "model").exists()
     assert not all(torch.equal(want[name], value) for name, value in weights(half).items())
@@ -108,15 +140,21 @@ def test_each_branch_alone_is_one_flag(tmp_path: Path, cache: Path, branches: st
     assert spec.outputs == {"emotion": (5,), "actions": (40,)}
 
 
-def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns(tmp_path: Path, cache: Path,
-                                                               broken_off: Callable[..., Path]) -> None:
+def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns(
+    tmp_path: Path, cache: Path, broken_off: Callable[..., Path]
+) -> None:
     from engines.card import ModelCard, Provenance
     from engines.export import write_bundle
 
     torch.manual_seed(3)
     start = MANet(NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)).eval()
-    card = ModelCard(name="start", network=start.spec, intended_use="tests", view="landmarks",
-                     provenance=Provenance(trained=True, trained_on="noise"))  # fmt: skip
+    card = ModelCard(
+        name="start",
+        network=start.spec,
+        intended_use="tests",
+        view="landmarks",
+        provenance=Provenance(trained=True, trained_on="noise"),
+    )
     write_bundle(start, card, tmp_path / "start")
     run = simulate(tmp_path / "run", cache, "--init-body", str(tmp_path / "start"), "--freeze-body")
     learnt = weights(run)
@@ -129,10 +167,15 @@ def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns(tmp_path: Path, c
 
 
 def test_bad_input_is_one_line(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for more, line in ((("--freeze-body",), "--init-body with --freeze-body"), (("--span", "90"), "--span of 0.5 to"),
-                       (("--beta", "-1"), "--beta of 0 or more"), (("--face-size", "8"), "can be built"),
-                       (("--sessions", "0"), "--sessions above 0"), (("--init-body", "nowhere"), "a bundle folder"),
-                       (("--init-body", "landmarks-small"), "--depth and --width as it has them")):  # fmt: skip
+    for more, line in (
+        (("--freeze-body",), "--init-body with --freeze-body"),
+        (("--span", "90"), "--span of 0.5 to"),
+        (("--beta", "-1"), "--beta of 0 or more"),
+        (("--face-size", "8"), "can be built"),
+        (("--sessions", "0"), "--sessions above 0"),
+        (("--init-body", "nowhere"), "a bundle folder"),
+        (("--init-body", "landmarks-small"), "--depth and --width as it has them"),
+    ):
         simulate(tmp_path / "bad", cache, *more, code=2)
         error = capsys.readouterr().err.strip()
         assert line in error
@@ -144,8 +187,10 @@ def test_bad_input_is_one_line(tmp_path: Path, cache: Path, capsys: pytest.Captu
 
 
 def test_varied_stretches_are_mirrored_and_hidden_now_and_then() -> None:
-    spec = EmotionSpec(NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False),
-                       NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False))  # fmt: skip
+    spec = EmotionSpec(
+        NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False),
+        NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False),
+    )
     inputs = {name: np.ones(shape, np.uint8) for name, shape in spec.inputs.items()}
     inputs["face"][:, :, 16:, 0] = 200
     example = Example(inputs, np.eye(6, dtype=np.float32)[0], np.zeros(52, np.float32))
@@ -159,8 +204,10 @@ def test_varied_stretches_are_mirrored_and_hidden_now_and_then() -> None:
     assert 0.1 < np.mean(partly) < 0.3
     assert inputs["face_seen"].all(), "the example itself stays as it was"
     alone = {name: inputs[name] for name in ("face", "face_seen")}
-    assert all(vary(example._replace(inputs=alone), np.random.default_rng(seed), drawn=True).inputs["face_seen"].any()
-               for seed in range(200))  # fmt: skip
+    assert all(
+        vary(example._replace(inputs=alone), np.random.default_rng(seed), drawn=True).inputs["face_seen"].any()
+        for seed in range(200)
+    )
 
 
 def test_faces_at_rest_smile_or_frown_by_build() -> None:

@@ -20,8 +20,26 @@ from training.emotion.videos import Prepared, Videos, check, prepared_path, read
 
 BRANCH = NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False)
 SPEC = EmotionSpec(BRANCH, BRANCH)
-SMALL = ("--view", "rgb", "--width", "8", "--face-width", "8", "--size", "32", "--face-size", "32", "--epochs", "1",
-         "--batch-size", "3", "--threads", "1", "--recipe", "paper")  # fmt: skip
+SMALL = (
+    "--view",
+    "rgb",
+    "--width",
+    "8",
+    "--face-width",
+    "8",
+    "--size",
+    "32",
+    "--face-size",
+    "32",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "3",
+    "--threads",
+    "1",
+    "--recipe",
+    "paper",
+)
 
 
 def write_video(path: Path, picture: np.ndarray, frames: int = 30, rate: int = 15) -> None:
@@ -53,11 +71,29 @@ def write_list(data: Path, name: str, *lines: str) -> Path:
     return path
 
 
-def test_a_model_is_trained_on_videos_and_judged_on_other_people(data: Path, tmp_path: Path,
-                                                                 capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_is_trained_on_videos_and_judged_on_other_people(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     listed = write_list(data, "list.csv", "a.mp4,joy,B1 G2,s1", "b.mp4,anger,B1,s2", "c.mp4,joy,,s3")
-    assert main(["emotion", "--data", str(data), "--list", str(listed), "--out", str(tmp_path / "run"), "--held-out",
-                 "0.3", "--prepared", str(data / "prepared"), *SMALL]) == 0, capsys.readouterr().err  # fmt: skip
+    assert (
+        main(
+            [
+                "emotion",
+                "--data",
+                str(data),
+                "--list",
+                str(listed),
+                "--out",
+                str(tmp_path / "run"),
+                "--held-out",
+                "0.3",
+                "--prepared",
+                str(data / "prepared"),
+                *SMALL,
+            ]
+        )
+        == 0
+    ), capsys.readouterr().err
     bundle = Bundle.load(tmp_path / "run" / "model")
     assert bundle.card.provenance.trained_on == "emotion videos: 2 videos of 2 subjects, 1 epochs"
     assert bundle.card.view == "rgb"
@@ -72,11 +108,41 @@ def test_a_model_is_trained_on_videos_and_judged_on_other_people(data: Path, tmp
 
     wrong = write_list(data, "wrong.csv", "a.mp4,joy,,s1", "nobody.mp4,anger,,s2")
     capsys.readouterr()
-    assert main(["emotion", "--data", str(data), "--list", str(wrong), "--out", str(tmp_path / "wrong"), "--prepared",
-                 str(data / "prepared"), *SMALL]) == 2  # fmt: skip
+    assert (
+        main(
+            [
+                "emotion",
+                "--data",
+                str(data),
+                "--list",
+                str(wrong),
+                "--out",
+                str(tmp_path / "wrong"),
+                "--prepared",
+                str(data / "prepared"),
+                *SMALL,
+            ]
+        )
+        == 2
+    )
     assert "expected videos that show a face, got nobody.mp4, in which none was found" in capsys.readouterr().err
-    assert main(["emotion", "--data", str(data), "--list", str(listed), "--held-list", str(wrong), "--out",
-                 str(tmp_path / "both"), *SMALL]) == 2  # fmt: skip
+    assert (
+        main(
+            [
+                "emotion",
+                "--data",
+                str(data),
+                "--list",
+                str(listed),
+                "--held-list",
+                str(wrong),
+                "--out",
+                str(tmp_path / "both"),
+                *SMALL,
+            ]
+        )
+        == 2
+    )
     assert "lists without a subject in both, got 's1' in both" in capsys.readouterr().err
 
 
@@ -87,12 +153,15 @@ def prepared_of(count: int, step_s: float = 0.1, face: int = 1, body: int = 1) -
     return Prepared((np.arange(count) * step_s * 1e9).astype(np.int64), inputs)
 
 
-@pytest.mark.parametrize(("prepared", "match"), [
-    (prepared_of(15), r"at least T = 16 pictures, got x.mp4, of which 15"),
-    (prepared_of(20, 0.04), r"videos of 1 s or more, got x.mp4 of 0.76 s"),
-    (prepared_of(30, face=0), "show a face, got x.mp4"),
-    (prepared_of(30, body=0), "show a person, got x.mp4"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("prepared", "match"),
+    [
+        (prepared_of(15), r"at least T = 16 pictures, got x.mp4, of which 15"),
+        (prepared_of(20, 0.04), r"videos of 1 s or more, got x.mp4 of 0.76 s"),
+        (prepared_of(30, face=0), "show a face, got x.mp4"),
+        (prepared_of(30, body=0), "show a person, got x.mp4"),
+    ],
+)
 def test_videos_that_cannot_be_used_are_named(prepared: Prepared, match: str) -> None:
     with pytest.raises(BadInput, match=match):
         check(prepared, "x.mp4", SPEC)
@@ -141,7 +210,10 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"no archive")
     with pytest.raises(BadInput, match="a prepared video"):
         read_prepared(tmp_path / "bad.npz", SPEC)
-    np.savez(tmp_path / "other.npz", times_ns=np.zeros(3, np.int64),
-             **{name: np.zeros((3, 8), np.uint8) for name in SPEC.inputs})  # fmt: skip
+    np.savez(
+        tmp_path / "other.npz",
+        times_ns=np.zeros(3, np.int64),
+        **{name: np.zeros((3, 8), np.uint8) for name in SPEC.inputs},
+    )
     with pytest.raises(BadInput, match=r"body of \(32, 32, 3\) in other.npz"):
         read_prepared(tmp_path / "other.npz", SPEC)
