@@ -18,8 +18,8 @@ from engines.runtimes import open_runtime
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion
 from events.settings import EmotionSettings
-from realtime.app import DEFAULT_EMOTION
 from realtime.capture.sources.simulated import simulate_session
+from realtime.session import DEFAULT_EMOTION
 from simulation.emotion import MoodSettings
 from simulation.session import Session, Settings, simulate
 from tests.conftest import manet_live
