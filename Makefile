@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # What waits for the clock runs alone; what goes by media time alone need not.
-MEDIA_TIME := $(patsubst %,tests/realtime/test_%.py,baseline_session emotion event_timing faces landmark_session \
-    landmark_tracker simulated_source views)
-CLOCKED := $(filter-out $(MEDIA_TIME),$(wildcard tests/realtime/test_*.py)) tests/realtime/sources tests/benchmarks \
-    tests/engines/test_gpu.py
+MEDIA_TIME := $(addprefix tests/realtime/,test_baseline_session.py test_landmark_session.py test_simulated_source.py analysis \
+    capture/views)
+CLOCKED := $(filter-out $(MEDIA_TIME) %__init__.py %conftest.py %.toml %__pycache__,$(wildcard tests/realtime/* tests/realtime/capture/*)) \
+    tests/benchmarks tests/engines/runtimes/test_gpu.py
+CLOCKED := $(filter-out tests/realtime/capture,$(CLOCKED))
 
 .PHONY: demo test fuzz lint bench clean
 .DELETE_ON_ERROR:
@@ -22,7 +23,7 @@ test: $(VENV)/.dev
 
 # Many more damaged recordings than `make test` reads; FUZZ_FIRST is the first seed.
 fuzz: $(VENV)/.dev
-	FUZZ_COUNT=$${FUZZ_COUNT:-50000} $(BIN)/python -m pytest tests/realtime/sources/test_fuzz.py
+	FUZZ_COUNT=$${FUZZ_COUNT:-50000} $(BIN)/python -m pytest tests/realtime/capture/sources/test_fuzz.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

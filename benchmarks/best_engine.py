@@ -18,7 +18,7 @@ from calibration.quantize import INT8_TOLERANCE
 from calibration.ranges import measure_ranges
 from engines.bundle import Bundle
 from engines.card import ModelCard, Parity, Provenance
-from engines.export import write_bundle
+from engines.export.onnx_export import write_bundle
 from engines.networks.manet import MANet
 from engines.runtimes import open_runtime
 from engines.spec import NetworkSpec

@@ -13,8 +13,8 @@ from benchmarks.recording import write_person
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.bundle import Bundle, find
 from engines.runtimes import open_runtime
+from realtime.analysis.emotion import EmotionModel
 from realtime.config import Config
-from realtime.emotion import EmotionModel
 
 ROUNDS = 5
 SECONDS = 12.0  # of recording

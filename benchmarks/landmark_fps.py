@@ -18,17 +18,17 @@ from benchmarks.harness import Result, machine, median_ms
 from benchmarks.recording import write_person
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.bundle import Bundle, find
-from engines.drawing import LandmarkDrawing
-from engines.landmarks import Landmarks
+from engines.landmarks.drawing import LandmarkDrawing
+from engines.landmarks.points import Landmarks
 from engines.runtimes import open_runtime
-from realtime import wire
+from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, model_path
+from realtime.capture.mediapipe.task import VideoTask
+from realtime.capture.views.landmark_tracker import LandmarkTracker
 from realtime.config import Config
-from realtime.landmark_tracker import LandmarkTracker
-from realtime.mediapipe_task import VideoTask
 from realtime.messages import Frame
-from realtime.model_files import FACE, HAND, POSE, model_path
-from realtime.overlay import Overlay, OverlayState
+from realtime.output.overlay import Overlay, OverlayState
 from realtime.session import Session
+from realtime.transport import wire
 
 MODEL = "landmarks-small"
 SECONDS = 18.0  # of recording

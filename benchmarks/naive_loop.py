@@ -23,8 +23,8 @@ from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
 from realtime.config import Config
 from realtime.latency.report import stage_reports
+from realtime.output.event_stream import StatsLine
 from realtime.session import Session
-from realtime.stream import StatsLine
 
 ROUNDS = 3
 SECONDS = 8.0  # of recording, a round

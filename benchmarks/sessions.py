@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime, Scores
+from realtime.analysis.emotion import EmotionModel
+from realtime.capture.sources import FileSpec
 from realtime.config import Config
-from realtime.emotion import EmotionModel
+from realtime.output.event_stream import EventStream, StatsLine
 from realtime.request import Request
 from realtime.session import Session
-from realtime.sources import FileSpec
-from realtime.stream import EventStream, StatsLine
 
 
 class TimedRuntime:

@@ -19,8 +19,8 @@ from engines.bundle import Bundle
 from engines.runtimes import open_runtime
 from realtime.latency.log import LatencyLog, spans_ms
 from realtime.latency.stages import BY_NAME
+from realtime.output.event_stream import StatsLine
 from realtime.session import Session
-from realtime.stream import StatsLine
 
 FRAMES = 200_000
 MODEL = "untrained-small"

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.landmarks import Landmarks
-from realtime.landmark_tracker import LandmarkTracker
-from realtime.model_files import FACE, HAND, POSE, model_path
+from engines.landmarks.points import Landmarks
+from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, model_path
+from realtime.capture.views.landmark_tracker import LandmarkTracker
 
 FPS = 30
 STILL_S, MOVED_S, SETTLE_S = 3.0, 3.0, 1.0

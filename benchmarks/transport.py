@@ -26,9 +26,9 @@ import zmq
 
 from benchmarks.harness import Result, machine
 from engines.preprocess import center_crop
-from realtime import wire
-from realtime.keys import ClientKeys, ServerKeys, Token, link_for, new_link
 from realtime.messages import Frame
+from realtime.transport import wire
+from realtime.transport.authentication import ClientKeys, ServerKeys, Token, link_for, new_link
 
 FULL, CROP = (1080, 1920, 3), (224, 224, 3)
 SQUARE = (1440, 1440, 3)  # the bytes of FULL in the shape that our frames have

@@ -29,9 +29,9 @@ from calibration.temperature import (
 from calibration.thresholds import ENTERS, EXIT_SHARES, SPLIT, fit_thresholds, simulated_sessions
 from calibration.windows import Windows, read_labels, simulated_windows, video_windows
 from engines.bundle import Bundle, check_target, find
-from engines.command_line import Parser, run_command
-from engines.errors import BadInput
-from engines.new_files import check_new_file
+from engines.common.command_line import Parser, run_command
+from engines.common.errors import BadInput
+from engines.common.new_files import check_new_file
 from events.settings import EmotionSettings
 from simulation.interview import BALANCED
 from simulation.windows import judge_sessions

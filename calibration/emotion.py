@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from calibration.temperature import COLDEST, HOTTEST, least
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
 from engines.taxonomy import EMOTIONS

@@ -15,9 +15,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from engines.bundle import Float32Array
-from engines.errors import Failed
-from engines.export import PREFIX
-from engines.half import fold_batch_norm
+from engines.common.errors import Failed
+from engines.export.float16 import fold_batch_norm
+from engines.export.onnx_export import PREFIX
 
 LARGEST = 127  # -128 is left out: symmetric
 TINY = 1e-12  # ranges below it are those of tensors that are always zero

@@ -18,8 +18,8 @@ from calibration.ranges import Method, measure_ranges, passes
 from calibration.windows import Windows
 from engines.bundle import Bundle, Float32Array, Reference, check_target
 from engines.card import Parity
-from engines.errors import BadInput
-from engines.export import export_anew
+from engines.common.errors import BadInput
+from engines.export.onnx_export import export_anew
 from engines.runtimes import Runtime, RuntimeFailed, least_ms, open_runtime
 from engines.runtimes.base import Outputs
 from engines.spec import EmotionSpec

@@ -10,7 +10,7 @@ import numpy as np
 
 from calibration.reliability import BoolArray, FloatArray, Reliability, measure
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from simulation.windows import JudgedSession, targets
 

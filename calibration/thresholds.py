@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from events.offline import detect
 from events.scores import Event, EventScores, FloatArray, score_events

@@ -10,7 +10,7 @@ import numpy as np
 
 from engines.bundle import Float32Array, UInt8Array
 from engines.card import ModelCard
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.preprocess import center_crop
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS

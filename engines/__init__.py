@@ -1,3 +1,3 @@
 """What a model is: taxonomy, networks, pre-processing, bundles and the runtimes that run them."""
 
-import engines.telemetry_off  # noqa: F401 - must come before any runtime is imported
+import engines.common.telemetry_off  # noqa: F401 - must come before any runtime is imported

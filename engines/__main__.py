@@ -22,9 +22,9 @@ from engines.card import (
     ModelCard,
     Provenance,
 )
-from engines.command_line import Parser, run_command
+from engines.common.command_line import Parser, run_command
+from engines.common.errors import BadInput
 from engines.compare import compare_bundles
-from engines.errors import BadInput
 from engines.runtimes import RUNTIMES, available
 from engines.runtimes.nvidia.library import LIBRARIES
 from engines.spec import AnySpec, EmotionSpec, NetworkSpec
@@ -144,7 +144,7 @@ def _add_target(command: argparse.ArgumentParser) -> None:
 def _import(options: argparse.Namespace) -> None:
     check_target(options.out, options.overwrite)
     _need_torch()
-    from engines.checkpoints import network_from_official, read_checkpoint
+    from engines.networks.pretrained import network_from_official, read_checkpoint
 
     checkpoint = read_checkpoint(options.checkpoint)
     spec = NetworkSpec(length=options.length, embedding=not options.no_embedding)
@@ -187,7 +187,7 @@ def _init(options: argparse.Namespace) -> None:
     except msgspec.ValidationError as error:
         raise BadInput("a network that can be built", str(error), "see python -m engines init --help") from None
     _need_torch()
-    from engines.initialise import initialise, initialise_emotion
+    from engines.networks.initialise import initialise, initialise_emotion
 
     provenance = Provenance(
         trained=False, trained_on=UNTRAINED, seed=options.seed, made_with=_made_with("init", options)
@@ -203,11 +203,11 @@ def _init(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     bundle = Bundle.load(find(options.bundle))
     _need_torch()
-    from engines.export import network_from_onnx, write_bundle
+    from engines.export.onnx_export import network_from_onnx, write_bundle
 
     spec = bundle.card.manet
     if options.official:
-        from engines.checkpoints import write_official
+        from engines.networks.pretrained import write_official
 
         network = network_from_onnx(spec, bundle.onnx_path)
         write_official(network, options.official, trained=bundle.card.trained, overwrite=options.overwrite)
@@ -222,7 +222,7 @@ def _export(options: argparse.Namespace) -> None:
     if options.precision == "fp32":
         _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
         return
-    from engines.half import half_bundle
+    from engines.export.float16 import half_bundle
 
     with tempfile.TemporaryDirectory() as folder:
         exported = write_bundle(network, card, Path(folder) / "fp32")
@@ -311,7 +311,7 @@ def _name(options: argparse.Namespace) -> str:
 
 
 def _write(network: MANet | MAENet, options: argparse.Namespace, card: ModelCard) -> None:
-    from engines.export import write_bundle
+    from engines.export.onnx_export import write_bundle
 
     _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import platformdirs
 
 from engines.card import DRAWING, NAME_PATTERN, ModelCard, from_json, to_json
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.spec import AnySpec
 
 UInt8Array = npt.NDArray[np.uint8]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.spec import NUM_CLASSES, AnySpec, EmotionSpec, NetworkSpec
 from engines.taxonomy import ACTIONS
 
@@ -17,7 +17,7 @@ LABELS = tuple(action.name for action in ACTIONS)
 OFFICIAL_SPAN_S = 1.9  # mean clip of MA-52 (MANet paper, section III-B): 8 frames were spread over this much time
 # Makes the official checkpoint's mean confidence (0.790 on the test set, against 61.3 % accuracy) equal its accuracy.
 OFFICIAL_TEMPERATURE = 1.589
-DRAWING = 2  # of `engines.drawing`: weights know the drawings that they have learnt from, and no others
+DRAWING = 2  # of `engines.landmarks.drawing`: weights know the drawings that they have learnt from, and no others
 RESEARCH_USE = (
     "Research on micro-actions of one seated person. Not for judging people at work, in education or in job interviews."
 )

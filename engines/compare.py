@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
-from engines.errors import BadInput, Failed
+from engines.common.errors import BadInput, Failed
 from engines.patterns import example_inputs
 from engines.preprocess import center_crop, clip_frame_indices
 from engines.runtimes import RUNTIMES, Runtime, available, least_ms, open_runtime

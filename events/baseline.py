@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from events.log_odds import log_odds, lowered
 from events.posterior import FloatArray

@@ -13,23 +13,23 @@ from pathlib import Path
 
 from engines import bundle as bundles
 from engines.bundle import Bundle
-from engines.command_line import notify
-from engines.errors import BadInput
-from engines.new_files import NewFiles
-from engines.printable import printable
+from engines.common.command_line import notify
+from engines.common.errors import BadInput
+from engines.common.new_files import NewFiles
+from engines.common.printable import printable
 from engines.runtimes import open_runtime
-from realtime.emotion import NOTE, EmotionModel
-from realtime.ipc_paths import private_folder
-from realtime.keys import load_keys
-from realtime.output_writer import Output
-from realtime.outputs import PublishOutput, RecordOutput, StdoutOutput, check_record
+from realtime.analysis.emotion import NOTE, EmotionModel
+from realtime.capture.sources import RemoteSpec, probe
+from realtime.capture.sources.standard_input import with_standard_input
+from realtime.capture.views.view import prepare_view
+from realtime.output.event_stream import EventStream
+from realtime.output.outputs import PublishOutput, RecordOutput, StdoutOutput, check_record
+from realtime.output.writer import Output
 from realtime.priority import stepped_back
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
-from realtime.sources import RemoteSpec, probe
-from realtime.sources.standard_input import with_standard_input
-from realtime.stream import EventStream
-from realtime.views import prepare_view
+from realtime.transport.authentication import load_keys
+from realtime.transport.ipc_paths import private_folder
 
 DEFAULT_EMOTION = "emotions-small"
 FLUSH_S = 0.4  # that outputs get for what still waits, when the session is over

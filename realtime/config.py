@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from engines.errors import BadInput
-from engines.printable import is_text
+from engines.common.errors import BadInput
+from engines.common.printable import is_text
 from events.settings import AggregatorSettings, EmotionSettings, Seconds
 
 if sys.version_info >= (3, 11):

@@ -10,11 +10,11 @@ from types import TracebackType
 from rich.console import Console
 from rich.live import Live
 
+from realtime.analysis.visibility import LOST_WITH, hidden
 from realtime.clock import NS_PER_S
 from realtime.messages import MOST_PEOPLE, Framing
-from realtime.overlay import Overlay, OverlayState
-from realtime.overlay.panels import clock
-from realtime.visibility import LOST_WITH, hidden
+from realtime.output.overlay import Overlay, OverlayState
+from realtime.output.overlay.panels import clock
 
 LEAST_SEEN = 0.5  # MA-52 clips show 64 % of their picture, 4:3 webcams 57 %, 16:9 ones 43 %
 

@@ -13,18 +13,18 @@ from rich.console import Console
 
 from engines import bundle as bundles
 from engines.bundle import Bundle
-from engines.errors import BadInput, Failed
-from engines.new_files import NewFiles, check_new_file
+from engines.common.errors import BadInput, Failed
+from engines.common.new_files import NewFiles, check_new_file
 from realtime.app import run, tell
-from realtime.channel import Channel
-from realtime.event_timing import event_timing
+from realtime.camera_pipeline import Channel
 from realtime.latency import ROWS_FILES
 from realtime.latency.files import write_csv, write_trace
 from realtime.latency.plot import SUFFIXES, write_plot
 from realtime.latency.report import Report, cost, duration_s, frame_interval_ms, stage_reports
+from realtime.latency.screen.filmed import Screen, Shown, screen_report
 from realtime.request import Request
-from realtime.screen.filmed import Screen, Shown, screen_report
 from realtime.session import Session
+from simulation.event_timing import event_timing
 
 WIDTH = 120  # columns where standard output is not a terminal
 

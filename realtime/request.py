@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.errors import BadInput
-from engines.printable import is_text
+from engines.common.errors import BadInput
+from engines.common.printable import is_text
+from realtime.capture.sources import SourceSpec
 from realtime.config import Config
 from realtime.latency import ROWS_RECENT
-from realtime.sources import SourceSpec
 
 MAX_CAMERAS = 8
 

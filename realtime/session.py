@@ -14,19 +14,19 @@ from pathlib import Path
 import msgspec
 
 from engines.bundle import Bundle
-from engines.errors import BadInput, Failed
+from engines.common.errors import BadInput, Failed
 from engines.runtimes.base import Runtime
-from realtime.analysis import Engine
-from realtime.channel import Channel
+from realtime.analysis.emotion import NOTE, EmotionModel
+from realtime.analysis.engine import Engine
+from realtime.analysis.queues import FairTurns
+from realtime.camera_pipeline import Channel
+from realtime.capture.supervisor import PAUSE_NS
 from realtime.clock import MonotonicClock, SessionStart, to_ns, to_s
 from realtime.display import Display
-from realtime.emotion import NOTE, EmotionModel
-from realtime.inference import FairTurns
 from realtime.messages import CaptureState
-from realtime.overlay import OverlayState
+from realtime.output.event_stream import EventStream, SessionLine, StatsLine
+from realtime.output.overlay import OverlayState
 from realtime.request import Request
-from realtime.stream import EventStream, SessionLine, StatsLine
-from realtime.supervisor import PAUSE_NS
 
 TICK_S = 0.05  # how often the main thread looks around
 STOP_S = 1.2  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s

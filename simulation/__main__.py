@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from engines.command_line import Parser, run_guarded
-from engines.errors import BadInput
+from engines.common.command_line import Parser, run_guarded
+from engines.common.errors import BadInput
 from simulation.camera import UPPER_BODY, WHOLE_BODY
 from simulation.files import write_session
 from simulation.interview import MODES, NATURAL

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.face_model import RESTING
-from engines.landmarks import FACE_MESH_INDICES, FACE_POINTS
+from engines.landmarks.face_model import RESTING
+from engines.landmarks.points import FACE_MESH_INDICES, FACE_POINTS
 from engines.taxonomy import EMOTIONS
 from simulation.geometry import Array
 

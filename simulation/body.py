@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.landmarks import HAND_POINTS, POSE_POINTS
+from engines.landmarks.points import HAND_POINTS, POSE_POINTS
 from simulation.anchors import ANCHORS, CROSS_ANCHORS, Frames
 from simulation.controls import Controls
 from simulation.face import POSE_LEFT, POSE_NOSE, face_points

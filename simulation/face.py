@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.face_model import RESTING
-from engines.landmarks import FACE_MESH_INDICES, FACE_POINTS
+from engines.landmarks.face_model import RESTING
+from engines.landmarks.points import FACE_MESH_INDICES, FACE_POINTS
 from simulation.action_units import displacement
 from simulation.geometry import Array
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from engines.drawing import LandmarkDrawing
-from engines.errors import BadInput
+from engines.common.errors import BadInput
+from engines.landmarks.drawing import LandmarkDrawing
 from simulation.session import Session
 
 VIDEO, LANDMARKS, TRUTH, INTERVIEW = "interview.mp4", "landmarks.npz", "truth.jsonl", "interview.json"

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from engines.landmarks import Landmarks
+from engines.landmarks.points import Landmarks
 from engines.taxonomy import ACTIONS
 from simulation.body import Posed, pose_body
 from simulation.camera import UPPER_BODY, Camera, draw_camera
@@ -42,7 +42,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
-    """T pictures' landmarks with their ground truth. What was not seen is NaN (see engines.landmarks)."""
+    """T pictures' landmarks with their ground truth. What was not seen is NaN (see engines.landmarks.points)."""
 
     times_ns: npt.NDArray[np.int64]  # (T,)
     pose: Float32Array  # (T, 33, 4)

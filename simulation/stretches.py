@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engines.face_drawing import draw_frontal, frontal
-from engines.landmarks import FACE_POINTS
+from engines.landmarks.face_drawing import draw_frontal, frontal
+from engines.landmarks.points import FACE_POINTS
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 from events.scores import Event, FloatArray
@@ -34,7 +34,7 @@ class Stretches:
     inputs: dict[str, UInt8Array]  # by the names of `EmotionSpec.inputs`, (K, ...) each
     felt: Float32Array  # (K, 6) share of each emotion, and of none
     actions: Float32Array  # (K, 52) 0 or 1
-    faces: Float32Array  # (K, T, FACE_POINTS, 2) turned to the front, cm (see `engines.face_drawing`); NaN: no face
+    faces: Float32Array  # (K, T, FACE_POINTS, 2) turned to the front, cm (`landmarks.face_drawing`); NaN: no face
 
 
 def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, *, face: bool = True) -> Stretches:

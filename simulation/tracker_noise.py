@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engines.steady_head import SteadyHead
+from engines.landmarks.steady_head import SteadyHead
 from simulation.body import Posed
 from simulation.camera import WHOLE_BODY, Camera
 from simulation.geometry import Array, minimum_jerk, wander
@@ -80,7 +80,7 @@ class NoiseSettings:
 
 @dataclass(slots=True)
 class Tracked:
-    """T frames of landmarks as `engines.landmarks.Landmarks` defines them."""
+    """T frames of landmarks as `engines.landmarks.points.Landmarks` defines them."""
 
     pose: Float32Array  # (T, 33, 4)
     hands: Float32Array  # (T, 2, 21, 3)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.card import ModelCard
-from engines.drawing import draw_window
-from engines.errors import BadInput
+from engines.common.errors import BadInput
+from engines.landmarks.drawing import draw_window
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
 from events.offline import WindowGrid

@@ -17,8 +17,8 @@ import pytest
 import zmq
 from hypothesis import settings
 
-from engines.errors import BadInput
-from realtime.model_files import FACE, HAND, POSE, ModelFile, model_path
+from engines.common.errors import BadInput
+from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, ModelFile, model_path
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT.parent / "shared" / "data" / "clips"

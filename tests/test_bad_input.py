@@ -9,9 +9,9 @@ import imageio_ffmpeg
 import pytest
 import zmq
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from tests.conftest import ROOT, Finished, manet_live
-from tests.realtime.test_outputs import free_port
+from tests.realtime.output.test_outputs import free_port
 
 SHIPPED = ROOT / "engines" / "models" / "untrained-small"
 

@@ -19,7 +19,7 @@ from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion
 from events.settings import EmotionSettings
 from realtime.app import DEFAULT_EMOTION
-from realtime.sources.simulated import simulate_session
+from realtime.capture.sources.simulated import simulate_session
 from simulation.emotion import MoodSettings
 from simulation.session import Session, Settings, simulate
 from tests.conftest import manet_live

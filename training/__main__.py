@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.bundle import check_target
-from engines.command_line import Parser, run_command
-from engines.errors import BadInput
+from engines.common.command_line import Parser, run_command
+from engines.common.errors import BadInput
 
 if TYPE_CHECKING:
     from training.recipes import Recipe

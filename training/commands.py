@@ -15,8 +15,8 @@ import torch
 
 from engines.bundle import Bundle
 from engines.card import MOST_LETTERS, OFFICIAL_SPAN_S, RESEARCH_USE, Calibration, ModelCard, Provenance
-from engines.errors import BadInput
-from engines.export import write_bundle
+from engines.common.errors import BadInput
+from engines.export.onnx_export import write_bundle
 from engines.networks.maenet import MAENet
 from engines.networks.manet import MANet
 from engines.spec import NetworkSpec

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.preprocess import center_crop, clip_frame_indices, crop_resized, resize_short_side, short_side_for
 from engines.taxonomy import ACTIONS
 from training.lists import Entry

@@ -10,20 +10,19 @@ from pathlib import Path
 
 import msgspec
 
-import engines
 import simulation
-from engines.errors import BadInput
+from engines import landmarks
+from engines.common.errors import BadInput
 
 MANIFEST = "manifest.json"
 
 
-def digest_of(settings: str, *kinds: str) -> str:
-    """All that decides drawings: settings and program, which is `simulation` and the modules of `engines` so named."""
+def digest_of(settings: str) -> str:
+    """All that decides drawings: settings and program, which is `simulation` and `engines.landmarks`."""
     digest = hashlib.sha256(settings.encode())
-    simulating, drawing = (Path(str(package.__file__)).parent for package in (simulation, engines))
-    program = [*simulating.rglob("*.py"), *(path for kind in kinds for path in drawing.glob(f"{kind}*.py"))]
-    for path in sorted(program):
-        digest.update(path.name.encode() + path.read_bytes())
+    for package in (simulation, landmarks):
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
 

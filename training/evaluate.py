@@ -12,9 +12,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
+from engines.common.new_files import check_empty_folder
 from engines.networks.manet import InferenceGraph, MANet
-from engines.new_files import check_empty_folder
 from training.data import ClipSource, batches
 from training.figures import plot_clip, plot_confusion, plot_features
 from training.lists import Entry, withheld

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
-from engines.new_files import check_new_file
+from engines.common.errors import BadInput
+from engines.common.new_files import check_new_file
 from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.aggregator import thresholds
 from events.offline import detect

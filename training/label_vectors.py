@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.spec import EMBEDDING_SIZE
 from engines.taxonomy import ACTIONS
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 
 FORMAT = "lines of `name.mp4 index`"

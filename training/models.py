@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from engines.bundle import CARD_FILE, Bundle, find
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.networks.manet import MANet
 from training.state import network_of
 from training.widening import widened
@@ -22,7 +22,7 @@ def open_network(model: str) -> tuple[MANet, str]:
     path = Path(model)
     if path.is_file() and path.name != CARD_FILE:
         return network_of(path)
-    from engines.export import network_from_onnx
+    from engines.export.onnx_export import network_from_onnx
 
     bundle = Bundle.load(find(model))
     trained_on = bundle.card.provenance.trained_on

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from engines.card import OFFICIAL_SPAN_S
-from engines.drawing_mirror import mirror
+from engines.landmarks.mirror import mirror
 from events.scores import Event, FloatArray
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
@@ -80,7 +80,7 @@ class Plan:
     def identity(self) -> str:
         """All that decides the drawings, the program included, as a digest."""
         settings = (self.split, self.seconds, self.seed, self.size, self.length, self.span_s)
-        return digest_of(repr(settings), "drawing", "landmark")
+        return digest_of(repr(settings))
 
 
 class Cache:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import torch
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.networks.manet import MANet
 from engines.spec import NetworkSpec
 from training.curves import CSV_FILE, PICTURE_FILE

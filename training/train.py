@@ -19,9 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from engines.bundle import Float32Array
-from engines.errors import BadInput, Failed
+from engines.common.errors import BadInput, Failed
+from engines.common.new_files import check_names_free
 from engines.networks.manet import InferenceGraph, MANet
-from engines.new_files import check_names_free
 from engines.spec import NetworkSpec
 from training import state as states
 from training.curves import write_curves

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 
 UInt8Array = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from engines.networks.layers import frames_first
-from engines.networks.pretrained import RESNET, Layout, mmaction2, torchvision
+from engines.networks.layouts import RESNET, Layout, mmaction2, torchvision
 from engines.networks.resnet3d import Pool, ResNet3d, inflated_bottleneck
 from engines.networks.specs import STAGE_BLOCKS, I3DSpec
 from engines.networks.video import VideoNetwork

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.drawing_mirror import mirror_places
+from engines.landmarks.mirror import mirror_places
 from engines.networks.blocks import ConvNorm, ResidualBlock
 from engines.spec import EMBEDDING_SIZE, STAGE_BLOCKS, NetworkSpec
 

@@ -1,132 +1,216 @@
-"""Other people's checkpoints: where they keep our weights, and how these are read into a network."""
+"""The official MANet checkpoint: read safely, mapped to our names and back.
+
+Its layout ("official checkpoint" here and elsewhere): 404 tensors under `state_dict`; 48 of them (`action_p2_*`) are
+never used in any forward pass, four (`fc_emb*`) serve training and the label embedding.
+"""
 
 from __future__ import annotations
 
+import pickle
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engines.errors import BadInput
+from engines.bundle import digest_file
+from engines.common.errors import BadInput
+from engines.networks.manet import MANet
+from engines.spec import NetworkSpec
 
-HEAD = "classifier."
-COUNTER = ".num_batches_tracked"  # matters to training alone
-WRONG_NETWORK = "give a checkpoint of this network, or another with --network"
+OFFICIAL = NetworkSpec()
 
-Renames = tuple[tuple[str, str], ...]  # regular expression and replacement, applied in turn
-Adapt = Callable[[str, Tensor, torch.Size], Tensor]  # our name, their tensor, our shape → ours, or theirs unchanged
+# Ours → official: first inside the blocks, then at the start of the name.
+_INSIDE = {
+    ".conv1.conv.weight": ".conv1.conv.net.weight",
+    ".gate.squeeze.": ".conv1.conv.fcce.0.",
+    ".gate.expand.": ".conv1.conv.fcce.2.",
+}
+_STARTS = {
+    "stem.": "backbone.conv1.",
+    "layer": "backbone.layer",
+    "classifier.": "cls_head.fc_cls.",
+    "embedding.hidden.": "cls_head.fc_emb.",
+    "embedding.output.": "cls_head.fc_emb_t.",
+}
+_META = "manet_live"  # our note inside a checkpoint that we wrote
 
-
-def inflate(_: str, theirs: Tensor, shape: torch.Size) -> Tensor:
-    """A 2-D kernel for a 3-D one: repeated over time, divided by its length (Carreira and Zisserman 2017)."""
-    if len(shape) == theirs.ndim + 1 == 5:
-        return theirs[:, :, None].repeat(1, 1, shape[2], 1, 1) / shape[2]
-    return theirs
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Names of another project for our weights."""
-
-    renames: Renames  # our name → theirs; "{a,b}" in it: theirs with a and with b, one above the other
-    fresh: str = r"(?!)"  # our weights that their network lacks: they stay as they are
-    unused: str = r"^data_preprocessor\."  # tensors of theirs that no forward pass needs
-    adapt: Adapt = inflate
-
-    def theirs(self, name: str) -> list[str]:
-        """Their names of our weight: one, or those whose rows it is made of."""
-        for pattern, replacement in self.renames:
-            name = re.sub(pattern, replacement, name)
-        start, brace, rest = name.partition("{")
-        parts, _, end = rest.partition("}")
-        return [start + part + end for part in parts.split(",")] if brace else [name]
+# What NumPy scalars in a checkpoint need to be unpickled; all of it is inert data.
+_SCALAR = np.float64(0).__reduce__()[0]  # its module's name differs between NumPy versions
+_NUMPY_SCALARS: list[Any] = [
+    np.dtype,
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    *{type(np.dtype(code)) for code in "?bhilqBHILQefd"},
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What came of reading a checkpoint."""
+class Checkpoint:
+    """Weights by official name, checked against nothing yet."""
 
-    count: int  # tensors read
-    fresh: tuple[str, ...] = ()  # our weights that stayed as they were
-    foreign_head: str = ""  # their classifier of other classes, left out: its name and shape
-
-
-@dataclass(slots=True)
-class _Reader:
-    """One pass over our weights."""
-
-    layout: Layout
-    weights: Mapping[str, Tensor]
-    taken: dict[str, Tensor] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-    fresh: list[str] = field(default_factory=list)
-    foreign: str = ""
-
-    def read(self, name: str, ours: Tensor) -> None:
-        """Take their tensor for our weight, or leave ours as it is."""
-        theirs = self.layout.theirs(name)
-        missing = [key for key in theirs if key not in self.weights]
-        if missing and not (name.endswith(COUNTER) or re.search(self.layout.fresh, name)):
-            raise BadInput(f"{missing[0]}, of {tuple(ours.shape)}", "a checkpoint without it", WRONG_NETWORK)
-        if missing:
-            self.fresh.append(name)
-            return
-        self.used.update(theirs)
-        found = self.weights[theirs[0]] if len(theirs) == 1 else torch.cat([self.weights[key] for key in theirs])
-        adapted = self.layout.adapt(name, found, ours.shape)
-        if adapted.shape == ours.shape:
-            self.taken[name] = adapted
-        elif name.startswith(HEAD):
-            self.foreign = self.foreign or f"{theirs[0]} {tuple(found.shape)}"
-            self.fresh.append(name)
-        else:
-            raise BadInput(f"{theirs[0]} {tuple(ours.shape)}", str(tuple(found.shape)), WRONG_NETWORK)
+    weights: dict[str, Tensor]
+    sha256: str
+    trained: bool  # False where the file says that we wrote it from untrained weights
 
 
-def load_pretrained(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout) -> Loaded:
-    """Read a checkpoint's tensors into a network, in place; its foreign classifier is left out.
+def official_name(name: str) -> str:
+    """Our state_dict name → the official checkpoint's."""
+    for ours, theirs in _INSIDE.items():
+        name = name.replace(ours, theirs)
+    start = next(start for start in _STARTS if name.startswith(start))
+    return _STARTS[start] + name.removeprefix(start)
+
+
+def dead_shapes(spec: NetworkSpec = OFFICIAL) -> dict[str, tuple[int, ...]]:
+    """The official checkpoint's tensors that no forward pass uses, with their shapes."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, value in _skeleton(spec).items():
+        if name.endswith(".gate.squeeze.weight"):
+            squeezed, channels = value.shape
+            stem = official_name(name).removesuffix("fcce.0.weight") + "action_p2_"
+            shapes[stem + "squeeze.weight"] = (squeezed, channels, 1, 1)
+            shapes[stem + "conv1.weight"] = (squeezed, squeezed, 3)
+            shapes[stem + "expand.weight"] = (channels, squeezed, 1, 1)
+    return shapes
+
+
+def official_shapes() -> dict[str, tuple[int, ...]]:
+    """All 404 tensors of the official checkpoint with their shapes."""
+    live = {official_name(name): tuple(value.shape) for name, value in _skeleton(OFFICIAL).items()}
+    return live | dead_shapes()
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a .pth file without running anything it contains.
 
     Raises:
-        BadInput: the first tensor that is missing, of another shape, or not of this network.
+        BadInput: not a checkpoint, one that holds more than tensors and plain values, or one without `state_dict`.
     """
-    reader = _Reader(layout, weights)
-    for name, ours in network.state_dict().items():
-        reader.read(name, ours)
+    try:
+        digest = digest_file(path)
+        with torch.serialization.safe_globals(_NUMPY_SCALARS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # notes on pickle protocols; what matters is an error
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise BadInput("a checkpoint file", f"{path} ({error.strerror or error})", "check the path") from None
+    except pickle.UnpicklingError as error:
+        raise BadInput(
+            "a checkpoint of tensors and plain values",
+            f"{path}, refused: {_culprit(error)}",
+            "get the checkpoint from its publisher",
+        ) from None
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise BadInput(
+            "a whole torch checkpoint", f"{path} ({type(error).__name__})", "it may be cut short; fetch it again"
+        ) from None
+    weights = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
+    ):
+        raise BadInput(
+            "tensors by name under `state_dict`", f"{path} without them", "give the official MANet checkpoint"
+        )
+    note = content.get(_META)
+    trained = not (isinstance(note, dict) and note.get("trained") is False)
+    return Checkpoint(dict(weights), digest, trained)
+
+
+def network_from_official(weights: Mapping[str, Tensor], spec: NetworkSpec = OFFICIAL) -> MANet:
+    """A MANet with the official checkpoint's weights, in evaluation mode.
+
+    Args:
+        weights: all 404 tensors by official name.
+        spec: the official network, of any length, with or without the embedding head.
+
+    Raises:
+        BadInput: the first tensor that is missing, unexpected or of another shape.
+    """
+    _check_fits(weights)
+    network = MANet(spec)
+    network.load_state_dict({name: weights[official_name(name)] for name in network.state_dict()})
+    return network.eval()
+
+
+def to_official(network: MANet) -> dict[str, Tensor]:
+    """All 404 tensors of the official layout; the dead ones, and a missing embedding head, are zero.
+
+    Raises:
+        BadInput: the network is not the official one.
+    """
+    state = {official_name(name): value for name, value in network.state_dict().items()}
+    full = {name: state.get(name, torch.zeros(shape)) for name, shape in official_shapes().items()}
+    if state.keys() - full.keys() or any(full[name].shape != shape for name, shape in official_shapes().items()):
+        spec = network.spec
+        raise BadInput(
+            "a MANet-50 of width 64, which the official layout is for",
+            f"MANet-{spec.depth} of width {spec.width}",
+            "export it as a bundle instead",
+        )
+    return full
+
+
+def write_official(network: MANet, path: Path, *, trained: bool, overwrite: bool = False) -> None:
+    """Write an official-layout checkpoint; untrained weights carry a note that `read_checkpoint` heeds.
+
+    Raises:
+        BadInput: the file exists, cannot be written, or the network is not the official one.
+    """
+    if path.exists() and not (overwrite and path.is_file()):
+        raise BadInput("a new file", f"{path}, which exists", "choose another, or pass --overwrite")
+    content = {"state_dict": to_official(network), _META: {"trained": trained}}
+    part = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as stream:
+            part = Path(stream.name)
+            torch.save(content, stream)
+        part.replace(path)
+    except OSError as error:
+        raise BadInput(
+            "a file that can be written", f"{path} ({error.strerror or error})", "choose another folder"
+        ) from None
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _check_fits(weights: Mapping[str, Tensor]) -> None:
+    """Name the first tensor that does not fit: in the official order, then what is left over."""
+    mend = "give the official MANet checkpoint, whole"
+    shapes = official_shapes()
+    for name, shape in shapes.items():
+        if name not in weights:
+            raise BadInput(f"{name} {shape}", "a checkpoint without it", mend)
+        if tuple(weights[name].shape) != shape:
+            raise BadInput(f"{name} {shape}", str(tuple(weights[name].shape)), mend)
     for name in weights:
-        if name not in reader.used and not re.search(layout.unused, name) and not name.endswith(COUNTER):
-            raise BadInput("only tensors of this network", f"{name} {tuple(weights[name].shape)}", WRONG_NETWORK)
-    network.load_state_dict(reader.taken, strict=False)
-    fresh = tuple(name for name in reader.fresh if not name.endswith(COUNTER))
-    return Loaded(len(reader.taken), fresh, reader.foreign)
+        if name not in shapes:
+            raise BadInput("only the official checkpoint's tensors", name, mend)
 
 
-def best_layout(network: nn.Module, weights: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> str:
-    """The name of the layout that most of a checkpoint's tensors fit."""
-    names = list(network.state_dict())
-    return max(layouts, key=lambda one: sum(weights.keys() >= set(layouts[one].theirs(name)) for name in names))
+def _skeleton(spec: NetworkSpec) -> dict[str, Tensor]:
+    """Names and shapes without memory."""
+    with torch.device("meta"):
+        return MANet(spec).state_dict()
 
 
-def mmaction2(*renames: tuple[str, str], fresh: str = r"(?!)", unused: str = r"^data_preprocessor\.") -> Layout:
-    """A layout of mmaction2, 0.x and 1.x alike; `renames` come first."""
-    return Layout((*renames, (r"^classifier\.", "cls_head.fc_cls.")), fresh, unused)
-
-
-RESNET: Renames = ((r"^backbone\.stem\.", "backbone.conv1."),)  # of mmaction2, behind its first convolution
-
-
-def torchvision(fresh: str = "") -> Layout:
-    """torchvision's ResNet with ImageNet's classes; a 3-D network's kernels are inflated."""
-    return Layout(
-        (
-            (r"^backbone\.stem\.(conv|bn)\.", r"\g<1>1."),
-            (r"^backbone\.", ""),
-            (r"\.(conv)(\d)\.conv\.", r".\1\2."),
-            (r"\.conv(\d)\.bn\.", r".bn\1."),
-            (r"\.downsample\.conv\.", ".downsample.0."),
-            (r"\.downsample\.bn\.", ".downsample.1."),
-            (r"^classifier\.", "fc."),
-        ),
-        fresh or r"(?!)",
-    )
+def _culprit(error: Exception) -> str:
+    """What torch's long refusal complains of, in a word or two."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return f"it asks for {found[1]}" if found else "not a checkpoint"

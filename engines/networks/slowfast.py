@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.networks.layers import frames_first
-from engines.networks.pretrained import Layout, mmaction2
+from engines.networks.layouts import Layout, mmaction2
 from engines.networks.resnet3d import ResNet3d, inflated_bottleneck
 from engines.networks.specs import STAGE_BLOCKS, SlowFastSpec
 from engines.networks.video import VideoNetwork

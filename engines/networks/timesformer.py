@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.networks.layers import FeedForward, SelfAttention, initialise_linear
-from engines.networks.pretrained import Layout, mmaction2
+from engines.networks.layouts import Layout, mmaction2
 from engines.networks.specs import TimeSformerSpec
 from engines.networks.video import VideoNetwork
 

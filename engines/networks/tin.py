@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.networks.pretrained import RESNET, Layout, mmaction2, torchvision
+from engines.networks.layouts import RESNET, Layout, mmaction2, torchvision
 from engines.networks.resnet2d import FrameScoredNetwork
 from engines.networks.specs import TINSpec
 from engines.networks.tsm import MMACTION2 as TSM_OF_MMACTION2

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from engines.networks.blocks import temporal_shift
-from engines.networks.pretrained import RESNET, Layout, mmaction2, torchvision
+from engines.networks.layouts import RESNET, Layout, mmaction2, torchvision
 from engines.networks.resnet2d import FrameScoredNetwork
 from engines.networks.specs import TSMSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engines.networks.pretrained import RESNET, Layout, mmaction2, torchvision
+from engines.networks.layouts import RESNET, Layout, mmaction2, torchvision
 from engines.networks.resnet2d import SegmentNetwork
 from engines.networks.specs import TSNSpec
 

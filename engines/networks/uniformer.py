@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.networks.layers import Size, TransformerBlock, frames_first, initialise_linear
-from engines.networks.pretrained import Layout, mmaction2
+from engines.networks.layouts import Layout, mmaction2
 from engines.networks.specs import UniFormerSpec
 from engines.networks.video import VideoNetwork
 

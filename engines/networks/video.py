@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from engines.networks.layers import Pixels
-from engines.networks.pretrained import Layout
+from engines.networks.layouts import Layout
 from engines.networks.specs import VideoSpec
 
 

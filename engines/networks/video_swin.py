@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.networks.layers import FeedForward, SelfAttention, frames_first, initialise_linear
-from engines.networks.pretrained import Layout, inflate, mmaction2
+from engines.networks.layouts import Layout, inflate, mmaction2
 from engines.networks.specs import VideoSwinSpec
 from engines.networks.video import VideoNetwork
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.networks.layers import TransformerBlock, frames_first, initialise_linear
-from engines.networks.pretrained import Layout, mmaction2
+from engines.networks.layouts import Layout, mmaction2
 from engines.networks.specs import VideoMAESpec
 from engines.networks.video import VideoNetwork
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
-from engines.errors import BadInput, Failed
+from engines.common.errors import BadInput, Failed
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]

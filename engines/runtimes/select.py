@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from engines.bundle import ONNX_FILE, Bundle
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes.base import Availability, Runtime, RuntimeFailed
 from engines.runtimes.fallback import Fallback
 from engines.runtimes.onnx_runtime import OnnxRuntime

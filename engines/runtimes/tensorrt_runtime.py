@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from typing import ClassVar
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes.base import Availability, Inputs, Outputs, Runtime
 from engines.runtimes.nvidia import device as devices
 from engines.runtimes.nvidia.executor import Executor

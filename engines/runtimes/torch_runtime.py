@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes.base import Inputs, Outputs, Runtime
 
 
@@ -24,7 +24,7 @@ class TorchRuntime(Runtime):
             raise BadInput("an fp32 bundle for the torch runtime", self.bundle.card.precision, "choose another runtime")
         import torch
 
-        from engines.export import graph_from_onnx
+        from engines.export.onnx_export import graph_from_onnx
 
         self._graph = graph_from_onnx(self.bundle.card.network, self.bundle.onnx_path)
         self._threads_before = torch.get_num_threads()

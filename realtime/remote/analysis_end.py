@@ -8,12 +8,12 @@ import threading
 import msgspec
 import zmq
 
+from realtime.capture.supervisor import ENDED_STATES
 from realtime.clock import NS_PER_S, Clock
-from realtime.keys import Door, ServerKeys
 from realtime.messages import CaptureState
 from realtime.remote.talk import MAX_BYTES, SILENT_S, Bye, Hello, Order, Ping, Pong, decode_request, encode
-from realtime.supervisor import ENDED_STATES
-from realtime.wire import ENCRYPTION_BYTES, PROTOCOL
+from realtime.transport.authentication import Door, ServerKeys
+from realtime.transport.wire import ENCRYPTION_BYTES, PROTOCOL
 
 POLL_MS = 50
 

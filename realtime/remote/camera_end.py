@@ -8,11 +8,13 @@ from collections.abc import Callable
 import msgspec
 import zmq
 
-from engines.errors import BadInput, Failed
-from realtime.capture import Capture, CaptureSpec
+from engines.common.errors import BadInput, Failed
+from realtime.capture.process import Capture, CaptureSpec
+from realtime.capture.sources import LocalSpec
+from realtime.capture.sources.urls import side_door
+from realtime.capture.views.view import prepare_view
 from realtime.clock import NS_PER_S, Clock
 from realtime.clock_offset import ClockOffset
-from realtime.keys import ClientKeys
 from realtime.messages import CaptureState
 from realtime.remote.talk import (
     BURST,
@@ -28,10 +30,8 @@ from realtime.remote.talk import (
     decode_reply,
     encode,
 )
-from realtime.sources import LocalSpec
-from realtime.sources.urls import side_door
-from realtime.views import prepare_view
-from realtime.wire import ENCRYPTION_BYTES, PROTOCOL
+from realtime.transport.authentication import ClientKeys
+from realtime.transport.wire import ENCRYPTION_BYTES, PROTOCOL
 
 POLL_S = 0.1
 

@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from realtime.capture.views.view import Sees
 from realtime.config import ViewSettings
 from realtime.messages import MAX_SIDE
-from realtime.views import Sees
-from realtime.wire import PROTOCOL, Count, Id
+from realtime.transport.wire import PROTOCOL, Count, Id
 
 MAX_BYTES = 4096
 PING_EVERY_S = 1.0

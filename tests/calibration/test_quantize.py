@@ -17,8 +17,8 @@ from calibration.ranges import METHODS, measure_ranges
 from calibration.windows import cut_windows, read_labels, simulated_windows, video_windows
 from engines.bundle import Bundle, find
 from engines.card import Calibration, ModelCard, Provenance
-from engines.errors import BadInput
-from engines.export import load_weights, write_bundle
+from engines.common.errors import BadInput
+from engines.export.onnx_export import load_weights, write_bundle
 from engines.networks.manet import MANet
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime

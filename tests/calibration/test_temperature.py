@@ -15,7 +15,7 @@ from calibration.reliability import BINS, measure, plot
 from calibration.temperature import fit_temperature, read_scores, reliability, statements, with_temperature
 from engines.bundle import Bundle, find
 from engines.card import Calibration
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 
 
 @pytest.fixture(scope="module")

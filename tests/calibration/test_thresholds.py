@@ -11,9 +11,9 @@ from calibration.__main__ import main
 from calibration.thresholds import _score, fit_thresholds
 from engines.bundle import Bundle
 from engines.card import Calibration, ModelCard, Provenance
-from engines.errors import BadInput
-from engines.export import write_bundle
-from engines.initialise import initialise
+from engines.common.errors import BadInput
+from engines.export.onnx_export import write_bundle
+from engines.networks.initialise import initialise
 from engines.spec import NetworkSpec
 from simulation.session import Settings, simulate
 from simulation.windows import JudgedSession, events_of, live_ends, targets

@@ -12,9 +12,9 @@ import torch
 from engines.__main__ import main
 from engines.bundle import Bundle
 from engines.card import ModelCard, Provenance
-from engines.checkpoints import official_shapes
-from engines.export import write_bundle
-from engines.initialise import initialise
+from engines.export.onnx_export import write_bundle
+from engines.networks.initialise import initialise
+from engines.networks.pretrained import official_shapes
 from engines.spec import NetworkSpec
 
 SMALL = NetworkSpec(depth=18, width=8, size=64)

@@ -14,7 +14,7 @@ import pytest
 from engines import bundle as bundles
 from engines.bundle import CARD_FILE, ONNX_FILE, REFERENCE_FILE, Bundle, Reference, find, known
 from engines.card import DRAWING, LABELS, Calibration, ModelCard, Parity, Provenance, from_json, to_json
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.spec import NetworkSpec
 from engines.taxonomy import ACTIONS
 

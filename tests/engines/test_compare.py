@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle, find
+from engines.common.errors import BadInput
 from engines.compare import compare, compare_bundles, read_clip
-from engines.errors import BadInput
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime
 

@@ -10,11 +10,11 @@ import torch
 from engines.__main__ import main
 from engines.bundle import Bundle, Reference
 from engines.card import OFFICIAL_TEMPERATURE
-from engines.checkpoints import read_checkpoint
+from engines.networks.pretrained import read_checkpoint
 from engines.patterns import moving_patterns
 from engines.runtimes import RUNTIMES, open_runtime
 from tests.conftest import ROOT
-from tests.engines.official_reference import official_forward
+from tests.engines.networks.official_reference import official_forward
 
 TINY = ("--depth", "18", "--width", "8", "--size", "32", "--length", "4", "--no-embedding")
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from events.aggregator import DEFAULT_ENTER, DEFAULT_EXIT, Aggregator, thresholds
 from events.posterior import PosteriorGrid

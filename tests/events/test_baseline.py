@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from events.baseline import LEAST_WINDOWS, MARGIN, Baseline
 from events.log_odds import log_odds

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engines.__main__ import main as engines_command
-from realtime.sources import EndOfSource, FileSpec, Image, open_source
+from realtime.capture.sources import EndOfSource, FileSpec, Image, open_source
 from tests.conftest import CLIPS
 
 

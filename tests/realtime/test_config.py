@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from realtime.config import Config, describe, load
 
 

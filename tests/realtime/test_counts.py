@@ -7,9 +7,9 @@ import threading
 from collections import Counter
 from types import SimpleNamespace
 
+from realtime.analysis.receiver import Intake
 from realtime.clock import MonotonicClock
 from realtime.counts import Counts
-from realtime.intake import Intake
 
 CAUSES = 3000
 

@@ -22,13 +22,13 @@ from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
 from engines.runtimes.base import RuntimeFailed
+from realtime.capture.sources import FileSpec
 from realtime.config import Config
-from realtime.output_writer import OutputLost
-from realtime.outputs import RecordOutput
+from realtime.output.event_stream import EventStream, SessionLine
+from realtime.output.outputs import RecordOutput
+from realtime.output.writer import OutputLost
 from realtime.request import Request
 from realtime.session import Session, SessionFailed
-from realtime.sources import FileSpec
-from realtime.stream import EventStream, SessionLine
 from tests.conftest import ROOT, manet_live
 from tests.realtime.test_replay import EVENTFUL, start, wait_for_line
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from realtime.config import load
-from realtime.ipc_paths import LONGEST_PATH, private_folder
-from realtime.keys import load_client_keys, load_keys, make_keys
+from realtime.transport.authentication import load_client_keys, load_keys, make_keys
+from realtime.transport.ipc_paths import LONGEST_PATH, private_folder
 from tests.conftest import ROOT, manet_live
 from tests.test_bad_input import refused
 

@@ -6,12 +6,12 @@ import time
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
+from realtime.capture.sources import FileSpec
 from realtime.config import Config, EngineSettings
 from realtime.latency.stages import WINDOW_COLUMNS
+from realtime.output.event_stream import EventStream
 from realtime.request import Request
 from realtime.session import Session
-from realtime.sources import FileSpec
-from realtime.stream import EventStream
 
 BUDGET_S, ENGINE_S = 0.3, 0.25
 

@@ -12,10 +12,10 @@ import time
 import pytest
 import zmq
 
-from engines.errors import BadInput
-from engines.new_files import NewFiles, what_stands_at
-from realtime.ipc_paths import LONGEST_PATH, IpcListener
-from realtime.outputs import PublishOutput, RecordOutput
+from engines.common.errors import BadInput
+from engines.common.new_files import NewFiles, what_stands_at
+from realtime.output.outputs import PublishOutput, RecordOutput
+from realtime.transport.ipc_paths import LONGEST_PATH, IpcListener
 from tests.conftest import ROOT, manet_live
 from tests.test_bad_input import refused
 
@@ -108,7 +108,7 @@ def test_what_took_the_sockets_place_stays(tmp_path):
 
 def test_of_two_that_replace_a_dead_socket_at_once_one_gets_it(tmp_path):
     code = (
-        "import sys; from realtime.ipc_paths import IpcListener; from engines.errors import BadInput\n"
+        "import sys; from realtime.transport.ipc_paths import IpcListener; from engines.common.errors import BadInput\n"
         "sys.stdin.readline()\n"
         "try: held = IpcListener(sys.argv[1], '--publish')\n"
         "except BadInput: print('refused', flush=True)\n"
@@ -246,7 +246,7 @@ def test_ctrl_c_while_starting_leaves_nothing(recording, tmp_path):
 def test_a_full_disk_takes_back_what_was_made(tmp_path, monkeypatch):
     resource = pytest.importorskip("resource")
     code = (
-        "import resource, signal, sys; from pathlib import Path; from realtime.outputs import RecordOutput\n"
+        "import resource, signal, sys; from pathlib import Path; from realtime.output.outputs import RecordOutput\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4))\n"
         "try: RecordOutput(Path(sys.argv[1]), {'a': 'long enough'})\n"
         "except Exception as error: print(error)\n"
@@ -359,7 +359,8 @@ def test_keys_keep_off_what_stands_there(tmp_path):
 
 def test_keys_that_could_not_all_be_written_are_taken_back(tmp_path):
     code = (
-        "import resource, signal, sys; from pathlib import Path; from realtime.keys import make_keys\n"
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from realtime.transport.authentication import make_keys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (150, 150))\n"
         "try: make_keys(Path(sys.argv[1]), ['lab'])\n"  # lab.key is the longest
         "except Exception as error: print(error)\n"

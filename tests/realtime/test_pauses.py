@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, manet_live
+from tests.realtime.output.test_terminal import ENTER, LEAVE, Terminal
 from tests.realtime.test_replay import EVENTFUL
-from tests.realtime.test_terminal import ENTER, LEAVE, Terminal
 
 PAUSE_S = 4.0  # longer than the capture process may be silent
 

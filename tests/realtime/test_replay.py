@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 from tests.conftest import ROOT, manet_live, write_numbered
-from tests.realtime.test_outputs import free_port
+from tests.realtime.output.test_outputs import free_port
 
 # Low thresholds: the shipped untrained model then reports many events, which mean nothing but exercise every stage.
 EVENTFUL = (

@@ -15,13 +15,13 @@ from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
 from engines.runtimes.openvino_runtime import OpenVinoRuntime
+from realtime.capture.sources import FileSpec
 from realtime.config import Config, EngineSettings, load
-from realtime.outputs import RecordOutput
+from realtime.output.event_stream import EventStream
+from realtime.output.outputs import RecordOutput
 from realtime.priority import stepped_back
 from realtime.request import Request
 from realtime.session import Session
-from realtime.sources import FileSpec
-from realtime.stream import EventStream
 from tests.conftest import manet_live
 from tests.realtime.test_overload import SlowRuntime
 from tests.realtime.test_replay import EVENTFUL, start

@@ -4,9 +4,9 @@ import contextlib
 
 from engines.taxonomy import ACTIONS
 from events.types import ActionEvent, Delay, EventState
+from realtime.capture.sources import EndOfSource, SimulatedSpec, open_source, probe, resume_after
 from realtime.messages import CaptureState
-from realtime.overlay import OverlayState, TrueEvent, render
-from realtime.sources import EndOfSource, SimulatedSpec, open_source, probe, resume_after
+from realtime.output.overlay import OverlayState, TrueEvent, render
 from tests.conftest import manet_live
 
 SPEC = SimulatedSpec(3, 2.0, "natural")

@@ -11,17 +11,17 @@ import psutil
 import pytest
 import zmq
 
-from realtime import wire
+from realtime.analysis.queues import WindowQueue
+from realtime.analysis.receiver import Intake
+from realtime.analysis.window import SlidingWindow
 from realtime.clock import MonotonicClock, SessionStart
-from realtime.inference import WindowQueue
-from realtime.intake import Intake
-from realtime.keys import ClientKeys, KeyPair, Token, link_for, new_link
 from realtime.latency import LatencyLog
 from realtime.messages import Frame, Framing
-from realtime.window import SlidingWindow
-from tests.realtime.test_keys import GIGABYTE_CLAIM, ZMTP_CURVE, ZMTP_PLAIN
-from tests.realtime.test_outputs import free_port
-from tests.realtime.test_wire import as_bytes
+from realtime.transport import wire
+from realtime.transport.authentication import ClientKeys, KeyPair, Token, link_for, new_link
+from tests.realtime.output.test_outputs import free_port
+from tests.realtime.transport.test_authentication import GIGABYTE_CLAIM, ZMTP_CURVE, ZMTP_PLAIN
+from tests.realtime.transport.test_wire import as_bytes
 
 SIDE, MUTATIONS = 8, 10_000
 

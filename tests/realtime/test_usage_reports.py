@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from realtime.model_files import POSE, model_path
+from realtime.capture.mediapipe.model_files import POSE, model_path
 
 FIND = """
 import sys, time

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from engines.landmarks import FACE_POINTS
+from engines.landmarks.points import FACE_POINTS
 from simulation.body import WRIST_LIMIT, Posed, pose_body
 from simulation.geometry import SHARPEST_BEND, two_bones
 from simulation.hand import FIST, FLAT, hand_joints

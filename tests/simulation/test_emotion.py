@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.face_drawing import frontal
-from engines.face_model import RESTING
-from engines.landmarks import FACE_MESH_INDICES
+from engines.landmarks.face_drawing import frontal
+from engines.landmarks.face_model import RESTING
+from engines.landmarks.points import FACE_MESH_INDICES
 from engines.spec import EmotionSpec, NetworkSpec
 from engines.taxonomy import ACTIONS, EMOTIONS, LOWER_LIMB_PARTS
 from simulation.action_units import EMFACS, PROTOTYPES, UNITS, displacement, draw_shape

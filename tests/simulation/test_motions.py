@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engines.landmarks import FACE_MESH_INDICES
+from engines.landmarks.points import FACE_MESH_INDICES
 from engines.taxonomy import ACTIONS
 from simulation.motions import PROGRAMS
 from tests.simulation.performing import FPS, Array, Performance, perform

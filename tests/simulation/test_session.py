@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.landmarks import Landmarks
+from engines.landmarks.points import Landmarks
 from simulation.body import pose_body
 from simulation.camera import UPPER_BODY, WHOLE_BODY, Camera, draw_camera
 from simulation.emotion import MoodSettings

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.preprocess import center_crop, clip_frame_indices
 from engines.taxonomy import ACTIONS
 from tests.conftest import number_in, write_numbered

@@ -11,14 +11,14 @@ import pytest
 
 from engines.bundle import Bundle
 from engines.card import OFFICIAL_SPAN_S
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
 from events.scores import Event
-from realtime.window import SlidingWindow
+from realtime.analysis.window import SlidingWindow
 from simulation.session import Settings, simulate
 from simulation.windows import draw, events_of, judge, judge_sessions, live_ends, samples, targets
 from tests.conftest import manet_live
-from tests.realtime.test_window import frame_at
+from tests.realtime.analysis.test_window import frame_at
 from training.__main__ import main
 from training.evaluate_simulated import detected
 from training.sampling import prefer_rare

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.networks.manet import MANet
 from engines.spec import NetworkSpec
 from training.models import start_from

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from engines.bundle import Bundle, find
 from engines.card import Calibration
-from engines.errors import BadInput
+from engines.common.errors import BadInput
+from engines.common.new_files import check_names_free
 from engines.networks.manet import MANet
-from engines.new_files import check_names_free
 from engines.spec import STRETCH_LENGTH, EmotionSpec, NetworkSpec
 from training.commands import write_trained
 from training.emotion.evaluate import SCORES_FILES, judge, report

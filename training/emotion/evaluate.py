@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
 from engines.taxonomy import ACTIONS, EMOTIONS
 from training.emotion.metrics import EmotionScores

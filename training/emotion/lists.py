@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS, EMOTIONS
 
 COLUMNS = ("video", "emotion", "actions", "subject")

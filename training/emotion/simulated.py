@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engines.landmarks import FACE_POINTS
+from engines.landmarks.points import FACE_POINTS
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS
 from events.scores import FloatArray
@@ -78,7 +78,7 @@ class Plan:
         body = {name: list(shape) for name, shape in self.spec.inputs.items() if name.startswith("body")}
         spec = msgspec.json.encode(body).decode()
         settings = f"{self.split} {self.seed} {self.span_s} {self.stretches} {spec}"
-        return digest_of(settings, "drawing", "landmark", "face")
+        return digest_of(settings)
 
 
 class Stored(msgspec.Struct, frozen=True):

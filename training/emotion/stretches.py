@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engines.drawing_mirror import mirror
-from engines.face_drawing import mirror_face
+from engines.landmarks.face_drawing import mirror_face
+from engines.landmarks.mirror import mirror
 from engines.spec import EmotionSpec
 from engines.taxonomy import EMOTIONS
 

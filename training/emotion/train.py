@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
+from engines.common.new_files import check_names_free
 from engines.networks.maenet import Answer, EmotionGraph, MAENet
 from engines.networks.manet import MANet
-from engines.new_files import check_names_free
 from engines.spec import EmotionSpec
 from engines.taxonomy import EMOTIONS
 from training.curves import write_curves

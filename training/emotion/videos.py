@@ -1,6 +1,6 @@
 """Real videos as stretches.
 
-`python -m realtime.prepare` turns each video into what an engine would see of it in a live session, a few times a
+`python -m lab.prepare` turns each video into what an engine would see of it in a live session, a few times a
 second, as one .npz; packages exchange files, never imports. Stretches are cut from those.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.card import DRAWING
-from engines.errors import BadInput, Failed
+from engines.common.errors import BadInput, Failed
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 from training.emotion.lists import LabelledVideo
@@ -60,7 +60,7 @@ def prepare(entries: Sequence[LabelledVideo], data: Path, folder: Path, view: st
         command = [
             sys.executable,
             "-m",
-            "realtime.prepare",
+            "lab.prepare",
             str(data / entry.video),
             "--out",
             str(target),

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from engines.card import ModelCard
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes.base import RuntimeFailed
 from engines.runtimes.nvidia.library import Library, collecting_log
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes.nvidia.gpu import Gpu, NoGpu, find_gpu
 from engines.runtimes.nvidia.library import LIBRARIES, TENSORRT, TENSORRT_RTX, Library
 from engines.runtimes.nvidia.plans import MAX_BATCH, Plan, PlanMismatch, make_plan, plan_path, read_plan

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes.base import Float32Array, Inputs, Outputs, UInt8Array
 from engines.runtimes.nvidia.device import CudaError, Device
 from engines.runtimes.nvidia.library import Library, collecting_log

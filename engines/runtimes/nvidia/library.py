@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes.nvidia.gpu import Gpu, NoGpu
 
 _OLDEST_PORTABLE = (8, 0)  # it can be told to build for 7.5, but has no fp32 matrix product there, which our heads need

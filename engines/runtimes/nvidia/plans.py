@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.runtimes.nvidia.builder import Step, Tensor, build
 from engines.runtimes.nvidia.gpu import Gpu
 from engines.runtimes.nvidia.library import Library

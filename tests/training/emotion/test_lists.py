@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from training.emotion.lists import HEADER, LabelledVideo, read_emotion_list, split_subjects
 
 

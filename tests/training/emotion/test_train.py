@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from engines.bundle import Bundle
-from engines.errors import Failed
-from engines.landmarks import FACE_MESH_INDICES
+from engines.common.errors import Failed
+from engines.landmarks.points import FACE_MESH_INDICES
 from engines.networks.manet import MANet
 from engines.runtimes import check_parity, open_runtime
 from engines.spec import EmotionSpec, NetworkSpec
@@ -144,7 +144,7 @@ def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns(
     tmp_path: Path, cache: Path, broken_off: Callable[..., Path]
 ) -> None:
     from engines.card import ModelCard, Provenance
-    from engines.export import write_bundle
+    from engines.export.onnx_export import write_bundle
 
     torch.manual_seed(3)
     start = MANet(NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)).eval()

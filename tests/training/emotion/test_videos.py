@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle
-from engines.errors import BadInput
+from engines.common.errors import BadInput
 from engines.spec import EmotionSpec, NetworkSpec
 from training.__main__ import main
 from training.emotion.lists import HEADER, LabelledVideo

@@ -1,0 +1,1 @@
+"""What every package uses: errors with a fix in them, command lines, files that are never overwritten."""

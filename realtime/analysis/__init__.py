@@ -1,0 +1,1 @@
+"""Received frames to windows, windows to scores, scores to events and emotion estimates."""

@@ -1,0 +1,1 @@
+"""MediaPipe's landmarkers: their model files, their processes, their tasks on a video."""

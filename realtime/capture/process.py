@@ -1,0 +1,264 @@
+"""The capture process, one per camera: source → view → wire.
+
+Runs as `python -m realtime.capture.process`. Its first line of standard input is the `CaptureSpec` as JSON; the end
+of standard input is the order to stop, so it also stops when the analysis process dies. Nothing but what the view lets
+through leaves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from engines.common.errors import BadInput
+from realtime.capture.mediapipe.process import block_reports
+from realtime.capture.sources import LocalSpec, open_source
+from realtime.capture.sources.base import EndOfSource, Image, Source, SourceLost
+from realtime.capture.views.view import Sees, View, make_view, preview
+from realtime.clock import NS_PER_S, Clock, MonotonicClock
+from realtime.clock_offset import ClockOffset
+from realtime.config import ViewSettings
+from realtime.latency.screen.codes import CodeReader
+from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame, Recording, Sighting
+from realtime.transport import wire
+from realtime.transport.authentication import ClientKeys, Token
+
+MAX_PAUSE_NS = 10 * NS_PER_S  # a longer hole in a recording is not waited for
+LATE_NS = NS_PER_S  # a replay that is later than this goes on from where it is
+CLOSING_S = 5.0  # how long anything may take once it is told to end
+
+
+class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a capture process needs to know."""
+
+    source: LocalSpec
+    view: ViewSettings
+    size: int  # side of the body image, pixels
+    endpoint: str
+    camera_id: int
+    generation: int  # how often this camera's process has been restarted
+    queue_frames: Annotated[int, Meta(ge=1)]
+    speed: Annotated[float, Meta(gt=0)] | None  # recordings: media seconds per second; None: full speed, lossless
+    preview: bool
+    keys: ClientKeys | Token  # for the endpoint
+    sees: Sees = "rgb"  # what the model was made for
+    face_size: Annotated[int, Meta(ge=0, le=1024)] = 0  # side of the face image, pixels; 0: none is made
+    face_margin: float = 0.0
+    codes: bool = False  # read the codes of a filmed screen, too
+
+    def to_json(self) -> bytes:
+        """One line. Python's own JSON: a recording's name may be any bytes, which msgspec takes for no text."""
+        return json.dumps(msgspec.to_builtins(self)).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, line: bytes) -> CaptureSpec:
+        """Raises ValueError or msgspec.ValidationError: it is none."""
+        return msgspec.convert(json.loads(line), cls)
+
+
+class Capture:
+    """One source, its view and its sender, until the source ends or `stop` is set.
+
+    Args:
+        offset: where the analysis runs on another machine: its clock, to which every stamp is brought. Media time is
+            then the time of the grab, whatever the source.
+    """
+
+    def __init__(
+        self, spec: CaptureSpec, clock: Clock, stop: threading.Event, offset: ClockOffset | None = None
+    ) -> None:
+        self._spec, self._clock, self._stop, self._offset = spec, clock, stop, offset
+        self._sender = wire.Sender(spec.endpoint, spec.queue_frames, spec.keys)
+        self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
+        self._recording: Recording | None = None
+        self._left_out: Counter[str] = Counter()  # by the source
+        self._dropped: Counter[str] = Counter()  # here
+        self._grabbed = self._sent = 0
+        self._reported_ns = 0
+        self._origin: tuple[int, int] | None = None  # (wall ns, media ns) of the first frame, for pacing
+        self._paced_ns = 0  # media time of the last frame
+
+    @property
+    def status(self) -> CaptureStatus:
+        """What was last reported."""
+        return self._status
+
+    @property
+    def sent(self) -> int:
+        """Frames, so far."""
+        return self._sent
+
+    def run(self) -> None:
+        """Capture until the end, then wait for `stop`; every way out is reported as a status."""
+        try:
+            self._capture()
+            self._stop.wait()  # until the analysis has read everything: it would lose what is under way at a close
+        finally:
+            self._sender.close()
+
+    def _capture(self) -> None:
+        self._report(CaptureState.OPENING, self._spec.source.name)
+        try:
+            view = make_view(
+                self._spec.view,
+                self._spec.size,
+                self._spec.sees,
+                self._spec.source.tracked,
+                self._spec.face_size,
+                self._spec.face_margin,
+            )
+            with contextlib.closing(view), open_source(self._spec.source) as source:
+                self._recording = source.recording
+                try:
+                    self._stream(source, view)
+                except EndOfSource:
+                    self._left_out = Counter(source.left_out)
+                    self._report(CaptureState.ENDED, source.detail)
+        except BadInput as error:
+            self._report(CaptureState.FAILED, str(error), bad_input=True)
+        except ImportError as error:  # no restart brings it
+            got = str(error).partition("\n")[0]
+            missing = BadInput("every library that manet-live needs", got, "install manet-live again")
+            self._report(CaptureState.FAILED, str(missing), bad_input=True)
+        except SourceLost as error:
+            self._report(CaptureState.FAILED, str(error))
+
+    def _stream(self, source: Source, view: View) -> None:
+        reader = CodeReader() if self._spec.codes else None
+        while not self._stop.is_set():
+            image = source.read(HEARTBEAT_S)
+            self._left_out = Counter(source.left_out)
+            if (source.state, source.detail) != (self._status.state, self._status.detail) or image is None:
+                self._report(source.state, source.detail)
+            if image is None:
+                continue
+            self._grabbed += 1
+            if not source.live and self._spec.speed is not None:
+                image = self._paced(image, self._spec.speed)
+            read_ns = self._clock.now_ns()
+            body, framing = view.apply(image)
+            viewed_ns = self._clock.now_ns()
+            frame = Frame(
+                self._spec.camera_id,
+                image.frame_id,
+                image.captured_ns,
+                image.media_ns,
+                body,
+                view.face(image),
+                preview=preview(body) if self._spec.preview else None,
+                framing=framing,
+                read_ns=read_ns,
+                viewed_ns=viewed_ns,
+            )
+            frame = frame if self._offset is None else _brought_over(frame, self._offset)
+            self._push(frame)
+            if reader is not None:  # behind the frame, which must not wait for it
+                self._tell_codes(frame, reader.read(image.pixels))
+            if self._clock.now_ns() - self._reported_ns > NS_PER_S:
+                self._report(source.state, source.detail)
+
+    def _paced(self, image: Image, speed: float) -> Image:
+        """Wait until the recording's clock reaches the image, as a camera would; it is captured then."""
+        if self._origin is None:
+            self._origin = (self._clock.now_ns(), image.media_ns)
+            self._paced_ns = image.media_ns
+        if image.media_ns - self._paced_ns > MAX_PAUSE_NS:  # nobody waits through a hole in a recording
+            self._origin = (self._clock.now_ns(), image.media_ns)
+        self._paced_ns = image.media_ns
+        wall_ns, media_ns = self._origin
+        due_ns = wall_ns + int((image.media_ns - media_ns) / speed)
+        late_ns = self._clock.now_ns() - due_ns
+        if late_ns > LATE_NS:  # a pause: what is missed is not made up for in a rush that nobody could follow
+            self._origin = (wall_ns + late_ns, media_ns)
+        while not self._stop.is_set() and (now_ns := self._clock.now_ns()) < due_ns:
+            heartbeat_ns = now_ns + int(HEARTBEAT_S * NS_PER_S)
+            self._clock.sleep_until(min(due_ns, heartbeat_ns))
+            if heartbeat_ns < due_ns:
+                self._report(self._status.state, self._status.detail)
+        return replace(image, captured_ns=self._clock.now_ns())
+
+    def _push(self, frame: Frame) -> None:
+        parts = wire.encode_frame(frame, self._spec.generation)
+        if not self._spec.source.live:  # it can wait: the analysis sets the pace, or was stopped for a while
+            while not self._sender.send(parts, HEARTBEAT_S):
+                if self._stop.is_set():
+                    return
+        elif not self._sender.send(parts, 0.0):
+            self._dropped["wire"] += 1
+            return
+        self._sent += 1
+
+    def _tell_codes(self, frame: Frame, codes: tuple[int, ...]) -> None:
+        sighting = Sighting(frame.camera_id, self._spec.generation, frame.captured_ns, codes)
+        self._sender.send(wire.encode_sighting(sighting), 0.0)
+
+    def _report(self, state: CaptureState, detail: str, bad_input: bool = False) -> None:
+        self._status = CaptureStatus(
+            self._spec.camera_id,
+            self._spec.generation,
+            state,
+            detail,
+            bad_input,
+            self._grabbed,
+            self._sent,
+            dict(self._left_out + self._dropped),
+            self._offset.reading(self._clock.now_ns()) if self._offset else None,
+            self._recording,
+        )
+        self._reported_ns = self._clock.now_ns()
+        final = state in (CaptureState.ENDED, CaptureState.FAILED)
+        parts = wire.encode_status(self._status)
+        while not self._sender.send(parts, CLOSING_S if final else 0.0) and final and not self._stop.is_set():
+            continue
+
+
+def _brought_over(frame: Frame, offset: ClockOffset) -> Frame:
+    """The frame with its stamps on the other machine's clock."""
+    captured_ns = offset.to_other(frame.captured_ns, frame.viewed_ns)
+    shift_ns = captured_ns - frame.captured_ns
+    return replace(
+        frame,
+        captured_ns=captured_ns,
+        media_ns=captured_ns,
+        read_ns=frame.read_ns + shift_ns,
+        viewed_ns=frame.viewed_ns + shift_ns,
+    )
+
+
+def main() -> int:
+    """Entry point of the process: read the spec, capture, stop at the end of standard input."""
+    faulthandler.enable(os.dup(sys.stderr.fileno()))  # a copy, which holds while libraries are kept quiet
+    block_reports()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the analysis process's to handle
+    spec = CaptureSpec.from_json(sys.stdin.buffer.readline())
+    stop = threading.Event()
+    threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    Capture(spec, MonotonicClock(), stop).run()
+    return 0
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    # os.read, not sys.stdin: its lock, held by a daemon thread, would abort the interpreter's shutdown
+    while os.read(0, 1):
+        continue
+    stop.set()
+    time.sleep(CLOSING_S)
+    faulthandler.dump_traceback()  # something would not end: say where, then go
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

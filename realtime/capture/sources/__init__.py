@@ -1,0 +1,165 @@
+"""Where pictures come from: webcams, recordings and network streams behind one interface.
+
+A spec says which; it is plain data, so that the capture process can be told in JSON.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from engines.common.errors import BadInput
+from engines.common.printable import printable
+from realtime.capture.sources.base import EndOfSource, Image, Source, SourceLost
+from realtime.capture.sources.urls import check_listening, check_url, public_name
+from realtime.config import CameraSettings, StreamSettings
+
+__all__ = [
+    "CameraSpec",
+    "EndOfSource",
+    "FileSpec",
+    "Image",
+    "LocalSpec",
+    "RemoteSpec",
+    "SimulatedSpec",
+    "Source",
+    "SourceLost",
+    "SourceSpec",
+    "StreamSpec",
+    "open_source",
+    "probe",
+    "resume_after",
+]
+
+
+class CameraSpec(msgspec.Struct, frozen=True, tag="camera"):
+    """A webcam by its number."""
+
+    live: ClassVar[bool] = True
+    tracked: ClassVar[bool] = False  # brings its own landmarks
+
+    index: int
+    settings: CameraSettings = CameraSettings()
+
+    @property
+    def name(self) -> str:
+        return f"camera {self.index}"
+
+
+class FileSpec(msgspec.Struct, frozen=True, tag="file"):
+    """A recording; `resume_after_ns` is the presentation time of the last picture already seen.
+
+    fps: the true frame rate, Hz, in place of the stored times; None: the stored times.
+    stream: number among its video streams, from 0; None: the one flagged as default, else the longest.
+    """
+
+    live: ClassVar[bool] = False
+    tracked: ClassVar[bool] = False  # brings its own landmarks
+
+    path: str
+    resume_after_ns: int | None = None
+    fps: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    stream: int | None = None
+
+    @property
+    def name(self) -> str:
+        return printable(Path(self.path).name)
+
+
+class SimulatedSpec(msgspec.Struct, frozen=True, tag="simulated"):
+    """A simulated interview; the same seed, length and mode give the same one."""
+
+    live: ClassVar[bool] = False
+    tracked: ClassVar[bool] = True  # brings its own landmarks
+
+    seed: int
+    seconds: float
+    mode: str  # natural, balanced or idle
+    resume_after_ns: int | None = None
+    moods: bool = False  # the person feels something, and shows it
+
+    @property
+    def name(self) -> str:
+        return f"simulated interview {self.seed}"
+
+
+class StreamSpec(msgspec.Struct, frozen=True, tag="stream"):
+    """A network stream. The URL may hold credentials: it is kept out of `repr`, and `name` is stripped of them."""
+
+    live: ClassVar[bool] = True
+    tracked: ClassVar[bool] = False  # brings its own landmarks
+
+    url: str
+    settings: StreamSettings = StreamSettings()
+
+    @property
+    def name(self) -> str:
+        return public_name(self.url)
+
+    def __repr__(self) -> str:
+        return f"StreamSpec({self.name!r})"
+
+
+class RemoteSpec(msgspec.Struct, frozen=True, tag="remote"):
+    """What another machine films and sends: its capture process connects to this endpoint."""
+
+    live: ClassVar[bool] = True
+    tracked: ClassVar[bool] = True  # whatever has to be tracked is tracked there
+
+    endpoint: str  # tcp://ADDRESS:PORT; the port after it is taken, too
+
+    @property
+    def name(self) -> str:
+        return f"camera at {self.endpoint.removeprefix('tcp://')}"
+
+
+LocalSpec = CameraSpec | FileSpec | SimulatedSpec | StreamSpec  # that a capture process of this machine can open
+SourceSpec = LocalSpec | RemoteSpec
+
+
+def open_source(spec: LocalSpec) -> Source:
+    """Make the source a spec describes. Nothing is opened yet: use it as a context manager or call `open`."""
+    # imported here: each brings a large library of its own
+    if isinstance(spec, FileSpec):
+        from realtime.capture.sources.files import FileSource
+
+        return FileSource(Path(spec.path), spec.resume_after_ns, spec.fps, spec.stream)
+    if isinstance(spec, StreamSpec):
+        from realtime.capture.sources.network import StreamSource
+
+        return StreamSource(spec.url, spec.settings)
+    if isinstance(spec, SimulatedSpec):
+        from realtime.capture.sources.simulated import SimulatedSource
+
+        return SimulatedSource(spec.seed, spec.seconds, spec.mode, spec.resume_after_ns, spec.moods)
+    from realtime.capture.sources.camera import CameraSource
+
+    return CameraSource(spec.index, spec.settings)
+
+
+def probe(spec: SourceSpec) -> None:
+    """Check what can be checked cheaply before a capture process is started.
+
+    A recording is opened and its first picture decoded; a URL is checked for its form; a camera for its number.
+
+    Raises:
+        BadInput: with one line saying what is wrong.
+    """
+    if isinstance(spec, FileSpec):
+        with open_source(spec):
+            pass
+    elif isinstance(spec, StreamSpec):
+        check_url(spec.url)
+    elif isinstance(spec, RemoteSpec):
+        check_listening(spec.endpoint)
+    elif isinstance(spec, CameraSpec) and spec.index < 0:
+        raise BadInput("a camera number from 0 up", str(spec.index), "`cameras` lists those that open")
+
+
+def resume_after(spec: LocalSpec, media_ns: int | None) -> LocalSpec:
+    """The same source for a capture process that takes over: a recording goes on behind `media_ns`."""
+    if isinstance(spec, (FileSpec, SimulatedSpec)) and media_ns is not None:
+        return msgspec.structs.replace(spec, resume_after_ns=media_ns)
+    return spec

@@ -1,0 +1,222 @@
+"""Landmarks of one person in a video: MediaPipe's pose, hands and face, brought together.
+
+The three run at the same time. Hands and face are looked for in crops that the pose of the *earlier* pictures gives,
+so none waits for another, and the same recording gives the same landmarks on every run.
+
+A landmarker that may find two people searches every picture for the second, which costs half as much again as following
+the first. So one that knows a single person follows, and the other looks around now and then; while it sees two people,
+it follows both.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engines.landmarks.points import FACE_MESH_INDICES, FACE_POINTS, HAND_POINTS, POSE_POINTS, Float32Array, Landmarks
+from engines.landmarks.steady_head import SteadyHead
+from realtime.capture.mediapipe.task import VideoTask
+from realtime.capture.views.people import Box, Follower, PersonFinder, Square, extent
+from realtime.clock import NS_PER_S
+
+UInt8Array = npt.NDArray[np.uint8]
+
+POSE_SIDE = 768  # pixels; the network sees 256 around the person
+HANDS_SIDE = 960  # pixels; a hand is seen at up to 224
+SURVEY_EVERY_NS = NS_PER_S // 2  # how often a second person is looked for
+ALONE_NS = 2 * NS_PER_S  # somebody who has not been seen for this long has left
+PERSON_MARGIN, HEAD_MARGIN = 0.15, 0.6
+HAND_SCORE = 0.4  # confidence that is enough for a hand: one that is not at a wrist of ours is refused anyway
+REACH = 0.45  # shoulder widths between a hand's wrist and the pose's, at most
+SAME = 0.15  # shoulder widths between two hands that are one, on average over their points; half, if labelled apart
+WRONG_LABEL = 0.2  # shoulder widths that a hand's label counts against another wrist
+REMEMBERED_NS = NS_PER_S // 2  # how long a hand's last place helps to know it again
+HEAD_SIZE = 0.75  # of a head, in shoulder widths
+EARS, SHOULDERS, WRISTS = (7, 8), (11, 12), (15, 16)
+FACE_INDEX = np.array(FACE_MESH_INDICES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crop:
+    """A part of a picture and where it was."""
+
+    pixels: UInt8Array
+    left: float
+    top: float
+    width: float  # in pixels of the source
+    height: float
+
+    def points(self, found: Any) -> Float32Array:
+        """(N, 3) in pixels of the source, from normalised landmarks of the crop."""
+        points = np.array([(p.x, p.y, p.z) for p in found], np.float32)
+        scale = np.array([self.width, self.height, self.width], np.float32)
+        return points * scale + np.array([self.left, self.top, 0.0], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hand:
+    points: Float32Array  # (21, 3)
+    left: bool  # what the library calls it
+    score: float
+
+
+class LandmarkTracker:
+    """Follows the larger person steadily. Pictures must come in order of their media time."""
+
+    def __init__(self, pose: Path, hand: Path, face: Path) -> None:
+        """The model files of the three landmarkers."""
+        self._single = PersonFinder(pose, POSE_SIDE, people=1)
+        self._several = PersonFinder(pose, POSE_SIDE)
+        self._next_survey_ns: int | None = None
+        self._crowd_ns: int | None = None  # when two people were last seen
+        self._hands = VideoTask(
+            "hand",
+            hand,
+            num_hands=2,
+            min_hand_detection_confidence=HAND_SCORE,
+            min_hand_presence_confidence=HAND_SCORE,
+            min_tracking_confidence=HAND_SCORE,
+        )
+        self._face = VideoTask("face", face, num_faces=1)
+        self._threads = ThreadPoolExecutor(2, "landmarks")
+        self._follower = Follower(PERSON_MARGIN)
+        self.people = 0  # in the last picture, as far as they are told apart
+        self.followed_ns: int | None = None  # how long the person of the last picture has been followed
+        self._forget()
+
+    def _forget(self) -> None:
+        self._head, self._steady_head = Follower(HEAD_MARGIN), SteadyHead()
+        self._remembered: list[tuple[int, Float32Array] | None] = [None, None]  # (time, wrist x, y) of each hand
+
+    def track(self, pixels: UInt8Array, time_ns: int) -> Landmarks:
+        """Landmarks of the person in uint8 (H, W, 3) RGB; `Landmarks.nobody` where there is none."""
+        height, width = pixels.shape[:2]
+        body, head = self._follower.at(time_ns), self._head.at(time_ns)
+        hands_crop = _cut(pixels, body, HANDS_SIDE)
+        hands = self._threads.submit(self._hands.detect, hands_crop.pixels, time_ns)
+        face_crop = _cut(pixels, head, HANDS_SIDE) if head else None
+        face = self._threads.submit(self._face.detect, face_crop.pixels, time_ns) if face_crop else None
+        people = self._poses(pixels, time_ns)
+        found_hands, found_face = hands.result(), face.result() if face else None
+        pose = self._choose(people, time_ns, (height, width))
+        if pose is None:
+            return Landmarks.nobody(time_ns, height, width)
+        unit = float(np.hypot(*(pose[SHOULDERS[0], :2] - pose[SHOULDERS[1], :2])))
+        unit = max(unit, 1.6 * float(np.hypot(*(pose[EARS[0], :2] - pose[EARS[1], :2]))), 1.0)
+        self._head.look(time_ns, [_head_box(pose, unit)], (height, width))
+        points = np.full((FACE_POINTS, 3), np.nan, np.float32)
+        if face_crop and found_face and found_face.face_landmarks:
+            points = face_crop.points(found_face.face_landmarks[0])[FACE_INDEX]
+        both = self._assign(found_hands, hands_crop, pose, unit, time_ns)
+        pose = self._steady_head.step(pose, face_found=not bool(np.isnan(points[0, 0])))
+        return Landmarks(time_ns, height, width, pose, both, points)
+
+    def _poses(self, pixels: UInt8Array, time_ns: int) -> list[Float32Array]:
+        """The people in the picture: surely the one we follow, and others that have been there for a moment."""
+        crowded = self._crowd_ns is not None and 0 <= time_ns - self._crowd_ns <= ALONE_NS
+        if not crowded and self._next_survey_ns is not None and time_ns < self._next_survey_ns:
+            return self._single.poses(pixels, time_ns)
+        self._next_survey_ns = time_ns + SURVEY_EVERY_NS
+        several = self._several.poses(pixels, time_ns)
+        if len(several) > 1:
+            self._crowd_ns = time_ns
+        return several if crowded or len(several) > 1 else self._single.poses(pixels, time_ns)
+
+    def _choose(self, people: list[Float32Array], time_ns: int, shape: tuple[int, int]) -> Float32Array | None:
+        """(33, 4) in pixels, of the person we follow."""
+        height, width = shape
+        boxes = [extent(pose[:, [0, 1, 3, 4]], height, width) for pose in people]
+        before = self._follower.person
+        self.people, self.followed_ns = sum(box is not None for box in boxes), None
+        if not self._follower.look(time_ns, [box for box in boxes if box], shape):
+            return None
+        self.followed_ns = self._follower.followed_ns(time_ns)
+        ours = self._follower.person
+        if before and ours and before.overlap(ours) == 0.0:  # somebody else
+            self._forget()
+        pose = people[next(index for index, box in enumerate(boxes) if box is ours)]
+        result = np.empty((POSE_POINTS, 4), np.float32)
+        result[:, :3] = pose[:, :3] * np.array([width, height, width], np.float32)
+        result[:, 3] = pose[:, 3]
+        return result
+
+    def _assign(self, found: Any, crop: _Crop, pose: Float32Array, unit: float, time_ns: int) -> Float32Array:
+        """(2, 21, 3): which hand belongs to which wrist, at the least cost for both together."""
+        result = np.full((2, HAND_POINTS, 3), np.nan, np.float32)
+        hands = _distinct(
+            [
+                _Hand(crop.points(points), label[0].category_name == "Left", label[0].score)
+                for points, label in zip(found.hand_landmarks, found.handedness, strict=True)
+            ],
+            unit,
+        )
+        costs = [[self._cost(hand, side, pose, unit, time_ns) for side in (0, 1)] for hand in hands]
+        best: dict[int, int] = {}  # side -> hand
+        if len(hands) == 1:
+            side = int(costs[0][1] < costs[0][0])
+            best = {side: 0}
+        elif len(hands) == 2:
+            straight, crossed = costs[0][0] + costs[1][1], costs[0][1] + costs[1][0]
+            best = {0: 0, 1: 1} if straight <= crossed else {0: 1, 1: 0}
+        for side, index in best.items():
+            wrist = hands[index].points[0, :2]
+            if np.hypot(*(wrist - pose[WRISTS[side], :2])) <= REACH * unit:
+                result[side] = hands[index].points
+                self._remembered[side] = (time_ns, wrist)
+        return result
+
+    def _cost(self, hand: _Hand, side: int, pose: Float32Array, unit: float, time_ns: int) -> float:
+        """How ill this hand fits this side, in shoulder widths."""
+        wrist = hand.points[0, :2]
+        cost = min(float(np.hypot(*(wrist - pose[WRISTS[side], :2]))) / unit, 2.0 * REACH)
+        remembered = self._remembered[side]
+        if remembered and 0 <= time_ns - remembered[0] <= REMEMBERED_NS:
+            cost += min(float(np.hypot(*(wrist - remembered[1]))) / unit, REACH)
+        if hand.left != (side == 0):
+            cost += WRONG_LABEL * hand.score
+        return cost
+
+    def close(self) -> None:
+        """End the threads and the landmarkers."""
+        self._threads.shutdown()
+        self._single.close()
+        self._several.close()
+        self._hands.close()
+        self._face.close()
+
+
+def _distinct(hands: list[_Hand], unit: float) -> list[_Hand]:
+    """Without a hand that was found twice."""
+    if len(hands) == 2:
+        apart = np.hypot(*(hands[0].points[:, :2] - hands[1].points[:, :2]).T).mean()
+        if apart < SAME * unit * (1.0 if hands[0].left == hands[1].left else 0.5):
+            return [max(hands, key=lambda hand: hand.score)]
+    return hands
+
+
+def _head_box(pose: Float32Array, unit: float) -> Box:
+    x, y = pose[EARS, :2].mean(axis=0).tolist()
+    half = HEAD_SIZE * unit / 2
+    return Box(x - half, y - half, x + half, y + half)
+
+
+def _cut(pixels: UInt8Array, square: Square | None, side: int) -> _Crop:
+    """The square of a picture, or the whole; no larger than `side` pixels, black where it leaves the picture."""
+    height, width = pixels.shape[:2]
+    left, top, length = square.corner if square else (0, 0, max(height, width))
+    x0, x1, y0, y1 = max(0, left), min(width, left + length), max(0, top), min(height, top + length)
+    inside = pixels[y0:y1, x0:x1]
+    if (x1 - x0, y1 - y0) != (length, length):
+        inside = np.asarray(
+            cv2.copyMakeBorder(inside, y0 - top, top + length - y1, x0 - left, left + length - x1, cv2.BORDER_CONSTANT),
+            np.uint8,
+        )
+    if length > side:
+        inside = np.asarray(cv2.resize(inside, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return _Crop(inside, left, top, length, length)

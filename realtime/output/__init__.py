@@ -1,0 +1,1 @@
+"""What a session says: the event stream and its outputs, and the overlay."""

@@ -1,0 +1,210 @@
+"""Where the event stream goes: standard output, a ZeroMQ PUB socket, the log of a recorded session."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import select
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import zmq
+
+from engines.common.errors import BadInput
+from engines.common.new_files import NewFiles, what_stands_at
+from realtime.output.writer import Output, OutputLost, ReaderLeft
+from realtime.transport.authentication import Door, ServerKeys
+from realtime.transport.ipc_paths import IpcListener
+
+PUBLISH_LINGER_MS = 200
+_NO_FILE = "@"  # begins the name of a Linux socket that is in no folder
+MAX_SUBSCRIPTION_BYTES = 1024
+EVENTS_FILE, SESSION_FILE = "events.jsonl", "session.json"  # of a record
+
+
+class StdoutOutput(Output):
+    """JSON lines on standard output.
+
+    They are written to the descriptor: the lock of `sys.stdout`, held by a thread that waits for a reader, would keep
+    the interpreter from ending.
+    """
+
+    name = "standard output"
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._descriptor, self._lines = descriptor, 0
+
+    def write(self, kind: str, line: bytes) -> None:  # noqa: ARG002 - the kind is in the line
+        rest = memoryview(line + b"\n")
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:  # whoever made the pipe wants no waiting; we do
+                select.select([], [self._descriptor], [])
+            except BrokenPipeError:
+                raise ReaderLeft("its reader left") from None
+            except OSError as error:
+                raise OutputLost(f"{self.name} stopped after {self._lines} lines: {error.strerror}") from None
+        self._lines += 1
+
+    def close(self) -> None:
+        """Standard output is not ours to close."""
+
+
+class PublishOutput(Output):
+    """Two-part messages (kind, JSON line) on a PUB socket, so that a subscriber may filter by kind.
+
+    With keys it is encrypted, and only clients on the allow-list get in. A subscriber that cannot keep up loses lines,
+    as PUB sockets do. ZeroMQ tells when one falls behind, not what it loses until it reads again: `lost` counts the
+    first line of each time.
+    """
+
+    name = "publish"
+
+    def __init__(self, endpoint: str, keys: ServerKeys | None = None) -> None:
+        """Raises BadInput: an endpoint that is none, is taken, or that others could reach without keys."""
+        check_endpoint(endpoint, keys is not None)
+        path = endpoint.removeprefix("ipc://") if endpoint.startswith("ipc://") else ""
+        self._listener = IpcListener(path, "--publish") if path and path[0] not in _NO_FILE else None
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUB)
+        self._socket.maxmsgsize = MAX_SUBSCRIPTION_BYTES  # all that a subscriber has to say
+        self._socket.ipv6 = True
+        self._socket.xpub_nodrop = True
+        self._door = Door(self._context, self._socket, keys) if keys else None
+        try:
+            if self._listener:  # bound already: ZeroMQ is given the socket, and deletes nothing
+                self._socket.setsockopt(zmq.USE_FD, self._listener.detach())
+            self._socket.bind("ipc://listening" if self._listener else endpoint)
+        except zmq.ZMQError as error:
+            self._shut(linger_ms=0)
+            raise BadInput(
+                "a free endpoint for --publish",
+                f"{endpoint} ({error.strerror})",
+                "choose another address, port or path, or stop what holds it",
+            ) from None
+        self.endpoint = endpoint
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in, by cause."""
+        return dict(self._door.refused) if self._door else {}
+
+    def write(self, kind: str, line: bytes) -> None:
+        try:
+            self._socket.send_multipart([kind.encode(), line], zmq.NOBLOCK)
+        except zmq.Again:  # a subscriber's queue is full: the others get it
+            self.lost += 1
+            self._socket.xpub_nodrop = False
+            self._socket.send_multipart([kind.encode(), line])
+            self._socket.xpub_nodrop = True
+
+    def close(self) -> None:
+        self._shut(PUBLISH_LINGER_MS)
+
+    def _shut(self, linger_ms: int) -> None:
+        if self._door:
+            self._door.close()
+        self._socket.close(linger=linger_ms)
+        self._context.term()
+        if self._listener:
+            self._listener.close()
+
+
+def check_endpoint(endpoint: str, keyed: bool) -> None:
+    """Refuse an endpoint that other hosts could reach, unless it has keys: nothing leaves this machine in the clear.
+
+    Raises:
+        BadInput: neither ipc:// nor tcp:// with a port, or not local without keys.
+    """
+    parts = urlsplit(endpoint)
+    local = known = parts.scheme == "ipc" and bool(parts.netloc or parts.path)
+    if parts.scheme == "tcp":
+        try:
+            host, known = parts.hostname or "", parts.port is not None and bool(parts.hostname)
+            local = known and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
+        except ValueError:  # a port out of range, or an address by name
+            local = False
+    if not known:
+        raise BadInput("an endpoint, ipc://PATH or tcp://ADDRESS:PORT", endpoint, "mend --publish")
+    if not local and not keyed:
+        raise BadInput(
+            "a local endpoint, ipc://PATH or tcp://127.0.0.1:PORT",
+            endpoint,
+            "for other hosts make keys with `keys DIR --client NAME` and give --keys DIR",
+        )
+
+
+def check_record(folder: Path) -> None:
+    """Before anything is opened for a session: can its record be made at `folder`?
+
+    Raises:
+        BadInput: something else stands there, it holds a session, or it cannot be written.
+    """
+    try:
+        standing = what_stands_at(folder)
+        if standing == "a folder":
+            held = next((name for name in (EVENTS_FILE, SESSION_FILE) if os.path.lexists(folder / name)), "")
+            if held:
+                raise BadInput("a new folder for --record", f"{folder}, which holds a session ({held})", "name another")
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        elif standing:
+            raise BadInput("a new folder for --record", f"{folder}, {standing}", "name another")
+        else:
+            with NewFiles() as trial:  # and away again
+                trial.folder(folder)
+    except OSError as error:
+        raise _no_record(folder, error) from None
+
+
+def _no_record(folder: Path, error: OSError) -> BadInput:
+    return BadInput("a folder that can be written for --record", f"{folder} ({error.strerror})", "name another")
+
+
+class RecordOutput(Output):
+    """The log of a session: `events.jsonl`, append-only, handed to the system line by line.
+
+    What was written survives the death of this process. Where the disk is full or does not keep up, the log ends behind
+    its last whole line.
+    """
+
+    name = "the event log"
+    whole = True
+
+    def __init__(self, folder: Path, session: dict[str, object], made: NewFiles | None = None) -> None:
+        """made: knows afterwards what was made, to take it back where the session never begins.
+
+        Raises:
+            BadInput: the folder cannot be made, or already holds a session. Nothing is left of the attempt.
+        """
+        self._lines = self._size = 0
+        new = made or NewFiles()
+        check_record(folder)
+        try:
+            new.folder(folder)
+            new.write(folder / SESSION_FILE, msgspec.json.format(msgspec.json.encode(session)) + b"\n")
+            self._file = new.open(folder / EVENTS_FILE)
+        except OSError as error:
+            new.discard()
+            raise _no_record(folder, error) from None
+        if made is None:
+            new.keep()
+
+    def write(self, kind: str, line: bytes) -> None:  # noqa: ARG002 - the kind is in the line
+        rest = memoryview(line + b"\n")
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)  # no half line
+            raise OutputLost(f"{self.name} stopped after {self._lines} lines: {error.strerror}") from None
+        self._lines += 1
+        self._size += len(line) + 1
+
+    def close(self) -> None:
+        self._file.close()

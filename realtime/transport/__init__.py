@@ -1,0 +1,1 @@
+"""From the capture process to the analysis: the wire, who may connect, and where sockets lie."""

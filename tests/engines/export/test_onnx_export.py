@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from engines.bundle import Bundle
+from engines.common.errors import BadInput
+from engines.export import onnx_export as export
+from engines.export.onnx_export import ExportFailed, network_from_onnx, write_bundle
+from engines.networks.initialise import initialise
+from tests.engines.conftest import SMALL
+
+
+def test_the_graph_takes_pixels_and_holds_everything(small_bundle: Bundle) -> None:
+    model = onnx.load(str(small_bundle.onnx_path), load_external_data=False)
+    (clips,), outputs = model.graph.input, model.graph.output
+    assert clips.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    dims = [dim.dim_param or dim.dim_value for dim in clips.type.tensor_type.shape.dim]
+    assert dims == ["N", 8, 64, 64, 3]
+    assert [output.name for output in outputs] == ["logits", "embedding"]
+    assert not any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
+    assert {node.domain for node in model.graph.node} == {""}
+
+
+def test_weights_come_back_from_the_graph_bit_by_bit(small_bundle: Bundle) -> None:
+    back = network_from_onnx(SMALL, small_bundle.onnx_path).state_dict()
+    want = initialise(SMALL, 3).state_dict()
+    assert all(torch.equal(back[name], want[name]) for name in want)
+
+
+def test_the_head_can_be_left_out_on_reading(small_bundle: Bundle) -> None:
+    spec = msgspec.structs.replace(SMALL, embedding=False)
+    assert network_from_onnx(spec, small_bundle.onnx_path).embedding is None
+
+
+def test_another_network_is_named(small_bundle: Bundle) -> None:
+    spec = msgspec.structs.replace(SMALL, width=16)
+    with pytest.raises(BadInput, match=r"stem.conv.weight \(16, 3, 7, 7\).*got \(8, 3, 7, 7\)"):
+        network_from_onnx(spec, small_bundle.onnx_path)
+
+
+def test_weights_outside_the_file_are_not_followed(small_bundle: Bundle, tmp_path: Path) -> None:
+    model = onnx.load(str(small_bundle.onnx_path))
+    onnx.save(model, str(tmp_path / "model.onnx"), save_as_external_data=True, size_threshold=0)
+    with pytest.raises(BadInput, match="an ONNX file"):
+        network_from_onnx(SMALL, tmp_path / "model.onnx")
+
+
+def test_a_graph_that_answers_otherwise_is_not_written(
+    small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "to_onnx", lambda network: small_bundle.onnx_path.read_bytes())
+    network = initialise(SMALL, 3)
+    with torch.no_grad():
+        network.classifier.bias += 0.1
+    with pytest.raises(ExportFailed, match=r"differs from torch by 0\.1"):
+        write_bundle(network, small_bundle.card, tmp_path / "wrong")
+    with pytest.raises(BadInput, match="holds a bundle"):
+        write_bundle(network, small_bundle.card, small_bundle.path)
+    with pytest.raises(ValueError, match="card and network differ"):
+        write_bundle(initialise(msgspec.structs.replace(SMALL, size=32), 3), small_bundle.card, tmp_path / "wrong")
+    assert not list(tmp_path.iterdir())
+
+
+def test_reference_is_what_torch_said(small_bundle: Bundle) -> None:
+    clips, logits = small_bundle.reference()
+    with torch.inference_mode():
+        want = export.InferenceGraph(initialise(SMALL, 3)).eval()(torch.from_numpy(clips))[0].numpy()
+    assert np.abs(logits - want).max() <= 1e-5 * np.abs(want).max()

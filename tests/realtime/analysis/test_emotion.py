@@ -1,0 +1,217 @@
+"""Emotions live: whole sessions with a real, untrained network."""
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from engines.bundle import Bundle
+from engines.runtimes import open_runtime
+from engines.taxonomy import EMOTIONS
+from realtime.analysis.emotion import EmotionModel, inputs, seen
+from realtime.analysis.window import SlidingStretch
+from realtime.clock import NS_PER_S
+from realtime.messages import Frame, Framing
+from tests.conftest import ROOT, manet_live
+
+SPAN_NS, HOP_NS = round(3.8 * NS_PER_S), NS_PER_S
+
+
+def frame(index, face=True, person=True, size=112):
+    rng = np.random.default_rng(index)
+    picture = rng.integers(1, 256, (size, size, 3), np.uint8)
+    return Frame(
+        0,
+        index,
+        0,
+        index * NS_PER_S // 30,
+        picture,
+        picture[:64, :64].copy() if face else None,
+        framing=Framing(person_found=person),
+    )
+
+
+def stretch_of(frames, length=16):
+    cut = SlidingStretch(0, length, SPAN_NS, HOP_NS, NS_PER_S, 64)
+    made = [one for each in frames for one in cut.push(each, 0)]
+    return made[0]
+
+
+def test_a_frame_without_face_or_person_is_black_and_marked():
+    frames = [frame(index, face=index % 2 == 0, person=index < 60) for index in range(116)]
+    stretch = stretch_of(frames)
+    assert stretch.frames.shape == (16, 112, 112, 3)
+    chosen = stretch.frame_ids
+    assert stretch.body_seen.tolist() == [int(each < 60) for each in chosen]
+    assert stretch.face_seen.tolist() == [int(each % 2 == 0) for each in chosen]
+    for at, index in enumerate(chosen):
+        assert stretch.frames[at].any() == bool(stretch.body_seen[at])
+        assert stretch.faces[at].any() == bool(stretch.face_seen[at])
+        if stretch.face_seen[at]:
+            assert np.array_equal(stretch.faces[at], frames[index].face)
+
+
+def test_the_real_network_takes_a_stretch_and_half_the_evidence_is_the_face(emotion_bundle):
+    model = Bundle.load(emotion_bundle)
+    sighted, blind = stretch_of([frame(i) for i in range(116)]), stretch_of([frame(i, face=False) for i in range(116)])
+    with open_runtime(model, "onnxruntime") as runtime:
+        emotion = EmotionModel(model, runtime)
+        for stretch in (sighted, blind):
+            shares = emotion.shares(stretch)
+            assert shares.sum() == pytest.approx(1.0, abs=1e-5)
+        assert {name: array.shape[1:] for name, array in inputs(emotion.spec, sighted).items()} == emotion.spec.inputs
+        assert seen(emotion.spec, sighted) == (1.0, 1.0)
+        assert seen(emotion.spec, blind) == (0.5, 0.0)
+
+
+def test_pictures_that_are_held_are_no_evidence(emotion_bundle):
+    model = Bundle.load(emotion_bundle)
+    cut = SlidingStretch(0, 16, SPAN_NS, HOP_NS, NS_PER_S, 64)
+    for index in range(61):  # 2 s, no face in the last picture, which is held for the last quarter
+        cut.push(frame(index, face=index < 60), 0)
+    (stretch,) = cut.finish(0)
+    assert (stretch.end_ns, stretch.recorded_end_ns) == (SPAN_NS, 2 * NS_PER_S)
+    pictures = len(set(stretch.frame_ids.tolist()))
+    assert stretch.face_seen.sum() < 16 - 2
+    assert seen(model.card.maenet, stretch) == (pytest.approx(1 - 0.5 / pictures), pytest.approx(1 - 1 / pictures))
+
+
+def test_two_seconds_are_not_enough_to_go_on(odd_recordings):
+    done = manet_live("replay", odd_recordings / "two_seconds.mp4", "--speed", "max", "--headless")
+    assert done.code == 0, done.err
+    (line,) = done.of("emotion")
+    assert line["abstains"]
+    assert line["time_s"] == 1.933  # of the last picture
+    assert line["evidence_s"] <= 1.933
+    times = [one[name] for one in done.of("action") for name in ("onset_s", "offset_s", "emitted_s")]
+    assert all(0.0 <= at <= 1.933 for at in times if at is not None)
+
+
+COMMON = ("--headless", "--engine", "onnxruntime")
+
+
+def test_a_demo_reports_emotions_and_says_what_they_are(emotion_bundle, tmp_path):
+    runs = {
+        speed: manet_live(
+            "demo",
+            "--seconds",
+            "9",
+            "--speed",
+            speed,
+            *COMMON,
+            "--emotion",
+            emotion_bundle,
+            "--record",
+            tmp_path / speed,
+        )
+        for speed in ("max", "3")
+    }
+    done = runs["max"]
+    assert done.code == 0, done.err
+    lines = done.of("emotion")
+    assert [line["time_s"] for line in lines] == [3.8, 4.8, 5.8, 6.8, 7.8, 8.8]
+    for line in lines:
+        assert not line["abstains"]
+        assert line["probs"].keys() == line["interval"].keys() == set(EMOTIONS)
+        assert sum(line["probs"].values()) == pytest.approx(1.0, abs=1e-3)
+        assert all(low <= line["probs"][name] <= high for name, (low, high) in line["interval"].items())
+    assert done.of("stats")[-1]["stretches"] == {"due": 6, "judged": 6, "skipped": {}}
+    (note,) = [line for line in done.of("session") if line["state"] == "emotion"]
+    assert "expression, not of feeling" in note["detail"]
+    assert "prohibited" in note["detail"]
+    assert "expression, not of feeling" in done.err  # one line as the session begins
+    session = json.loads((tmp_path / "max" / "session.json").read_text())
+    assert session["emotion_model"]["provenance"]["trained"] is False
+    assert "prohibited" in session["emotion_note"]
+    stretches = runs["3"].of("stats")[-1]["stretches"]
+    assert stretches["judged"] + sum(stretches["skipped"].values()) == stretches["due"] == 6
+    if not stretches["skipped"]:
+        assert runs["3"].of("emotion") == lines  # whatever the speed
+
+
+def test_without_emotion_nothing_of_it_is_loaded(emotion_bundle, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    with_it = manet_live("demo", "--seconds", "15", "--speed", "max", *COMMON, "--emotion", emotion_bundle)
+    without = manet_live("demo", "--seconds", "15", "--speed", "max", *COMMON, "--no-emotion")
+    assert with_it.code == without.code == 0, with_it.err + without.err
+    assert without.of("emotion") == []
+    assert "emotion" not in {line["state"] for line in without.of("session")}
+    assert "emotion" not in without.err
+    assert without.of("stats")[-1]["stretches"] is None
+    assert len(without.action_text.splitlines()) > 0
+
+
+def empty_room(path, seconds=8):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=15, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 320, 384, "yuv420p", Fraction(1, 15)
+        wall = np.tile(np.linspace(90, 170, 320, dtype=np.uint8)[None, :, None], (384, 1, 3))
+        for _ in range(15 * seconds):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(wall, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_an_emotion_model_by_name_wins_over_the_configuration(emotion_bundle, tmp_path):
+    (tmp_path / "off.toml").write_text("[emotion]\non = false\n")
+    for choice, on in (((), "false"), (("--emotion", emotion_bundle), "true"), (("--no-emotion",), "false")):
+        done = manet_live("demo", "--config", tmp_path / "off.toml", *choice, "--print-config")
+        section = done.out.partition("[emotion]")[2].partition("\n[")[0]
+        assert [line.split("#")[0].split() for line in section.splitlines() if line.startswith("on ")] == [
+            ["on", "=", on]
+        ]
+
+
+def test_of_an_empty_chair_it_says_nothing(emotion_bundle, tmp_path):
+    done = manet_live(
+        "replay", empty_room(tmp_path / "empty.mp4"), "--speed", "max", *COMMON, "--emotion", emotion_bundle
+    )
+    assert done.code == 0, done.err
+    assert len(done.of("emotion")) >= 4
+    for line in done.of("emotion"):
+        assert line["abstains"]
+        assert line["probs"] is line["interval"] is None
+        assert line["evidence_s"] == line["face_visible"] == 0.0
+
+
+def test_of_real_people_the_face_is_found_and_their_events_are_those_without_emotions(clips, emotion_bundle):
+    names = ("upper_body_asl_walk.mkv", "upper_body_asl_book.mkv")
+    recordings = [clips / name for name in names]
+    with_it = manet_live("replay", *recordings, "--speed", "max", *COMMON, "--emotion", emotion_bundle)
+    without = manet_live("replay", *recordings, "--speed", "max", *COMMON, "--no-emotion")
+    assert with_it.code == without.code == 0, with_it.err + without.err
+    for camera in (0, 1):
+        assert [one for one in with_it.of("emotion") if one["camera"] == camera][-1]["face_visible"] >= 0.8
+        actions, others = ([one for one in done.of("action") if one["camera"] == camera] for done in (with_it, without))
+        assert actions == others
+        assert actions
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("--model", "untrained-small", "--emotion", "BUNDLE"), "an emotion model that sees"),
+        (("--emotion", "landmarks-small"), "an emotion model"),
+        (("--emotion", "no-such"), "no-such"),
+        (("--model", "BUNDLE"), "a micro-action model"),
+        (("--emotion", "BUNDLE", "--no-emotion"), "--help"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused_in_one_line(emotion_bundle, arguments, fault):
+    given_ = [str(emotion_bundle) if each == "BUNDLE" else each for each in arguments]
+    done = manet_live("demo", *COMMON, *given_)
+    assert done.code == 2
+    (line,) = done.err.strip().splitlines()
+    assert line.startswith("manet-live: error: expected ")
+    assert fault in line
+
+
+def test_the_capture_process_imports_nothing_of_it_unless_faces_are_wanted():
+    code = "import sys, realtime.capture.process; print('realtime.analysis.emotion' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

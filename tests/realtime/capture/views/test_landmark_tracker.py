@@ -1,0 +1,293 @@
+"""The landmark tracker and its view on real clips, and what needs no models: which hand is whose, what is in view."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from engines.landmarks.drawing import LandmarkDrawing
+from engines.landmarks.points import FACE_MESH_INDICES, Landmarks
+from realtime.capture.sources import Image
+from realtime.capture.views import landmark_tracker
+from realtime.capture.views.coverage import Coverage
+from realtime.capture.views.landmark_tracker import LandmarkTracker
+from realtime.capture.views.people import Square
+from realtime.capture.views.view import LandmarkView, make_view
+from realtime.config import ViewSettings
+from realtime.display import framing_warnings
+from realtime.messages import Framing
+from tests.realtime.conftest import read
+
+SEATED = "seated_B2_shaking_head.mp4"
+UPPER_BODY = "upper_body_asl_milk.mkv"
+FRAME_NS = 33_333_333
+SHAPE = (1000, 1000)
+
+
+def track(trackers: list[Path], images: list[Image]) -> list[Landmarks]:
+    with closing(LandmarkTracker(*trackers)) as tracker:
+        return [tracker.track(image.pixels, image.media_ns) for image in images]
+
+
+@pytest.fixture(scope="module")
+def seated(trackers: list[Path]) -> list[Landmarks]:
+    return track(trackers, read(SEATED))
+
+
+@pytest.fixture(scope="module")
+def upper_body(trackers: list[Path]) -> list[Landmarks]:
+    return track(trackers, read(UPPER_BODY))
+
+
+def found(values: list[Landmarks], name: str) -> np.ndarray:
+    return np.stack([getattr(value, name) for value in values])
+
+
+def test_a_masked_head_is_held_steady_and_turns_as_before(
+    seated: list[Landmarks], trackers: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.landmarks.steady_head.PLAY", 0.0)
+    steady, loose = found(seated, "pose"), found(track(trackers, read(SEATED)), "pose")
+
+    def nose(pose: np.ndarray) -> np.ndarray:
+        """(T, 2) pixels from the ears."""
+        return np.asarray(pose[:, 0, :2] - pose[:, 7:9, :2].mean(axis=1))
+
+    assert np.std(nose(steady)[:, 1]) < 0.7 * np.std(nose(loose)[:, 1])
+    np.testing.assert_array_equal(steady[..., 0], loose[..., 0])
+
+
+@pytest.mark.parametrize("clip", ["seated", "upper_body"])
+def test_a_real_person_is_tracked(clip: str, request: pytest.FixtureRequest) -> None:
+    landmarks = request.getfixturevalue(clip)
+    assert np.mean([each.person for each in landmarks]) >= 0.95
+    pose, hands = found(landmarks, "pose"), found(landmarks, "hands")
+    shoulders = np.hypot(*(pose[:, 11, :2] - pose[:, 12, :2]).T)
+    assert (pose[:, 11, 0] > pose[:, 12, 0]).all()  # facing the camera, the person's left is on the right
+    assert np.nanmean(~np.isnan(hands[:, 0, 0, 0])) > 0.9
+    for side in (0, 1):
+        apart = np.hypot(*(hands[:, side, 0, :2] - pose[:, 15 + side, :2]).T) / shoulders
+        assert np.nanmax(apart) <= landmark_tracker.REACH + 1e-3
+        assert np.nanmedian(apart) < 0.15
+
+
+def test_the_face_is_where_the_pose_says(upper_body: list[Landmarks]) -> None:
+    face, pose = found(upper_body, "face"), found(upper_body, "pose")
+    assert np.mean(np.isnan(face[:, 0, 0])) < 0.1
+    shoulders = np.hypot(*(pose[:, 11, :2] - pose[:, 12, :2]).T)
+
+    def at(index: int) -> np.ndarray:
+        return face[:, FACE_MESH_INDICES.index(index), :2]
+
+    for index, point in ((1, 0), (263, 3), (33, 6)):  # nose, left and right outer eye corner
+        assert np.nanmax(np.hypot(*(at(index) - pose[:, point, :2]).T) / shoulders) < 0.15
+    assert np.nanmax(at(33)[:, 0] - at(263)[:, 0]) < 0
+    assert np.nanmax(at(10)[:, 1] - at(152)[:, 1]) < 0  # forehead above chin
+
+
+def test_the_same_clip_gives_the_same_landmarks(trackers: list[Path], upper_body: list[Landmarks]) -> None:
+    again = track(trackers, read(UPPER_BODY)[:20])
+    for name in ("pose", "hands", "face"):
+        assert np.array_equal(found(again, name), found(upper_body[:20], name), equal_nan=True)
+
+
+def test_a_still_picture_gives_a_still_drawing(trackers: list[Path]) -> None:
+    picture = read(UPPER_BODY)[25]
+    stills = [dataclasses.replace(picture, media_ns=index * FRAME_NS) for index in range(40)]
+    drawing = LandmarkDrawing(112)
+    drawn = np.stack([drawing.draw(landmarks) for landmarks in track(trackers, stills)]).astype(int)
+    assert drawn[-1].any()
+    assert np.abs(np.diff(drawn[25:], axis=0)).mean() < 0.3
+
+
+def test_leaving_and_coming_back(trackers: list[Path]) -> None:
+    there = [image.pixels for image in read(UPPER_BODY)[:12]]
+    gone = [np.full_like(there[0], 127)] * 20
+    images = [Image(pixels, 0, 0, index * 3 * FRAME_NS) for index, pixels in enumerate(there + gone + there)]
+    with closing(LandmarkView(112, LandmarkTracker(*trackers))) as view:
+        drawn, framings = zip(*(view.apply(image) for image in images), strict=True)
+    assert framings[5].person_found
+    assert not framings[31].person_found
+    assert not drawn[31].any()
+    assert framings[-1].person_found
+    assert drawn[-1].any()
+
+
+def test_the_larger_of_two_people(trackers: list[Path]) -> None:
+    near, far = read(SEATED)[:15], read("seated_A1_shaking_body.mp4")[:15]
+    images = []
+    for big, small in zip(near, far, strict=True):
+        canvas = np.full((1296, 2160, 3), 200, np.uint8)
+        canvas[:, 1080:] = big.pixels
+        canvas[500:1148, 200:740] = small.pixels[::2, ::2]
+        images.append(dataclasses.replace(big, pixels=canvas))
+    landmarks = track(trackers, images)
+    assert all(each.person for each in landmarks)
+    assert found(landmarks, "pose")[:, 11, 0].min() > 1080
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_how_many_are_there_and_since_when_one_is_followed(trackers: list[Path], several: bool) -> None:
+    images = [image.pixels for image in read(SEATED)[:20]]
+    if several:
+        images = [np.concatenate([pixels[:, ::-1], pixels], axis=1) for pixels in images]
+    with closing(LandmarkTracker(*trackers)) as tracker:
+        for index, pixels in enumerate(images):
+            tracker.track(pixels, index * FRAME_NS)
+            assert (tracker.people, tracker.followed_ns) == (1 + several, index * FRAME_NS)
+        tracker.track(np.full_like(images[0], 127), 20 * FRAME_NS)
+        assert tracker.followed_ns is None
+
+
+def test_the_view_warns_of_legs_out_of_view(trackers: list[Path]) -> None:
+    with closing(make_view(ViewSettings(), 112, "landmarks")) as view:
+        assert isinstance(view, LandmarkView)
+        framing = [view.apply(image)[1] for image in read(UPPER_BODY)[:40]][-1]
+    assert framing.unseen == ("legs", "feet")
+    assert framing_warnings(framing, "center") == ("legs out of view: lower limb and leg-hand actions cannot be seen",)
+
+
+def pose(left: tuple[float, float] = (600, 500), right: tuple[float, float] = (400, 500)) -> np.ndarray:
+    """(33, 4) with the wrists here."""
+    made = np.full((33, 4), 0.9, np.float32)
+    made[[11, 12], :2], made[[15, 16], :2] = [(600, 300), (400, 300)], [left, right]
+    return made
+
+
+def seen_hands(*hands: tuple[tuple[float, float], str]) -> SimpleNamespace:
+    """The library's result for hands with these wrists (pixels of a 1000x1000 crop) and labels."""
+    return SimpleNamespace(
+        hand_landmarks=[
+            [SimpleNamespace(x=x / 1000, y=(y + 5 * point) / 1000, z=0.0) for point in range(21)] for (x, y), _ in hands
+        ],
+        handedness=[[SimpleNamespace(category_name=label, score=0.95)] for _, label in hands],
+    )
+
+
+@pytest.fixture
+def tracker(monkeypatch: pytest.MonkeyPatch) -> LandmarkTracker:
+    """Without models."""
+    monkeypatch.setattr(landmark_tracker, "PersonFinder", lambda *_, **__: None)
+    monkeypatch.setattr(landmark_tracker, "VideoTask", lambda *_, **__: None)
+    return LandmarkTracker(Path(), Path(), Path())
+
+
+def sides(tracker: LandmarkTracker, time_ns: int, *hands: tuple[tuple[float, float], str], **wrists: object) -> list:
+    crop = landmark_tracker._Crop(np.zeros((1, 1, 3), np.uint8), 0, 0, 1000, 1000)
+    assigned = tracker._assign(seen_hands(*hands), crop, pose(**wrists), 200.0, time_ns)  # type: ignore[arg-type]
+    return [None if np.isnan(hand[0, 0]) else tuple(np.rint(hand[0, :2]).astype(int).tolist()) for hand in assigned]
+
+
+def test_hands_go_to_the_nearer_wrist_whatever_their_label(tracker: LandmarkTracker) -> None:
+    assert sides(tracker, 0, ((405, 505), "Left"), ((595, 500), "Right")) == [(595, 500), (405, 505)]
+
+
+def test_hands_at_one_place_are_told_apart_by_label_and_past(tracker: LandmarkTracker) -> None:
+    together = {"left": (510, 500), "right": (490, 500)}
+    assert sides(tracker, 0, ((490, 500), "Left"), ((515, 500), "Right"), **together) == [(490, 500), (515, 500)]
+    assert sides(tracker, FRAME_NS, ((515, 500), "Left"), ((470, 500), "Left"), **together) == [(470, 500), (515, 500)]
+
+
+def test_one_hand_found_twice_is_one(tracker: LandmarkTracker) -> None:
+    assert sides(tracker, 0, ((600, 500), "Left"), ((603, 502), "Left")) == [(600, 500), None]
+
+
+def test_somebody_elses_hand_is_refused(tracker: LandmarkTracker) -> None:
+    assert sides(tracker, 0, ((800, 800), "Left")) == [None, None]
+    assert sides(tracker, 0) == [None, None]
+
+
+def test_a_crop_may_leave_the_picture() -> None:
+    pixels = np.full((100, 200, 3), 255, np.uint8)
+    crop = landmark_tracker._cut(pixels, Square(0, 50, 100), 50)
+    assert crop.pixels.shape == (50, 50, 3)
+    assert not crop.pixels[:, :24].any()
+    assert crop.pixels[:, 26:].all()
+    points = crop.points([SimpleNamespace(x=1.0, y=0.5, z=0.1)])
+    assert points.tolist() == [pytest.approx([50.0, 50.0, 10.0])]
+
+
+class FakeFinder:
+    """Says how many people there are, and counts how often it is asked."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.there, self.asked = most, 1, 0
+
+    def poses(self, pixels: np.ndarray, time_ns: int) -> list[np.ndarray]:
+        self.asked += 1
+        return [np.zeros((33, 5), np.float32)] * min(self.most, self.there)
+
+
+def test_a_second_person_is_looked_for_now_and_then(tracker: LandmarkTracker) -> None:
+    single, several = FakeFinder(1), FakeFinder(2)
+    tracker._single, tracker._several = single, several  # type: ignore[assignment]
+    pixels = np.zeros((8, 8, 3), np.uint8)
+
+    def watch(start_s: float, seconds: float) -> list[int]:
+        times_s = [start_s + index / 30 for index in range(round(seconds * 30))]
+        return [len(tracker._poses(pixels, round(time_s * 1e9))) for time_s in times_s]
+
+    assert set(watch(0, 2)) == {1}
+    assert (single.asked, several.asked) == (60, 4)
+    several.there = 2
+    found = watch(2, 2)
+    assert found[0] == 2  # at the latest after half a second
+    assert set(found) == {2}
+    several.there = 1
+    watch(4, 4)
+    assert single.asked > 60 + 50  # alone again, and followed as such
+    assert several.asked < 4 + 60 + 75
+
+
+def covered(hidden: range, seconds: float, coverage: Coverage, start_s: float = 0.0) -> tuple[str, ...]:
+    landmarks = Landmarks.nobody(0, *SHAPE)
+    body = pose()
+    body[:, :2] = np.clip(body[:, :2], 1, 999)
+    body[list(hidden), 3] = 0.1
+    unseen: tuple[str, ...] = ()
+    for index in range(round(seconds * 30)):
+        time_ns = round((start_s + index / 30) * 1e9)
+        unseen = coverage.look(dataclasses.replace(landmarks, time_ns=time_ns, pose=body)).unseen
+    return unseen
+
+
+def test_a_part_is_unseen_only_after_a_while() -> None:
+    coverage = Coverage()
+    assert covered(range(0), 1.0, coverage) == ("face",)
+    assert covered(range(15, 17), 1.0, coverage, 1.0) == ("face",)  # a moment behind the back
+    assert covered(range(15, 17), 2.0, coverage, 2.0) == ("face", "hands")
+    assert covered(range(0), 2.0, coverage, 4.0) == ("face",)
+    assert covered(range(25, 33), 4.0, coverage, 6.0) == ("face", "legs", "feet")
+    assert coverage.look(Landmarks.nobody(0, *SHAPE)).unseen == ("face", "legs", "feet")
+
+
+def test_a_face_that_is_there_is_not_missed_for_its_first_picture() -> None:
+    coverage = Coverage()
+    for index in range(3):  # no face is looked for in the first
+        made = dataclasses.replace(Landmarks.nobody(index * FRAME_NS, *SHAPE), pose=pose())
+        framing = coverage.look(dataclasses.replace(made, face=np.ones_like(made.face)) if index else made)
+        assert framing.unseen == (("face",) if index == 0 else ())
+
+
+def test_a_person_too_far_away_is_told() -> None:
+    coverage = Coverage()
+    body = pose()
+    assert coverage.look(dataclasses.replace(Landmarks.nobody(0, *SHAPE), pose=body)).magnified == pytest.approx(0.32)
+
+
+def test_an_unknown_part_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected unseen parts among face, hands, legs, feet"):
+        Framing(unseen=("tail",))  # type: ignore[arg-type]
+
+
+def test_every_part_says_what_is_lost_with_it() -> None:
+    several = Framing(person_found=True, people=2, followed_ns=9 * 10**9)
+    assert framing_warnings(several, "center", 12.3) == ("several people in view: following the one since 0:03.3",)
+    warnings = framing_warnings(Framing(person_found=True, unseen=("face", "hands", "feet")), "center")
+    assert [line.split(" out of view")[0] for line in warnings] == ["face", "hands", "feet"]
+    assert "nods" in warnings[0]  # measured: docs/landmarks-small.md

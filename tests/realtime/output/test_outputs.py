@@ -1,0 +1,121 @@
+"""The event stream reaches each output, and endpoints that others could reach are refused."""
+
+import json
+import os
+import socket
+
+import pytest
+import zmq
+
+from engines.common.errors import BadInput
+from engines.taxonomy import ACTIONS
+from events.types import ActionEvent, Delay, EventState
+from realtime.output.event_stream import EventStream, SessionLine, action_line
+from realtime.output.outputs import PublishOutput, RecordOutput, StdoutOutput, check_endpoint
+
+MS = 1_000_000
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_an_action_line_is_what_the_design_shows(tmp_path):
+    event = ActionEvent(
+        12,
+        0,
+        EventState.CONFIRMED,
+        ACTIONS[9],
+        5250 * MS,
+        None,
+        0.81234,
+        6100 * MS,
+        Delay(600 * MS, 138 * MS, 2 * MS, 110 * MS),
+    )
+    descriptor = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+    stream = EventStream([StdoutOutput(descriptor)])
+    stream.write(action_line(event, session_start_ns=2000 * MS))
+    stream.close(5.0)
+    os.close(descriptor)
+    written = (tmp_path / "out").read_bytes()
+    assert json.loads(written) == {
+        "kind": "action",
+        "id": 12,
+        "camera": 0,
+        "state": "confirmed",
+        "action": "nodding",
+        "index": 9,
+        "body_part": "head",
+        "onset_s": 3.25,
+        "offset_s": None,
+        "confidence": 0.8123,
+        "emitted_s": 4.1,
+        "delay_ms": {"window": 600.0, "queue": 2.0, "compute": 110.0, "confirmation": 138.0},
+    }
+    assert written.endswith(b"}\n")
+
+
+@pytest.mark.parametrize("kind", ["ipc", "tcp"])
+def test_a_subscriber_in_another_context_reads_the_same_lines(tmp_path, context, kind):
+    endpoint = f"ipc://{tmp_path}/events" if kind == "ipc" else f"tcp://127.0.0.1:{free_port()}"
+    output = PublishOutput(endpoint)
+    subscriber = context.socket(zmq.SUB)
+    subscriber.subscribe(b"session")
+    subscriber.connect(endpoint)
+    stream = EventStream([output])
+    while not subscriber.poll(20):  # until the subscription has arrived
+        stream.write(SessionLine("started", "m", "nothing", "torch", "s", None))
+    topic, line = subscriber.recv_multipart()
+    assert topic == b"session"
+    assert json.loads(line)["state"] == "started"
+    stream.close(5.0)
+    assert not (tmp_path / "events").exists()
+
+
+def test_a_busy_endpoint_is_one_clear_line():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        with pytest.raises(BadInput, match="expected a free endpoint for --publish, got tcp://127"):
+            PublishOutput(f"tcp://127.0.0.1:{holder.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp://0.0.0.0:5555",
+        "tcp://*:5555",
+        "tcp://192.168.1.2:5555",
+        "tcp://127.0.0.1",
+        "udp://127.0.0.1:1",
+        "nonsense",
+        "tcp://example.org:5555",
+        "ipc://",
+        "tcp://127.0.0.1:99999",
+        "",
+    ],
+)
+def test_only_local_endpoints_are_let_through(endpoint):
+    with pytest.raises(BadInput, match=r"expected an? (local )?endpoint"):
+        check_endpoint(endpoint, keyed=False)
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:5555", "tcp://[::1]:5555", "tcp://localhost:1", "ipc:///tmp/x"])
+def test_local_endpoints_are(endpoint):
+    check_endpoint(endpoint, keyed=False)
+
+
+def test_a_record_is_appended_line_by_line_and_never_overwritten(tmp_path):
+    folder = tmp_path / "sessions" / "one"
+    output = RecordOutput(folder, {"consent": "signed"})
+    output.write("action", b'{"kind":"action"}')
+    assert (folder / "events.jsonl").read_bytes() == b'{"kind":"action"}\n'  # before it is closed
+    assert json.loads((folder / "session.json").read_bytes())["consent"] == "signed"
+    output.close()
+    with pytest.raises(BadInput, match="which holds a session"):
+        RecordOutput(folder, {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="a folder that can be written"):
+        RecordOutput(tmp_path / "file" / "below", {})

@@ -1,0 +1,193 @@
+"""Wire round trip, and every way a message can be wrong."""
+
+import contextlib
+import threading
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime.clock_offset import ClockReading
+from realtime.messages import MAX_SIDE, CaptureState, CaptureStatus, Frame, Framing, Recording
+from realtime.transport import wire
+from realtime.transport.authentication import link_for
+
+SERVER, CLIENT = link_for("ipc://")
+
+
+def make_frame(side: int = 8, frame_id: int = 3, face: bool = False, preview: bool = False) -> Frame:
+    noise = np.random.default_rng(frame_id).integers(0, 256, (side, side, 3), np.uint8)
+    return Frame(
+        0,
+        frame_id,
+        10,
+        -5,
+        noise,
+        noise[:4, :4].copy() if face else None,
+        noise[:3].copy() if preview else None,
+        Framing(0.5, 2.0, True, ("hands", "feet"), 2, 7_000),
+        11,
+        12,
+    )
+
+
+def as_bytes(parts) -> list[bytes]:
+    return [bytes(part) for part in parts]
+
+
+def assert_same(left: Frame, right: Frame) -> None:
+    for name in ("camera_id", "frame_id", "captured_ns", "read_ns", "viewed_ns", "media_ns", "framing"):
+        assert getattr(left, name) == getattr(right, name)
+    for name in ("body", "face", "preview"):
+        one, other = getattr(left, name), getattr(right, name)
+        assert (one is None) == (other is None)
+        assert one is None or np.array_equal(one, other)
+
+
+@given(st.integers(1, 32), st.booleans(), st.booleans(), st.integers(0, 2**31))
+def test_a_frame_survives_the_round_trip(side, face, preview, generation):
+    frame = make_frame(side, 7, face, preview)
+    message = wire.decode(as_bytes(wire.encode_frame(frame, generation)))
+    assert isinstance(message, wire.FrameMessage)
+    assert message.generation == generation
+    assert_same(message.frame, frame)
+    assert not message.frame.body.flags.writeable
+
+
+def test_a_status_survives_the_round_trip():
+    status = CaptureStatus(
+        0,
+        2,
+        CaptureState.RECONNECTING,
+        "connection lost",
+        False,
+        100,
+        90,
+        {"wire": 10},
+        ClockReading(-5, 7),
+        Recording(-40, 512, 480, 15.0, 2, 1),
+    )
+    assert wire.decode(as_bytes(wire.encode_status(status))) == status
+
+
+def tampered(**changes) -> list[bytes]:
+    header, *payload = as_bytes(wire.encode_frame(make_frame(), 0))
+    fields = msgspec.msgpack.decode(header)
+    return [msgspec.msgpack.encode({**fields, **changes}), *payload]
+
+
+@pytest.mark.parametrize(
+    ("parts", "fault"),
+    [
+        ([], "expected 1 to 4 parts, got 0"),
+        ([b""] * 5, "expected 1 to 4 parts, got 5"),
+        ([b""], "header"),
+        ([b"\x00" * 9000], "at most 8192 bytes, got 9000"),
+        ([b"not msgpack at all"], "header"),
+        (as_bytes(wire.encode_frame(make_frame(), 0))[:1], "expected 1 images, got 0 parts"),
+        ([as_bytes(wire.encode_frame(make_frame(), 0))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
+        (tampered(protocol=99), "expected protocol 6, got 99"),
+        (tampered(body=[100000, 100000]), "body"),
+        (tampered(body=[2**30, 1]), "body"),
+        (tampered(body=[8, 4]), "body announces"),
+        (tampered(frame_id=-1), "frame_id"),
+        (tampered(magnified=0.0), "magnified"),
+        (tampered(surprise=1), "surprise"),
+        (tampered(kind="mystery"), "mystery"),
+        ([*as_bytes(wire.encode_status(CaptureStatus(0, 0, CaptureState.ENDED))), b"x"], "expected no payload"),
+    ],
+)
+def test_a_wrong_message_names_its_fault(parts, fault):
+    with pytest.raises(wire.WireError, match=fault.replace("(", r"\(")):
+        wire.decode(parts)
+
+
+@given(st.data())
+def test_a_truncated_or_corrupted_message_is_an_error_or_a_whole_message(data):
+    parts = as_bytes(wire.encode_frame(make_frame(face=True, preview=True), 1))
+    at = data.draw(st.integers(0, len(parts) - 1))
+    cut = data.draw(st.integers(0, len(parts[at]) - 1))
+    if data.draw(st.booleans()):
+        parts[at] = parts[at][:cut]  # truncated: always caught, each length is announced
+        with pytest.raises(wire.WireError):
+            wire.decode(parts)
+        return
+    corrupt = bytearray(parts[at])
+    corrupt[cut] ^= data.draw(st.integers(1, 255))
+    parts[at] = bytes(corrupt)
+    with contextlib.suppress(wire.WireError):  # a flipped pixel cannot be told
+        wire.decode(parts)
+
+
+@given(st.lists(st.binary(max_size=200), max_size=6))
+def test_noise_is_refused(parts):
+    with pytest.raises(wire.WireError):
+        wire.decode(parts)
+
+
+def test_frames_cross_a_real_socket_in_order_and_a_full_queue_refuses(tmp_path):
+    endpoint = f"ipc://{tmp_path}/frames"
+    sender = wire.Sender(endpoint, 4, CLIENT)
+    refused = 0
+    for index in range(20):  # nobody listens yet: the queue fills
+        refused += not sender.send(wire.encode_frame(make_frame(frame_id=index), 0), 0.0)
+    assert refused == 16
+    receiver = wire.Receiver(endpoint, 4, SERVER)
+    got = []
+    for _ in range(4):
+        message = receiver.receive(5.0)
+        assert isinstance(message, wire.FrameMessage)
+        got.append(message.frame.frame_id)
+        assert_same(message.frame, make_frame(frame_id=message.frame.frame_id))
+    assert got == [0, 1, 2, 3]
+    assert receiver.receive(0.01) is None
+    sender.close()
+    receiver.close()
+
+
+def test_an_oversized_message_cannot_get_in(tmp_path, context):
+    endpoint = f"ipc://{tmp_path}/frames"
+    receiver = wire.Receiver(endpoint, 4, SERVER)
+    flood = context.socket(zmq.PUSH)
+    CLIENT.apply(flood)
+    flood.connect(endpoint)
+    flood.send(bytes(MAX_SIDE * MAX_SIDE * 3 + 100))
+    assert receiver.receive(0.3) is None  # the connection that claimed it is closed by the transport
+    sender = wire.Sender(endpoint, 4, CLIENT)
+    assert sender.send(wire.encode_frame(make_frame(), 0), 1.0)
+    assert isinstance(receiver.receive(5.0), wire.FrameMessage)
+    sender.close()
+    receiver.close()
+
+
+def test_a_waiting_sender_is_let_through_when_there_is_room(tmp_path):
+    endpoint = f"ipc://{tmp_path}/frames"
+    receiver = wire.Receiver(endpoint, 1, SERVER)
+    count = 300
+    body = make_frame(128)
+
+    read = threading.Event()
+
+    def push() -> None:
+        sender = wire.Sender(endpoint, 1, CLIENT)
+        for index in range(count):
+            frame = Frame(0, index, 0, index, body.body)
+            while not sender.send(wire.encode_frame(frame, 0), 1.0):
+                pass
+        read.wait(60)
+        sender.close()
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    ids = []
+    while len(ids) < count:
+        message = receiver.receive(5.0)
+        assert isinstance(message, wire.FrameMessage)
+        ids.append(message.frame.frame_id)
+    read.set()
+    thread.join(5)
+    assert ids == list(range(count))
+    receiver.close()

@@ -1,0 +1,104 @@
+"""Timing of events against truth that is known, and the command as its user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.bundle import Bundle
+from engines.card import Calibration, ModelCard, Provenance
+from engines.export.onnx_export import write_bundle
+from engines.networks.initialise import initialise
+from engines.spec import NetworkSpec
+from simulation.event_timing import timing
+from simulation.windows import JudgedSession, targets
+from tests.conftest import manet_live
+from tests.test_bad_input import refused
+
+SPAN_NS, HOP_NS = 1_900_000_000, 250_000_000
+NODDING, WAVING = 9, 12
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """An untrained landmark model with sigmoids."""
+    spec = NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)
+    card = ModelCard(
+        "tiny",
+        spec,
+        Provenance(False, "nothing"),
+        "tests",
+        view="landmarks",
+        calibration=Calibration(activation="sigmoid"),
+    )
+    return write_bundle(initialise(spec, 0), card, tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+def oracle(true: list[tuple[int, float, float]], late_s: float = 0.0) -> JudgedSession:
+    """A session of one minute whose logits are those of the truth, shifted to be late."""
+    ends_ns = np.arange(SPAN_NS, 60_000_000_000, HOP_NS, dtype=np.int64)
+    shifted = [(index, onset + late_s, offset + late_s) for index, onset, offset in true]
+    shares = targets(shifted, ends_ns.astype(np.float64) * 1e-9, 1.9, 8, 0.5)
+    return JudgedSession(ends_ns, (8.0 * (2.0 * shares - 1.0)).astype(np.float32), true, 60.0)
+
+
+TRUE = [(NODDING, onset, onset + 3.0) for onset in np.arange(4.1, 50.0, 7.13).tolist()] + [(WAVING, 20.0, 24.0)]
+
+
+def test_a_perfect_model_dates_events_within_a_hop_and_waits_as_long_as_the_knob_says(bundle: Bundle) -> None:
+    fast, middle, steady = (timing(bundle, [oracle(TRUE)], knob) for knob in (0.25, 0.5, 1.9))
+    for one in (fast, middle, steady):
+        assert (one.events, one.found, one.false) == (len(TRUE), len(TRUE), 0)
+        assert one.onset_error_ms is not None
+        assert one.onset_error_ms.p50 <= one.onset_error_ms.p90 <= 500
+        assert one.confirmed_delay_ms is not None
+        assert one.provisional_delay_ms is not None
+        assert one.confirmed_delay_ms.p50 >= one.provisional_delay_ms.p50
+    assert fast.confirmed_delay_ms.p50 > fast.provisional_delay_ms.p50  # type: ignore[union-attr]
+    assert fast.confirmed_delay_ms.p50 <= middle.confirmed_delay_ms.p50 < steady.confirmed_delay_ms.p50  # type: ignore[union-attr]
+    waited = steady.provisional_delay_ms.p50 - fast.provisional_delay_ms.p50  # type: ignore[union-attr]
+    assert waited > 500  # a steady posterior also rises earlier, so not the whole 1650 ms
+
+
+def test_a_late_model_shows_as_bias(bundle: Bundle) -> None:
+    straight, late = timing(bundle, [oracle(TRUE)], 0.5), timing(bundle, [oracle(TRUE, 0.5)], 0.5)
+    assert straight.onset_bias_ms is not None
+    assert late.onset_bias_ms is not None
+    assert late.onset_bias_ms - straight.onset_bias_ms == pytest.approx(500, abs=1)
+
+
+def test_events_that_were_not_there_count_as_false_and_nothing_found_has_no_figures(bundle: Bundle) -> None:
+    session = oracle(TRUE)
+    other = JudgedSession(session.ends_ns, session.logits, [(0, 1.0, 2.0)], 60.0)
+    one = timing(bundle, [other], 0.5)
+    assert (one.events, one.found, one.false) == (1, 0, len(TRUE))
+    assert one.onset_error_ms is one.confirmed_delay_ms is one.onset_bias_ms is None
+
+
+def test_the_command_prints_three_settings_and_says_that_weights_are_untrained(bundle: Bundle, tmp_path: Path) -> None:
+    done = manet_live(
+        "latency",
+        "--events",
+        "1",
+        "--seconds",
+        "10",
+        "--model",
+        bundle.path,
+        "--engine",
+        "onnxruntime",
+        "--json",
+        tmp_path / "timing.json",
+    )
+    assert done.code == 0, done.err
+    assert "UNTRAINED WEIGHTS" in done.out
+    assert [f"{knob} s" in done.out for knob in ("0.25", "0.5", "1.9")] == [True] * 3
+    result = json.loads((tmp_path / "timing.json").read_text())
+    assert [one["latency_s"] for one in result["settings"]] == [0.25, 0.5, 1.9]
+
+
+def test_wrong_use_is_one_line(bundle: Bundle, tmp_path: Path) -> None:
+    assert "landmark view" in refused("latency", "--events", "1", "--model", "untrained-small")
+    assert "--json alone" in refused("latency", "--events", "1", "--csv", tmp_path / "x.csv", "--model", bundle.path)

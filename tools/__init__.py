@@ -1,0 +1,1 @@
+"""Scripts that are neither product nor benchmark."""
