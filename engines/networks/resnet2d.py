@@ -58,7 +58,7 @@ class SegmentNetwork(VideoNetwork):
 
     def frame_features(self, clips: Tensor) -> Tensor:
         """uint8 RGB (N, T, S, S, 3) → (N, T, C)."""
-        maps = self.backbone(self.pixels(clips).flatten(0, 1))
+        maps: Tensor = self.backbone(self.pixels(clips).flatten(0, 1))
         return maps.mean(dim=(2, 3)).reshape(-1, self.spec.length, maps.shape[1])
 
     def features(self, clips: Tensor) -> Tensor:
