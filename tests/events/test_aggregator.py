@@ -7,14 +7,17 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.card import Calibration, PartCalibration
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
-from events.aggregator import DEFAULT_ENTER, DEFAULT_EXIT, Aggregator, thresholds
+from events.aggregator import Aggregator
+from events.limits import DEFAULT_DURATION_S, DEFAULT_ENTER, DEFAULT_EXIT, Limits, limits
 from events.posterior import PosteriorGrid
 from events.settings import AggregatorSettings
 from events.types import ActionEvent, EventState, Prediction, Stamps
@@ -52,14 +55,13 @@ def build(
     span_s: float = SPAN_S, hop_s: float = HOP_S, live: bool = False, clock: FixedClock | None = None, **values: float
 ) -> Aggregator:
     chosen = AggregatorSettings(**{"habituation_s": 0.0, **values})
-    return Aggregator(
-        0,
-        to_ns(span_s),
-        to_ns(hop_s),
-        chosen,
-        *thresholds(chosen, None, None),
-        now_ns=(clock or FixedClock()).now_ns if live else None,
-    )
+    now_ns = (clock or FixedClock()).now_ns if live else None
+    return make(to_ns(span_s), to_ns(hop_s), chosen, now_ns)
+
+
+def make(span_ns: int, hop_ns: int, chosen: AggregatorSettings, now_ns: Callable[[], int] | None = None) -> Aggregator:
+    grid = PosteriorGrid(span_ns, hop_ns, to_ns(chosen.latency_s))
+    return Aggregator(0, grid, limits(chosen, Calibration()), chosen, now_ns)
 
 
 def play(
@@ -96,7 +98,7 @@ def rectangles(*actions: tuple[int, float, float]) -> Callable[[float, float], d
 
 
 def of(events: Sequence[ActionEvent], state: EventState, index: int | None = None) -> list[ActionEvent]:
-    return [event for event in events if event.state is state and index in (None, event.action.index)]
+    return [event for event in events if event.state is state and index in (None, event.action and event.action.index)]
 
 
 def check(events: Sequence[ActionEvent], minimum_ns: int, refractory_ns: int, cell_ns: int) -> None:
@@ -166,7 +168,7 @@ def runs(draw: st.DrawFn) -> tuple[Aggregator, list[Prediction], AggregatorSetti
             scores = [draw(level) for _ in scores]
         windows.append(prediction(end_ns, dict(zip((0, NODDING, TOUCHING_NOSE), scores, strict=True)), span_ns))
         end_ns += step * hop_ns
-    return Aggregator(0, span_ns, hop_ns, chosen, *thresholds(chosen, None, None)), windows, chosen
+    return make(span_ns, hop_ns, chosen), windows, chosen
 
 
 @given(runs())
@@ -182,7 +184,7 @@ def test_any_scores_give_a_sound_stream(run: tuple[Aggregator, list[Prediction],
     events += aggregator.finish()
     assert aggregator.running == {}
     assert aggregator.finish() == []
-    check(events, to_ns(chosen.min_duration_s), to_ns(chosen.refractory_s), aggregator._grid.step_ns)
+    check(events, to_ns(chosen.min_duration_s or 0.0), to_ns(chosen.refractory_s), aggregator._grid.step_ns)
     for event in events:  # inside what was seen
         assert seen_ns is not None
         assert event.onset_ns >= seen_ns
@@ -199,10 +201,8 @@ def test_live_delays_add_up_and_change_nothing_else(
 ) -> None:
     recorded, windows, chosen = run
     clock = FixedClock()
-    live = Aggregator(
-        0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None), now_ns=clock.now_ns
-    )
-    twin = Aggregator(0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None))
+    live = make(recorded._grid.span_ns, recorded._grid.step_ns, chosen, clock.now_ns)
+    twin = make(recorded._grid.span_ns, recorded._grid.step_ns, chosen)
     pairs: list[tuple[ActionEvent, ActionEvent]] = []
     for window in windows:
         stamps = Stamps(infer_start_ns=window.end_ns + queue_ns)
@@ -226,7 +226,10 @@ def test_live_delays_add_up_and_change_nothing_else(
         )
         assert plain.delay.queue_ns is plain.delay.compute_ns is None
     check(
-        [timed for timed, _ in pairs], to_ns(chosen.min_duration_s), to_ns(chosen.refractory_s), recorded._grid.step_ns
+        [timed for timed, _ in pairs],
+        to_ns(chosen.min_duration_s or 0.0),
+        to_ns(chosen.refractory_s),
+        recorded._grid.step_ns,
     )
 
 
@@ -289,8 +292,8 @@ def test_a_cell_is_the_tapered_mean_of_its_windows() -> None:
     grid = PosteriorGrid(span_ns=400, hop_ns=100, latency_ns=100)
     probs = np.zeros((3, len(ACTIONS)), np.float32)
     probs[:, 0] = (0.2, 0.4, 0.8)
-    (first,) = grid.add(0, 400, probs[0])[-1:]
-    (second,) = grid.add(100, 500, probs[1])
+    (first,) = grid.add(prediction(400, {}, 400), probs[0])[-1:]
+    (second,) = grid.add(prediction(500, {}, 400), probs[1])
     # The cell that ends at 400 lies 150 and 50 behind the centres of windows 0 and 1.
     weights = 0.54 + 0.46 * np.cos(2 * np.pi * np.array([150, 50]) / 400)
     assert grid.wait_ns == 100
@@ -442,23 +445,46 @@ def test_what_does_not_belong_is_refused() -> None:
             Prediction(1, 0, 0, to_ns(2), np.zeros(52, np.float32), np.zeros(52, np.float32), None, Stamps())
         )
     with pytest.raises(ValueError, match="exit <= enter"):
-        Aggregator(0, 10, 5, AggregatorSettings(), np.full(52, 0.2), np.full(52, 0.3))
+        Limits(np.full(52, 0.2), np.full(52, 0.3), np.zeros(52, np.int64))
+    with pytest.raises(ValueError, match=r"expected limits \(52,\) or \(59,\)"):
+        Limits(np.full(7, 0.2), np.full(7, 0.2), np.zeros(7, np.int64))
     with pytest.raises(ValueError, match="span and hop"):
         PosteriorGrid(0, 10, 0)
 
 
 def test_settings_win_over_the_card_and_the_card_over_the_defaults() -> None:
     listed = [0.3 + index / 1000 for index in range(len(ACTIONS))]
-    enter, exit_ = thresholds(AggregatorSettings(), None, None)
-    assert (enter == DEFAULT_ENTER).all()
-    assert (exit_ == DEFAULT_EXIT).all()
-    enter, exit_ = thresholds(AggregatorSettings(), listed, 0.1)
-    assert enter.tolist() == listed
-    assert (exit_ == 0.1).all()
-    enter, exit_ = thresholds(AggregatorSettings(enter=0.6), listed, 0.1)
-    assert (enter == 0.6).all()
-    assert (exit_ == 0.1).all()
-    assert exit_.shape == enter.shape == (len(ACTIONS),)
+    card = Calibration(enter=tuple(listed), exit=0.1, min_duration_s=0.2)
+    chosen = limits(AggregatorSettings(), Calibration())
+    assert (chosen.enter == DEFAULT_ENTER).all()
+    assert (chosen.exit == DEFAULT_EXIT).all()
+    assert (chosen.minimum_ns == to_ns(DEFAULT_DURATION_S)).all()
+    assert chosen.exit.shape == chosen.enter.shape == chosen.minimum_ns.shape == (len(ACTIONS),)
+    chosen = limits(AggregatorSettings(), card)
+    assert chosen.enter.tolist() == listed
+    assert (chosen.exit == 0.1).all()
+    assert (chosen.minimum_ns == to_ns(0.2)).all()
+    chosen = limits(AggregatorSettings(enter=0.6, min_duration_s=0.0), card)
+    assert (chosen.enter == 0.6).all()
+    assert (chosen.exit == 0.1).all()
+    assert (chosen.minimum_ns == 0).all()
+
+
+def test_limits_of_body_parts_stand_behind_those_of_actions() -> None:
+    parts = PartCalibration(enter=0.5, exit=(0.1, 0.2, 0.3, 0.4, 0.5, 0.1, 0.1), min_duration_s=0.1)
+    chosen = limits(AggregatorSettings(), Calibration(enter=0.7, exit=0.6, parts=parts))
+    assert chosen.parts
+    assert chosen.enter.tolist() == [0.7] * 52 + [0.5] * 7
+    assert chosen.exit.tolist() == [0.6] * 52 + [0.1, 0.2, 0.3, 0.4, 0.5, 0.1, 0.1]
+    assert chosen.minimum_ns.tolist() == [to_ns(0.5)] * 52 + [to_ns(0.1)] * 7
+
+
+def card(enter: float | list[float] | None, exit_: float | None) -> Calibration:
+    """As a card may hold them that nobody has checked."""
+    made = Calibration()
+    msgspec.structs.force_setattr(made, "enter", enter)
+    msgspec.structs.force_setattr(made, "exit", exit_)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -475,7 +501,7 @@ def test_impossible_thresholds_are_refused(
     chosen: AggregatorSettings, enter: float | list[float] | None, exit_: float | None, message: str
 ) -> None:
     with pytest.raises(BadInput, match=message):
-        thresholds(chosen, enter, exit_)
+        limits(chosen, card(enter, exit_))
 
 
 def test_windows_whose_frames_lie_later_are_dated_back_less() -> None:

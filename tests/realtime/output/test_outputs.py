@@ -28,6 +28,7 @@ def test_an_action_line_is_what_the_design_shows(tmp_path):
         0,
         EventState.CONFIRMED,
         ACTIONS[9],
+        "head",
         5250 * MS,
         None,
         0.81234,
