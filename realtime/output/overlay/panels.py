@@ -201,6 +201,8 @@ def events(state: OverlayState, width: int, rows: int, doubtful: bool = False) -
     legend = Text()
     if not wide:
         for kind, (mark, style) in MARKS.items():
+            if kind is EventState.REFINED:  # looks like a confirmed one
+                continue
             legend.append(" " * bool(legend) + mark, style).append(f" {kind.value}", ROWS[kind])
     lines = [heading("EVENTS", width, legend)]
     newest: dict[tuple[int, int], ActionEvent] = {}
