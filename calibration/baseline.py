@@ -10,11 +10,12 @@ import numpy as np
 
 from engines.bundle import Bundle, Float32Array
 from engines.runtimes import open_runtime
-from events.aggregator import thresholds
 from events.baseline import Baseline
-from events.offline import Int64Array, detect
+from events.limits import limits
+from events.offline import detect
 from events.scores import Event, score_events
 from events.settings import AggregatorSettings
+from events.types import Int64Array
 from simulation.body import pose_body
 from simulation.interview import BALANCED, IDLE, write_interview
 from simulation.session import SPLITS, Session, Settings, project_body, simulate
@@ -119,6 +120,5 @@ def _behind(bundle: Bundle, pair: tuple[JudgedSession, JudgedSession], settings:
 
 
 def _detect(bundle: Bundle, ends_ns: Int64Array, logits: Float32Array, settings: AggregatorSettings) -> list[Event]:
-    calibration = bundle.card.calibration
-    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
-    return detect(ends_ns, bundle.probabilities(logits), window_grid(bundle.card), settings, enter, exit_)
+    chosen = limits(settings, bundle.card.calibration)
+    return detect(ends_ns, bundle.probabilities(logits), window_grid(bundle.card), settings, chosen)

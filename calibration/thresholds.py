@@ -24,8 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
+from engines.card import Calibration
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
+from events.limits import limits
 from events.offline import detect
 from events.scores import Event, EventScores, FloatArray, score_events
 from events.settings import AggregatorSettings
@@ -213,8 +215,9 @@ def _try(
 
 def _score(bundle: Bundle, sessions: Sequence[JudgedSession], enter: FloatArray, exit_: FloatArray) -> EventScores:
     grid, settings = window_grid(bundle.card), AggregatorSettings()
+    pair = Calibration(enter=tuple(enter.tolist()), exit=tuple(exit_.tolist()))
+    chosen = limits(settings, pair)
     pairs: list[tuple[list[Event], list[Event]]] = [
-        (one.events, detect(one.ends_ns, bundle.probabilities(one.logits), grid, settings, enter, exit_))
-        for one in sessions
+        (one.events, detect(one.ends_ns, bundle.probabilities(one.logits), grid, settings, chosen)) for one in sessions
     ]
     return score_events(pairs, math.fsum(one.seconds for one in sessions))

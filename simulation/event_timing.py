@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engines.bundle import Bundle
-from events.aggregator import thresholds
+from events.limits import limits
 from events.offline import reports
 from events.scores import LEAST_TIOU, match
 from events.settings import AggregatorSettings
@@ -122,13 +122,13 @@ def event_timing(
 
 def timing(bundle: Bundle, judged: Sequence[JudgedSession], latency_s: float) -> Timing:
     """What the aggregator makes of judged sessions at one setting, with the thresholds of the model's card."""
-    settings, calibration = AggregatorSettings(latency_s=latency_s), bundle.card.calibration
-    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
+    settings = AggregatorSettings(latency_s=latency_s)
+    chosen = limits(settings, bundle.card.calibration)
     found: list[_Found] = []
     events = detected = 0
     for session in judged:
         probs = bundle.probabilities(session.logits)
-        reported = reports(session.ends_ns, probs, window_grid(bundle.card), settings, enter, exit_)
+        reported = reports(session.ends_ns, probs, window_grid(bundle.card), settings, chosen)
         events += len(session.events)
         detected += sum(one.state is EventState.ENDED for one in reported)
         found += _matched(session, reported)
@@ -154,7 +154,7 @@ def _matched(session: JudgedSession, reported: Sequence[ActionEvent]) -> list[_F
     found = []
     for index in {event[0] for event in session.events}:
         true = [(onset, offset) for action, onset, offset in session.events if action == index]
-        mine = [one for one in ended if one.action.index == index]
+        mine = [one for one in ended if one.action and one.action.index == index]
         spans = [(one.onset_ns * 1e-9, (one.offset_ns or one.onset_ns) * 1e-9) for one in mine]
         for at, detection in match(true, spans).items():
             onset_ns, event = round(true[at][0] * 1e9), mine[detection]

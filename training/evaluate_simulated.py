@@ -14,7 +14,7 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.common.new_files import check_new_file
 from engines.taxonomy import ACTIONS, BODY_PARTS
-from events.aggregator import thresholds
+from events.limits import limits
 from events.offline import detect
 from events.scores import Event, EventScores, FloatArray, score_events
 from events.settings import AggregatorSettings
@@ -79,9 +79,8 @@ def score_mode(
 def detected(bundle: Bundle, session: JudgedSession) -> list[Event]:
     """What the live path reports of a session by default."""
     settings, calibration = AggregatorSettings(), bundle.card.calibration
-    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
     probs = bundle.probabilities(session.logits)
-    return detect(session.ends_ns, probs, window_grid(bundle.card), settings, enter, exit_)
+    return detect(session.ends_ns, probs, window_grid(bundle.card), settings, limits(settings, calibration))
 
 
 def evaluate_simulated(
