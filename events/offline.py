@@ -7,13 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from events.aggregator import Aggregator
+from engines.bundle import Bundle
+from engines.card import ModelCard
+from events.aggregator import Aggregator, thresholds
 from events.posterior import FloatArray
 from events.scores import Event
 from events.settings import AggregatorSettings
 from events.types import ActionEvent, EventState, Float32Array, Prediction, Stamps
 
 Int64Array = npt.NDArray[np.int64]
+
+HOP_S = 0.25  # of the live path, by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,62 @@ class WindowGrid:
     span_ns: int
     hop_ns: int
     centre_shift_ns: int  # how much later than its middle the frames of a window are centred
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedSession:
+    """The scores of a session, window by window on the live grid, and its ground truth. K windows."""
+
+    ends_ns: Int64Array  # (K,) ends of the windows in media time
+    logits: Float32Array  # (K, 52)
+    events: list[Event]  # ground truth
+    seconds: float
+
+
+def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
+    """How the live path cuts windows for this model."""
+    span_ns = round(card.span_s * 1e9)
+    return WindowGrid(span_ns, round(hop_s * 1e9), span_ns // (2 * card.length))
+
+
+def session_reports(
+    bundle: Bundle,
+    session: JudgedSession,
+    settings: AggregatorSettings | None = None,
+    pair: tuple[FloatArray, FloatArray] | None = None,
+) -> list[ActionEvent]:
+    """Everything that the live path reports of a session, in the order of reports.
+
+    Args:
+        bundle: the model of the scores: calibration and window grid.
+        session: its scores.
+        settings: of the aggregator; by default the live path's.
+        pair: (enter, exit), (52,) each, instead of the card's.
+    """
+    settings, calibration = settings or AggregatorSettings(), bundle.card.calibration
+    enter, exit_ = pair or thresholds(settings, calibration.enter, calibration.exit)
+    probs = bundle.probabilities(session.logits)
+    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, enter, exit_)
+
+
+def session_events(
+    bundle: Bundle,
+    session: JudgedSession,
+    settings: AggregatorSettings | None = None,
+    pair: tuple[FloatArray, FloatArray] | None = None,
+) -> list[Event]:
+    """The confirmed events of `session_reports`: (action index, onset s, offset s), by onset."""
+    return ended(session_reports(bundle, session, settings, pair))
+
+
+def ended(reported: list[ActionEvent]) -> list[Event]:
+    """(action index, onset s, offset s) of every confirmed event that ended, by onset."""
+    found = [
+        (one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
+        for one in reported
+        if one.state is EventState.ENDED and one.offset_ns is not None
+    ]
+    return sorted(found, key=lambda event: (event[1], event[0]))
 
 
 def detect(
@@ -45,13 +105,7 @@ def detect(
     Returns:
         (action index, onset s, offset s) of every confirmed event, by onset.
     """
-    reported = reports(ends_ns, probs, grid, settings, enter, exit_)
-    found = [
-        (one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
-        for one in reported
-        if one.state is EventState.ENDED and one.offset_ns is not None
-    ]
-    return sorted(found, key=lambda event: (event[1], event[0]))
+    return ended(reports(ends_ns, probs, grid, settings, enter, exit_))
 
 
 def reports(
