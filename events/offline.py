@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engines.bundle import Bundle
+from engines.card import ModelCard
 from engines.taxonomy import BODY_PARTS
 from events.aggregator import Aggregator
-from events.limits import Limits
+from events.limits import Limits, limits
 from events.posterior import PosteriorGrid
 from events.scores import Event
 from events.settings import AggregatorSettings
@@ -25,6 +27,8 @@ from events.types import (
     Steps,
 )
 
+HOP_S = 0.25  # of the live path, by default
+
 
 @dataclass(frozen=True, slots=True)
 class WindowGrid:
@@ -33,6 +37,46 @@ class WindowGrid:
     span_ns: int
     hop_ns: int
     centre_shift_ns: int  # how much later than its middle the frames of a window are centred
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedSession:
+    """The scores of a session, window by window on the live grid, and its ground truth. K windows."""
+
+    ends_ns: Int64Array  # (K,) ends of the windows in media time
+    logits: Float32Array  # (K, 52)
+    events: list[Event]  # ground truth
+    seconds: float
+
+
+def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
+    """How the live path cuts windows for this model."""
+    span_ns = round(card.span_s * 1e9)
+    return WindowGrid(span_ns, round(hop_s * 1e9), span_ns // (2 * card.length))
+
+
+def session_reports(
+    bundle: Bundle, session: JudgedSession, settings: AggregatorSettings | None = None, chosen: Limits | None = None
+) -> list[ActionEvent]:
+    """Everything that the live path reports of a session, in the order of reports.
+
+    Args:
+        bundle: the model of the scores: calibration and window grid.
+        session: its scores.
+        settings: of the aggregator; by default the live path's.
+        chosen: instead of the limits in the model's card.
+    """
+    settings = settings or AggregatorSettings()
+    chosen = chosen or limits(settings, bundle.card.calibration)
+    probs = bundle.probabilities(session.logits)
+    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, chosen)
+
+
+def session_events(
+    bundle: Bundle, session: JudgedSession, settings: AggregatorSettings | None = None, chosen: Limits | None = None
+) -> list[Event]:
+    """The confirmed events of `session_reports`: (action index, onset s, offset s), by onset."""
+    return ended(session_reports(bundle, session, settings, chosen))
 
 
 def detect(

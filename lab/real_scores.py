@@ -13,7 +13,7 @@ from engines.landmarks.drawing import draw_window
 from engines.landmarks.points import FACE_POINTS, HAND_POINTS, POSE_POINTS
 from engines.landmarks.tracks import MISSING, SCALE, Int16Array
 from engines.runtimes import open_runtime
-from events.aggregator import thresholds
+from events.limits import limits
 from events.offline import WindowGrid, detect
 from events.scores import Event
 from events.settings import AggregatorSettings
@@ -71,11 +71,12 @@ class Scorer:
 
     def events(self, scored: Scored) -> list[Event]:
         """What the live path's aggregator makes of it, at its defaults and the card's thresholds."""
-        settings, calibration = AggregatorSettings(), self._card.calibration
-        enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
+        settings = AggregatorSettings()
         step_ns = round(scored.step_s * 1e9)
         ends_ns = (np.arange(len(scored.actions)) + 1) * step_ns
-        return detect(ends_ns, scored.actions, WindowGrid(step_ns, step_ns, 0), settings, enter, exit_)
+        return detect(
+            ends_ns, scored.actions, WindowGrid(step_ns, step_ns, 0), settings, limits(settings, self._card.calibration)
+        )
 
 
 def unpack(frames: Int16Array, aspect: float) -> tuple[Float32Array, Float32Array, Float32Array]:
