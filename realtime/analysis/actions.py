@@ -11,7 +11,9 @@ import numpy as np
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
-from events.aggregator import Aggregator, thresholds
+from events.aggregator import Aggregator
+from events.limits import limits
+from events.posterior import PosteriorGrid
 from events.types import ActionEvent, Prediction
 from realtime.analysis.lane import CameraContext, Consumer, Lane, Model
 from realtime.analysis.queues import WindowQueue
@@ -39,15 +41,12 @@ class ActionModel(Model):
         card, config = self.bundle.card, camera.config
         span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
         cutter = SlidingWindow(camera.camera_id, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
-        enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
+        grid = PosteriorGrid(span_ns, hop_ns, to_ns(config.aggregator.latency_s), cutter.centre_shift_ns)
         aggregator = Aggregator(
             camera.camera_id,
-            span_ns,
-            hop_ns,
+            grid,
+            limits(config.aggregator, card.calibration),
             config.aggregator,
-            enter,
-            exit_,
-            cutter.centre_shift_ns,
             camera.clock.now_ns if camera.live else None,
         )
         return Lane(cutter, queue, ActionConsumer(camera, aggregator))
@@ -59,6 +58,7 @@ class ActionModel(Model):
         scores = self.runtime.infer(clips)  # (N, T, S, S, 3)
         infer_end_ns = clock.now_ns()
         probs = self.bundle.probabilities(scores.logits)
+        parts = self.bundle.part_probabilities(probs)
         return [
             Prediction(
                 camera_id=window.camera_id,
@@ -70,6 +70,7 @@ class ActionModel(Model):
                 embedding=None if scores.embedding is None else scores.embedding[row],
                 stamps=replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=infer_end_ns),
                 recorded_end_ns=window.recorded_end_ns,
+                parts=None if parts is None else parts[row],
             )
             for row, window in enumerate(windows)
         ]

@@ -159,7 +159,7 @@ def test_a_camera_that_does_not_open_is_bad_input_from_the_capture_process(tmp_p
 
 CRASH_AT = """
 import os, signal
-from realtime import capture
+from realtime.capture import process as capture
 view = capture.make_view
 def crashing(*arguments):
     made = view(*arguments)
