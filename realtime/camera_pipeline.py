@@ -44,14 +44,7 @@ class CameraPipeline:
         self.latency, self._truth = LatencyLog(request.latency_rows), truth_of(self.source)
         self._receiver, self.capture = open_link(camera_id, setup)
         camera = CameraContext(
-            camera_id,
-            self.source.live,
-            request.config,
-            start,
-            setup.stream,
-            setup.clock,
-            self.latency,
-            self._truth,
+            camera_id, self.source.live, request.config, start, setup.stream, setup.clock, self.latency, self._truth
         )
         self.lanes = [model.lane(camera, queue) for model, queue in zip(setup.models, queues, strict=True)]
         max_gap_ns = to_ns(request.config.window.max_gap_s)

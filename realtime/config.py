@@ -86,8 +86,7 @@ class EngineSettings(Settings, frozen=True):
         int, Meta(ge=0, le=19, description="how far the engine steps back behind capture when cores are short")
     ] = 2
     staleness_s: Annotated[
-        Seconds,
-        Meta(ge=0.05, le=10.0, description="a window that has waited longer for the engine is skipped"),
+        Seconds, Meta(ge=0.05, le=10.0, description="a window that has waited longer for the engine is skipped")
     ] = 0.5
 
 
