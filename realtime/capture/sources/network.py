@@ -141,7 +141,7 @@ class StreamSource(NewestSource[av.VideoFrame]):
                 self._publish(frame)
             silent_s = (time.monotonic_ns() - silent_since_ns) / NS_PER_S
             if silent_s > max(self._settings.read_timeout_s, _KEYFRAME_S):
-                if decoder.notice or self.pictures == pictures:
+                if decoder.going_on or self.pictures == pictures:
                     return "data, but no picture that can be decoded"
                 decoder.go_on(f"no whole picture for {silent_s:.0f} s")
                 silent_since_ns = time.monotonic_ns()
