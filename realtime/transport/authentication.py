@@ -183,7 +183,7 @@ def make_keys(folder: Path, clients: Iterable[str], cameras: Iterable[str] = ())
         The files that were made.
 
     Raises:
-        BadInput: one of that name exists, a name that is none, or the folder cannot be written.
+        BadInput: a name that is taken or invalid, or the folder cannot be written.
     """
     names = [(name, LISTENERS) for name in clients] + [(name, CAMERAS) for name in cameras]
     for name, _ in names:
