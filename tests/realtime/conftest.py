@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.__main__ import main as engines_command
 from realtime.capture.sources import EndOfSource, FileSpec, Image, open_source
+from tests.bundles import untrained_emotion
 from tests.conftest import CLIPS
 
 
@@ -27,28 +27,5 @@ def read(name: str) -> list[Image]:
 
 @pytest.fixture(scope="session")
 def emotion_bundle(tmp_path_factory) -> Path:
-    """A small untrained emotion model that sees what `landmarks-small` sees."""
-    path = tmp_path_factory.mktemp("emotion") / "untrained-emotion"
-    code = engines_command(
-        [
-            "init",
-            "--network",
-            "maenet",
-            "--view",
-            "landmarks",
-            "--depth",
-            "18",
-            "--width",
-            "8",
-            "--size",
-            "112",
-            "--face-size",
-            "64",
-            "--face-width",
-            "8",
-            "--out",
-            str(path),
-        ]
-    )
-    assert code == 0
-    return path
+    """An emotion model that sees what `landmarks-small` sees, and says that it is untrained."""
+    return untrained_emotion(tmp_path_factory.mktemp("emotion") / "untrained-emotion").path

@@ -16,8 +16,7 @@ from engines.common.errors import BadInput
 from engines.common.new_files import NewFiles, what_stands_at
 from realtime.output.outputs import PublishOutput, RecordOutput
 from realtime.transport.ipc_paths import LONGEST_PATH, IpcListener
-from tests.conftest import ROOT, manet_live
-from tests.test_bad_input import refused
+from tests.conftest import ROOT, manet_live, refused
 
 FAST = ("--headless", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
 

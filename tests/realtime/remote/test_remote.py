@@ -28,10 +28,9 @@ from realtime.request import Request
 from realtime.session import Session
 from realtime.transport.authentication import CAMERAS, load_client_keys, load_keys, make_keys
 from realtime.transport.wire import PROTOCOL, FrameMessage, Receiver
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
-from tests.test_bad_input import refused
 
 S, MS = 1_000_000_000, 1_000_000
 
