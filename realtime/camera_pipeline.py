@@ -10,7 +10,9 @@ import zmq
 
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
-from events.aggregator import Aggregator, thresholds
+from events.aggregator import Aggregator
+from events.limits import limits
+from events.posterior import PosteriorGrid
 from realtime.analysis.emotion import CameraEmotion, EmotionModel
 from realtime.analysis.engine import CameraAnalysis
 from realtime.analysis.queues import WindowQueue
@@ -105,15 +107,12 @@ class Channel:
             stretch_queue,
             self._visibility,
         )
-        enter, exit_ = thresholds(config.aggregator, card.calibration.enter, card.calibration.exit)
+        grid = PosteriorGrid(span_ns, hop_ns, to_ns(config.aggregator.latency_s), window.centre_shift_ns)
         aggregator = Aggregator(
             camera_id,
-            span_ns,
-            hop_ns,
+            grid,
+            limits(config.aggregator, card.calibration),
             config.aggregator,
-            enter,
-            exit_,
-            window.centre_shift_ns,
             clock.now_ns if self.source.live else None,
         )
         self.analysis = CameraAnalysis(queue, aggregator, stream, clock, self.latency, start)

@@ -144,6 +144,7 @@ def predict(runtime: Runtime, bundle: Bundle, windows: Sequence[Window], clock: 
     scores = runtime.infer(clips)  # (N, T, S, S, 3)
     infer_end_ns = clock.now_ns()
     probs = bundle.probabilities(scores.logits)
+    parts = bundle.part_probabilities(probs)
     return [
         Prediction(
             camera_id=window.camera_id,
@@ -155,6 +156,7 @@ def predict(runtime: Runtime, bundle: Bundle, windows: Sequence[Window], clock: 
             embedding=None if scores.embedding is None else scores.embedding[row],
             stamps=replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=infer_end_ns),
             recorded_end_ns=window.recorded_end_ns,
+            parts=None if parts is None else parts[row],
         )
         for row, window in enumerate(windows)
     ]

@@ -32,14 +32,17 @@ class ActionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="action"):
     id: int
     camera: int
     state: str
-    action: str
-    index: int
+    action: str | None  # null: only the body part is known
+    index: int | None
     body_part: str
     onset_s: float
     offset_s: float | None
     confidence: float
     emitted_s: float
     delay_ms: DelayParts
+    # of models that score body parts:
+    candidates: dict[str, float] | msgspec.UnsetType = msgspec.UNSET  # the part's likeliest actions → probability
+    posture: bool | msgspec.UnsetType = msgspec.UNSET  # true: it ended because it lasted too long for a micro-action
 
 
 class EmotionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="emotion"):
@@ -162,9 +165,9 @@ def action_line(event: ActionEvent, session_start_ns: int) -> ActionLine:
         id=event.id,
         camera=event.camera_id,
         state=event.state.value,
-        action=event.action.name,
-        index=event.action.index,
-        body_part=event.action.body_part,
+        action=event.action.name if event.action else None,
+        index=event.action.index if event.action else None,
+        body_part=event.body_part,
         onset_s=_seconds(event.onset_ns - session_start_ns),
         offset_s=None if event.offset_ns is None else _seconds(event.offset_ns - session_start_ns),
         confidence=round(event.confidence, 4),
@@ -175,6 +178,8 @@ def action_line(event: ActionEvent, session_start_ns: int) -> ActionLine:
             compute=None if delay.compute_ns is None else _ms(delay.compute_ns),
             confirmation=_ms(delay.confirmation_ns),
         ),
+        candidates={one.action.name: round(one.probability, 4) for one in event.candidates} or msgspec.UNSET,
+        posture=event.posture or msgspec.UNSET,
     )
 
 

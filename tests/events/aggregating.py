@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from engines.card import Calibration
 from engines.taxonomy import ACTIONS
-from events.aggregator import Aggregator, thresholds
+from events.aggregator import Aggregator
+from events.limits import limits
+from events.posterior import PosteriorGrid
 from events.settings import AggregatorSettings
 from events.types import ActionEvent, EventState, Prediction, Stamps
 from realtime.clock import to_ns
@@ -51,14 +54,13 @@ def build(
     span_s: float = SPAN_S, hop_s: float = HOP_S, live: bool = False, clock: FixedClock | None = None, **values: float
 ) -> Aggregator:
     chosen = AggregatorSettings(**{"habituation_s": 0.0, **values})
-    return Aggregator(
-        0,
-        to_ns(span_s),
-        to_ns(hop_s),
-        chosen,
-        *thresholds(chosen, None, None),
-        now_ns=(clock or FixedClock()).now_ns if live else None,
-    )
+    now_ns = (clock or FixedClock()).now_ns if live else None
+    return make(to_ns(span_s), to_ns(hop_s), chosen, now_ns)
+
+
+def make(span_ns: int, hop_ns: int, chosen: AggregatorSettings, now_ns: Callable[[], int] | None = None) -> Aggregator:
+    grid = PosteriorGrid(span_ns, hop_ns, to_ns(chosen.latency_s))
+    return Aggregator(0, grid, limits(chosen, Calibration()), chosen, now_ns)
 
 
 def play(
@@ -95,7 +97,7 @@ def rectangles(*actions: tuple[int, float, float]) -> Callable[[float, float], d
 
 
 def of(events: Sequence[ActionEvent], state: EventState, index: int | None = None) -> list[ActionEvent]:
-    return [event for event in events if event.state is state and index in (None, event.action.index)]
+    return [event for event in events if event.state is state and index in (None, event.action and event.action.index)]
 
 
 def check(events: Sequence[ActionEvent], minimum_ns: int, refractory_ns: int, cell_ns: int) -> None:

@@ -7,9 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from events.aggregator import DEFAULT_ENTER, DEFAULT_EXIT, Aggregator
+from events.limits import DEFAULT_ENTER, DEFAULT_EXIT, Limits
 from events.posterior import PosteriorGrid
-from events.settings import AggregatorSettings
 from events.types import ActionEvent, Prediction, Stamps
 from realtime.clock import NS_PER_S, to_ns, to_s
 from tests.events.aggregating import (
@@ -224,7 +223,9 @@ def test_what_does_not_belong_is_refused() -> None:
             Prediction(1, 0, 0, to_ns(2), np.zeros(52, np.float32), np.zeros(52, np.float32), None, Stamps())
         )
     with pytest.raises(ValueError, match="exit <= enter"):
-        Aggregator(0, 10, 5, AggregatorSettings(), np.full(52, 0.2), np.full(52, 0.3))
+        Limits(np.full(52, 0.2), np.full(52, 0.3), np.zeros(52, np.int64))
+    with pytest.raises(ValueError, match=r"expected limits \(52,\) or \(59,\)"):
+        Limits(np.full(7, 0.2), np.full(7, 0.2), np.zeros(7, np.int64))
     with pytest.raises(ValueError, match="span and hop"):
         PosteriorGrid(0, 10, 0)
 

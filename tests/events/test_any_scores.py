@@ -7,11 +7,11 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.aggregator import Aggregator, thresholds
+from events.aggregator import Aggregator
 from events.settings import AggregatorSettings
 from events.types import ActionEvent, Prediction, Stamps
 from realtime.clock import to_ns
-from tests.events.aggregating import NODDING, TOUCHING_NOSE, FixedClock, check, prediction
+from tests.events.aggregating import NODDING, TOUCHING_NOSE, FixedClock, check, make, prediction
 
 durations = st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 1.0, 3.0])
 
@@ -40,7 +40,7 @@ def runs(draw: st.DrawFn) -> tuple[Aggregator, list[Prediction], AggregatorSetti
             scores = [draw(level) for _ in scores]
         windows.append(prediction(end_ns, dict(zip((0, NODDING, TOUCHING_NOSE), scores, strict=True)), span_ns))
         end_ns += step * hop_ns
-    return Aggregator(0, span_ns, hop_ns, chosen, *thresholds(chosen, None, None)), windows, chosen
+    return make(span_ns, hop_ns, chosen), windows, chosen
 
 
 @given(runs())
@@ -56,7 +56,7 @@ def test_any_scores_give_a_sound_stream(run: tuple[Aggregator, list[Prediction],
     events += aggregator.finish()
     assert aggregator.running == {}
     assert aggregator.finish() == []
-    check(events, to_ns(chosen.min_duration_s), to_ns(chosen.refractory_s), aggregator._grid.step_ns)
+    check(events, to_ns(chosen.min_duration_s or 0.0), to_ns(chosen.refractory_s), aggregator._grid.step_ns)
     for event in events:  # inside what was seen
         assert seen_ns is not None
         assert event.onset_ns >= seen_ns
@@ -73,10 +73,8 @@ def test_live_delays_add_up_and_change_nothing_else(
 ) -> None:
     recorded, windows, chosen = run
     clock = FixedClock()
-    live = Aggregator(
-        0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None), now_ns=clock.now_ns
-    )
-    twin = Aggregator(0, recorded._grid.span_ns, recorded._grid.step_ns, chosen, *thresholds(chosen, None, None))
+    live = make(recorded._grid.span_ns, recorded._grid.step_ns, chosen, clock.now_ns)
+    twin = make(recorded._grid.span_ns, recorded._grid.step_ns, chosen)
     pairs: list[tuple[ActionEvent, ActionEvent]] = []
     for window in windows:
         stamps = Stamps(infer_start_ns=window.end_ns + queue_ns)
@@ -99,6 +97,5 @@ def test_live_delays_add_up_and_change_nothing_else(
             plain.offset_ns,
         )
         assert plain.delay.queue_ns is plain.delay.compute_ns is None
-    check(
-        [timed for timed, _ in pairs], to_ns(chosen.min_duration_s), to_ns(chosen.refractory_s), recorded._grid.step_ns
-    )
+    minimum_ns, refractory_ns = to_ns(chosen.min_duration_s or 0.0), to_ns(chosen.refractory_s)
+    check([timed for timed, _ in pairs], minimum_ns, refractory_ns, recorded._grid.step_ns)

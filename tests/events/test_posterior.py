@@ -8,14 +8,15 @@ import pytest
 from engines.taxonomy import ACTIONS
 from events.posterior import PosteriorGrid
 from realtime.clock import to_ns
+from tests.events.aggregating import prediction
 
 
 def test_a_cell_is_the_tapered_mean_of_its_windows() -> None:
     grid = PosteriorGrid(span_ns=400, hop_ns=100, latency_ns=100)
     probs = np.zeros((3, len(ACTIONS)), np.float32)
     probs[:, 0] = (0.2, 0.4, 0.8)
-    (first,) = grid.add(0, 400, probs[0])[-1:]
-    (second,) = grid.add(100, 500, probs[1])
+    (first,) = grid.add(prediction(400, {}, 400), probs[0])[-1:]
+    (second,) = grid.add(prediction(500, {}, 400), probs[1])
     # The cell that ends at 400 lies 150 and 50 behind the centres of windows 0 and 1.
     weights = 0.54 + 0.46 * np.cos(2 * np.pi * np.array([150, 50]) / 400)
     assert grid.wait_ns == 100

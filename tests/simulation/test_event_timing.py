@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle
+from events.offline import JudgedSession
 from simulation.event_timing import timing
-from simulation.windows import JudgedSession, targets
+from simulation.windows import targets
 from tests.bundles import untrained_landmarks
 from tests.conftest import manet_live, refused
 

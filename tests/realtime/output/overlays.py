@@ -33,6 +33,7 @@ def event(id_: int, state: EventState, index: int, onset_s: float, offset_s: flo
         0,
         state,
         ACTIONS[index],
+        ACTIONS[index].body_part,
         START_NS + round(onset_s * NS_PER_S),
         offset_ns,
         0.64,

@@ -10,7 +10,7 @@ import pytest
 from rich.segment import Segment
 
 from engines.taxonomy import ACTIONS
-from events.types import EventState
+from events.types import Candidate, EventState
 from realtime.messages import CaptureState
 from realtime.output.overlay import OverlayState, TopAction, render, top_actions
 from realtime.output.overlay.panels import FOOTNOTE, FOOTNOTE_NARROW, clock, name
@@ -81,6 +81,21 @@ def test_bars_are_proportional_to_the_posterior() -> None:
     assert none == 0
 
 
+def test_an_event_of_a_part_shows_its_likeliest_action_as_a_question() -> None:
+    likely = (Candidate(ACTIONS[46], 0.4), Candidate(ACTIONS[41], 0.3))
+    unnamed = replace(event(1, EventState.CONFIRMED, 46, 3.0), action=None, candidates=likely)
+    for size in SIZES:
+        text = render(replace(modest(), top=(), events=(unnamed,)), *size)
+        assert ("hand at head · covering mouth? " if size != (60, 16) else "hand at head · cover") in text
+        text = render(replace(modest(), top=(), events=(replace(unnamed, candidates=()),)), *size)
+        assert re.search(r"hand at head +head-hand ", text)
+    lasting = replace(event(1, EventState.ENDED, 9, 3.0), posture=True)
+    wide = render(replace(modest(), top=(), events=(lasting,)), 120, 40)
+    assert re.search(r"nodding +head +posture ", wide)
+    named = render(replace(modest(), top=(), events=(event(1, EventState.REFINED, 46, 3.0),)), 120, 40)
+    assert re.search(r"● 0:03\.0– +covering mouth +head-hand +refined ", named)
+
+
 def test_events_show_their_state_time_and_part() -> None:
     shown = [
         event(4, EventState.PROVISIONAL, 8, 70.9),
@@ -103,7 +118,7 @@ def test_events_show_their_state_time_and_part() -> None:
         text = render(replace(modest(), top=(), events=tuple(shown)), *size)
         assert re.search(r"○ 1:10\.9– +turning head +head ", text)
         assert re.search(r"■ 0:03\.[23]–0:05\.0 +crossing legs +lower limb ", text)
-        assert all(state.value in text for state in EventState)
+        assert all(one.state.value in text for one in shown)
     newest = render(
         replace(
             modest(), top=(), events=(event(1, EventState.ENDED, 9, 3.0, 5.0), event(1, EventState.CONFIRMED, 9, 3.0))
