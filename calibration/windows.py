@@ -14,11 +14,12 @@ from engines.common.errors import BadInput
 from engines.preprocess import center_crop
 from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS
+from events.offline import window_grid
 from simulation.emotion import MoodSettings
+from simulation.emotion_windows import cut
 from simulation.interview import BALANCED, NATURAL
 from simulation.session import Session, Settings, simulate
-from simulation.stretches import cut
-from simulation.windows import Int64Array, draw, events_of, live_ends, samples, targets, window_grid
+from simulation.windows import Int64Array, draw, events_of, live_ends, samples, targets
 
 SESSION_S = 20.0
 EMOTIONAL_S = 40.0  # in which feelings change once or twice
@@ -29,7 +30,7 @@ SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Windows:
-    """N windows (of an emotion model: stretches), and what happens in them where that is known."""
+    """N windows (of an emotion model: emotion windows), with their labels where known."""
 
     inputs: Mapping[str, UInt8Array]  # by the names in the spec's `inputs`, (N, ...) each
     labels: Float32Array | None  # (N, 52) or (N, 5): share 0..1 of each action or emotion

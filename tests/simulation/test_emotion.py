@@ -13,8 +13,8 @@ from engines.taxonomy import ACTIONS, EMOTIONS, LOWER_LIMB_PARTS
 from simulation.action_units import EMFACS, PROTOTYPES, UNITS, displacement, draw_shape
 from simulation.durations import occurrence
 from simulation.emotion import LOWER_LIMB_SHARES, Episode, Mood, MoodSettings
+from simulation.emotion_windows import cut, felt, shown
 from simulation.session import Session, Settings, simulate
-from simulation.stretches import cut, felt, shown
 
 FACE = NetworkSpec(depth=18, width=8, length=16, size=48, embedding=False)
 SPEC = EmotionSpec(NetworkSpec(depth=18, width=8, length=16, size=64, embedding=False), FACE)

@@ -13,8 +13,9 @@ from engines.card import Calibration, ModelCard, Provenance
 from engines.export.onnx_export import write_bundle
 from engines.networks.initialise import initialise
 from engines.spec import NetworkSpec
+from events.offline import JudgedSession
 from simulation.event_timing import timing
-from simulation.windows import JudgedSession, targets
+from simulation.windows import targets
 from tests.conftest import manet_live
 from tests.test_bad_input import refused
 
