@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from engines.__main__ import main as engines_command
 from realtime.analysis.actions import ActionModel
 from realtime.analysis.lane import CameraContext, Consumer, Lane
 from realtime.analysis.receiver import ReceiverThread
@@ -19,6 +18,7 @@ from realtime.output.lines import SessionLine
 from realtime.output.outputs import RecordOutput
 from realtime.session_loop import SessionLoop
 from realtime.setup import Setup
+from tests.bundles import untrained_emotion
 from tests.conftest import CLIPS
 
 LINE = SessionLine("started", "m", "nothing", "torch", "s", None)
@@ -76,28 +76,5 @@ def read(name: str) -> list[Image]:
 
 @pytest.fixture(scope="session")
 def emotion_bundle(tmp_path_factory) -> Path:
-    """A small untrained emotion model that sees what `landmarks-small` sees."""
-    path = tmp_path_factory.mktemp("emotion") / "untrained-emotion"
-    code = engines_command(
-        [
-            "init",
-            "--network",
-            "maenet",
-            "--view",
-            "landmarks",
-            "--depth",
-            "18",
-            "--width",
-            "8",
-            "--size",
-            "112",
-            "--face-size",
-            "64",
-            "--face-width",
-            "8",
-            "--out",
-            str(path),
-        ]
-    )
-    assert code == 0
-    return path
+    """An emotion model that sees what `landmarks-small` sees, and says that it is untrained."""
+    return untrained_emotion(tmp_path_factory.mktemp("emotion") / "untrained-emotion").path

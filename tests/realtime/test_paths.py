@@ -17,9 +17,8 @@ from engines.common.new_files import NewFiles, what_stands_at
 from realtime.output.lines import encode
 from realtime.output.outputs import PublishOutput
 from realtime.transport.ipc_paths import LONGEST_PATH, IpcListener
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.conftest import LINE, record
-from tests.test_bad_input import refused
 
 FAST = ("--headless", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
 

@@ -17,7 +17,7 @@ from realtime.analysis.window import SlidingEmotionWindow
 from realtime.clock import NS_PER_S
 from realtime.config import Config
 from realtime.messages import Frame, Framing
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, manet_live_here, refused
 
 SPAN_NS, HOP_NS = round(3.8 * NS_PER_S), NS_PER_S
 
@@ -78,7 +78,7 @@ def test_pictures_that_are_held_are_no_evidence(emotion_bundle):
     assert (stretch.end_ns, stretch.recorded_end_ns) == (SPAN_NS, 2 * NS_PER_S)
     pictures = len(set(stretch.frame_ids.tolist()))
     assert stretch.face_seen.sum() < 16 - 2
-    assert seen(model.card.maenet, stretch) == (pytest.approx(1 - 0.5 / pictures), pytest.approx(1 - 1 / pictures))
+    assert seen(model.card.emotion, stretch) == (pytest.approx(1 - 0.5 / pictures), pytest.approx(1 - 1 / pictures))
 
 
 def test_two_seconds_are_not_enough_to_go_on(odd_recordings):
@@ -161,7 +161,7 @@ def empty_room(path, seconds=8):
 def test_an_emotion_model_by_name_wins_over_the_configuration(emotion_bundle, tmp_path):
     (tmp_path / "off.toml").write_text("[emotion]\non = false\n")
     for choice, on in (((), "false"), (("--emotion", emotion_bundle), "true"), (("--no-emotion",), "false")):
-        done = manet_live("demo", "--config", tmp_path / "off.toml", *choice, "--print-config")
+        done = manet_live_here("demo", "--config", tmp_path / "off.toml", *choice, "--print-config")
         section = done.out.partition("[emotion]")[2].partition("\n[")[0]
         assert [line.split("#")[0].split() for line in section.splitlines() if line.startswith("on ")] == [
             ["on", "=", on]
@@ -205,11 +205,7 @@ def test_of_real_people_the_face_is_found_and_their_events_are_those_without_emo
 )
 def test_models_that_do_not_fit_are_refused_in_one_line(emotion_bundle, arguments, fault):
     given_ = [str(emotion_bundle) if each == "BUNDLE" else each for each in arguments]
-    done = manet_live("demo", *COMMON, *given_)
-    assert done.code == 2
-    (line,) = done.err.strip().splitlines()
-    assert line.startswith("manet-live: error: expected ")
-    assert fault in line
+    assert fault in refused("demo", *COMMON, *given_)
 
 
 def test_the_capture_process_imports_nothing_of_it_unless_faces_are_wanted():

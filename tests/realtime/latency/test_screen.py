@@ -29,11 +29,10 @@ from realtime.output.event_stream import EventStream
 from realtime.remote.camera_end import serve
 from realtime.request import Request
 from realtime.transport.authentication import load_client_keys, make_keys
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.conftest import session_loop
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.output.test_terminal import ENTER, LEAVE, Terminal
-from tests.test_bad_input import refused
 
 MS, S = 1_000_000, 1_000_000_000
 FRAME_NS = S // 30

@@ -28,11 +28,10 @@ from realtime.remote.camera_end import _Link, serve
 from realtime.request import Request
 from realtime.transport.authentication import CAMERAS, load_client_keys, load_keys, make_keys
 from realtime.transport.wire import Receiver
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.conftest import session_loop
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
-from tests.test_bad_input import refused
 
 S, MS = 1_000_000_000, 1_000_000
 
