@@ -10,7 +10,7 @@ import pytest
 from calibration.__main__ import main
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
-from events.fit_thresholds import fit_thresholds, score_sessions
+from events.fit_thresholds import ENTERS, EXIT_SHARES, fit_thresholds, score_sessions
 from events.offline import JudgedSession
 from simulation.session import Settings, simulate
 from simulation.windows import events_of, live_ends, targets
@@ -33,6 +33,13 @@ def oracle(seed: int, mode: str, gain: float, noise: float) -> JudgedSession:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
     return untrained_landmarks(tmp_path_factory.mktemp("bundle") / "untrained")
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sixth of the pairs that are tried: each plays all sessions once."""
+    monkeypatch.setattr("events.fit_thresholds.ENTERS", ENTERS[::3])
+    monkeypatch.setattr("events.fit_thresholds.EXIT_SHARES", EXIT_SHARES[1::2])
 
 
 def test_thresholds_suit_the_scores(bundle: Bundle) -> None:

@@ -16,12 +16,13 @@ from engines.export.onnx_export import write_bundle
 from engines.networks.initialise import initialise
 from engines.networks.pretrained import official_shapes
 from engines.spec import NetworkSpec
+from tests.conftest import Kept
 
 SMALL = NetworkSpec(depth=18, width=8, size=64)
 
 
 @pytest.fixture(scope="session")
-def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def small_bundle(kept: Kept) -> Bundle:
     """MANet-18, width 8, 64 pixels, with the embedding head; untrained."""
     card = ModelCard(
         name="small",
@@ -29,7 +30,7 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         intended_use="tests",
         provenance=Provenance(trained=False, trained_on="nothing: untrained", seed=3),
     )
-    return write_bundle(initialise(SMALL, 3), card, tmp_path_factory.mktemp("models") / "small")
+    return Bundle.load(kept("small", lambda path: write_bundle(initialise(SMALL, 3), card, path)))
 
 
 @pytest.fixture
@@ -70,8 +71,10 @@ def official_file(official_weights: dict[str, torch.Tensor], tmp_path_factory: p
 
 
 @pytest.fixture(scope="session")
-def official_bundle(official_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def official_bundle(official_file: Path, kept: Kept) -> Bundle:
     """MANet-50 at 224 pixels, as `import` makes it; without the embedding head."""
-    path = tmp_path_factory.mktemp("imported") / "official"
-    assert main(["import", str(official_file), "--out", str(path), "--no-embedding"]) == 0
-    return Bundle.load(path)
+
+    def make(path: Path) -> None:
+        assert main(["import", str(official_file), "--out", str(path), "--no-embedding"]) == 0
+
+    return Bundle.load(kept("official", make))

@@ -1,6 +1,6 @@
 """What the landmark tracker adds to the truth: noise on still parts, lag, losses.
 
-`python -m benchmarks.tracker_noise FILE ...` prints the tables of docs/tracker-noise.md, on which the noise of the
+`python -m tools.tracker_noise FILE ...` prints what docs/tracker-noise.md sums up; on it the noise of the
 simulated tracker rests. Lengths are in shoulder widths.
 """
 
@@ -148,7 +148,7 @@ def row(*cells: object) -> None:
 def main() -> int:
     paths = [Path(name) for name in sys.argv[1:]]
     if not paths:
-        print("usage: python -m benchmarks.tracker_noise FILE ...", file=sys.stderr)
+        print("usage: python -m tools.tracker_noise FILE ...", file=sys.stderr)
         return 2
     for path in paths:
         shots = list(frames(path))
