@@ -14,7 +14,8 @@ import pytest
 import zmq
 
 from engines.common.errors import BadInput
-from realtime.output.event_stream import EventStream, SessionLine
+from realtime.output.event_stream import EventStream
+from realtime.output.lines import SessionLine
 from realtime.output.outputs import PublishOutput
 from realtime.transport.authentication import ClientKeys, KeyPair, ServerKeys, Token, load_keys, make_keys
 from tests.conftest import ROOT, manet_live, refused
@@ -131,7 +132,7 @@ def test_a_gigabyte_claim_and_junk_before_the_handshake_get_nothing(tmp_path, co
     assert peak - before < 100
     reader = subscriber(context, output.endpoint, client_of(tmp_path, "lab"))
     while not reader.poll(20):
-        output.write("session", b"{}")
+        output.on_line(LINE)
     output.close()
 
 
