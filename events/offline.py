@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from engines.bundle import Bundle
@@ -12,7 +13,7 @@ from engines.card import ModelCard
 from engines.taxonomy import BODY_PARTS
 from events.aggregator import Aggregator
 from events.limits import Limits, limits
-from events.posterior import PosteriorGrid
+from events.posterior import FloatArray, PosteriorGrid
 from events.scores import Event
 from events.settings import AggregatorSettings
 from events.steps import StepGrid
@@ -41,12 +42,13 @@ class WindowGrid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedSession:
-    """The scores of a session, window by window on the live grid, and its ground truth. K windows."""
+    """The scores of a session and its ground truth: of K windows on the live grid, or of K steps."""
 
-    ends_ns: Int64Array  # (K,) ends of the windows in media time
+    ends_ns: Int64Array  # (K,) media time: ends of the windows, or the steps
     logits: Float32Array  # (K, 52)
     events: list[Event]  # ground truth
     seconds: float
+    parts: Float32Array | None = None  # (K, 7) logits of body parts: the scores are of steps
 
 
 def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
@@ -56,7 +58,10 @@ def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
 
 
 def session_reports(
-    bundle: Bundle, session: JudgedSession, settings: AggregatorSettings | None = None, chosen: Limits | None = None
+    bundle: Bundle,
+    session: JudgedSession,
+    settings: AggregatorSettings | None = None,
+    pair: tuple[FloatArray, FloatArray] | None = None,
 ) -> list[ActionEvent]:
     """Everything that the live path reports of a session, in the order of reports.
 
@@ -64,23 +69,31 @@ def session_reports(
         bundle: the model of the scores: calibration and window grid.
         session: its scores.
         settings: of the aggregator; by default the live path's.
-        chosen: instead of the limits in the model's card.
+        pair: (enter, exit) of the actions, (52,) each, instead of the card's.
     """
-    settings = settings or AggregatorSettings()
-    chosen = chosen or limits(settings, bundle.card.calibration)
+    settings, calibration = settings or AggregatorSettings(), bundle.card.calibration
+    if pair is not None:
+        enter, exit_ = (tuple(values.tolist()) for values in pair)
+        calibration = msgspec.structs.replace(calibration, enter=enter, exit=exit_)
     probs = bundle.probabilities(session.logits)
-    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, chosen)
+    parts, bounds = bundle.part_probabilities(probs, session.parts), limits(settings, calibration)
+    if session.parts is not None and parts is not None:
+        return step_reports(session.ends_ns, probs, parts, settings, bounds)
+    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, bounds, parts)
 
 
 def session_events(
-    bundle: Bundle, session: JudgedSession, settings: AggregatorSettings | None = None, chosen: Limits | None = None
+    bundle: Bundle,
+    session: JudgedSession,
+    settings: AggregatorSettings | None = None,
+    pair: tuple[FloatArray, FloatArray] | None = None,
 ) -> list[Event]:
-    """The confirmed events of `session_reports`: (action index, onset s, offset s), by onset."""
-    return ended(session_reports(bundle, session, settings, chosen))
+    """The confirmed events of `session_reports` whose action is known: (action index, onset s, offset s), by onset."""
+    return ended(session_reports(bundle, session, settings, pair))
 
 
 def detect(
-    ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings: AggregatorSettings, limits: Limits
+    ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings: AggregatorSettings, bounds: Limits
 ) -> list[Event]:
     """The events that the live path ends on windows that end at `ends_ns` (K,) with probabilities `probs` (K, 52).
 
@@ -89,25 +102,43 @@ def detect(
         probs: calibrated, 0..1.
         grid: how the windows lie.
         settings: of the aggregator.
-        limits: as from `events.limits.limits`.
+        bounds: as from `events.limits.limits`.
 
     Returns:
         (action index, onset s, offset s) of every confirmed event whose action is known, by onset.
     """
-    return ended(reports(ends_ns, probs, grid, settings, limits))
+    return ended(reports(ends_ns, probs, grid, settings, bounds))
 
 
 def reports(
-    ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings: AggregatorSettings, limits: Limits
+    ends_ns: Int64Array,
+    probs: Float32Array,
+    grid: WindowGrid,
+    settings: AggregatorSettings,
+    bounds: Limits,
+    parts: Float32Array | None = None,
 ) -> list[ActionEvent]:
-    """Everything that the live path reports of a recording, in the order of reports; arguments as for `detect`."""
+    """Everything that the live path reports of a recording, in the order of reports; arguments as for `detect`.
+
+    parts: (K, 7) probabilities of body parts, where `bounds` has limits for them.
+    """
     stamps, logits = Stamps(), np.zeros(probs.shape[1], np.float32)
     windows = [
-        Prediction(0, index, end_ns - grid.span_ns, end_ns, logits, probs[index], None, stamps)
+        Prediction(
+            0,
+            index,
+            end_ns - grid.span_ns,
+            end_ns,
+            logits,
+            probs[index],
+            None,
+            stamps,
+            parts=None if parts is None else parts[index],
+        )
         for index, end_ns in enumerate(ends_ns.tolist())
     ]
     posteriors = PosteriorGrid(grid.span_ns, grid.hop_ns, round(settings.latency_s * 1e9), grid.centre_shift_ns)
-    return aggregate(windows, posteriors, limits, settings)
+    return aggregate(windows, posteriors, bounds, settings)
 
 
 def step_reports(
@@ -115,7 +146,7 @@ def step_reports(
     probs: Float32Array,
     parts: Float32Array,
     settings: AggregatorSettings,
-    limits: Limits,
+    bounds: Limits,
     seen: BoolArray | None = None,
 ) -> list[ActionEvent]:
     """Everything that comes of one score for each step of a recording, T of them, as if one window held it all.
@@ -124,22 +155,22 @@ def step_reports(
         times_ns: (T,) evenly spaced.
         probs: (T, 52) calibrated.
         parts: (T, 7) calibrated.
+        settings: of the aggregator.
+        bounds: as from `events.limits.limits`.
         seen: (T,) whether a picture stands for that step; None: all.
     """
     step_ns = int(times_ns[1] - times_ns[0])
-    span_ns = int(times_ns[-1] - times_ns[0]) + step_ns
+    span_ns, last_ns = int(times_ns[-1] - times_ns[0]) + step_ns, int(times_ns[-1])
     steps = Steps(times_ns, np.ones(len(times_ns), np.bool_) if seen is None else seen)
-    whole = Prediction(
-        0, 0, int(times_ns[-1]) - span_ns, int(times_ns[-1]), probs, probs, None, Stamps(), steps=steps, parts=parts
-    )
-    return aggregate([whole], StepGrid(span_ns, step_ns, 0), limits, settings)
+    whole = Prediction(0, 0, last_ns - span_ns, last_ns, probs, probs, None, Stamps(), steps=steps, parts=parts)
+    return aggregate([whole], StepGrid(span_ns, step_ns, 0), bounds, settings)
 
 
 def aggregate(
-    predictions: Iterable[Prediction], grid: PosteriorGrid | StepGrid, limits: Limits, settings: AggregatorSettings
+    predictions: Iterable[Prediction], grid: PosteriorGrid | StepGrid, bounds: Limits, settings: AggregatorSettings
 ) -> list[ActionEvent]:
     """Everything that is reported of a recording's predictions, in the order of reports."""
-    aggregator = Aggregator(0, grid, limits, settings)
+    aggregator = Aggregator(0, grid, bounds, settings)
     found = [event for prediction in predictions for event in aggregator.push(prediction)]
     return found + aggregator.finish()
 

@@ -14,11 +14,11 @@ from engines.bundle import Bundle
 from engines.card import ModelCard, Provenance
 from engines.export.onnx_export import write_bundle
 from engines.networks.initialise import initialise
-from engines.networks.pretrained import official_shapes
-from engines.spec import NetworkSpec
+from engines.networks.manet import MANet
+from engines.specs.manet import MANetSpec
 from tests.conftest import Kept
 
-SMALL = NetworkSpec(depth=18, width=8, size=64)
+SMALL = MANetSpec(depth=18, width=8, size=64)
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +43,15 @@ def copied(small_bundle: Bundle, tmp_path: Path) -> Callable[[], Path]:
         return target
 
     return copy
+
+
+def official_shapes() -> dict[str, tuple[int, ...]]:
+    """All 404 tensors of the official checkpoint with their shapes."""
+    with torch.device("meta"):
+        network = MANet(MANetSpec())
+        layout = network.pretrained_layouts()["official"]
+        state = {layout.theirs(name)[0]: value for name, value in network.state_dict().items()}
+        return {name: tuple(value.shape) for name, value in (state | network.unused_tensors("official")).items()}
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +84,6 @@ def official_bundle(official_file: Path, kept: Kept) -> Bundle:
     """MANet-50 at 224 pixels, as `import` makes it; without the embedding head."""
 
     def make(path: Path) -> None:
-        assert main(["import", str(official_file), "--out", str(path), "--no-embedding"]) == 0
+        assert main(["import", str(official_file), "--out", str(path), "--set", "embedding=false"]) == 0
 
     return Bundle.load(kept("official", make))
