@@ -25,6 +25,8 @@ from engines.runtimes import open_runtime
 from engines.specs.manet import MANetSpec
 from tests.conftest import Kept, number_in, write_numbered
 
+pytestmark = pytest.mark.slow
+
 SPEC = MANetSpec(depth=18, width=8, size=64, embedding=False)  # what windows of numbered pictures are cut for
 
 

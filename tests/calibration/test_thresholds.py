@@ -16,6 +16,8 @@ from simulation.session import Settings, simulate
 from simulation.windows import events_of, live_ends, targets
 from tests.bundles import untrained_landmarks
 
+pytestmark = pytest.mark.slow
+
 SPAN_S, HOP_NS = 1.9, 250_000_000
 
 

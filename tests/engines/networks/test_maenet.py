@@ -28,6 +28,8 @@ from engines.specs.manet import MANetSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 from tests.conftest import Kept
 
+pytestmark = pytest.mark.slow
+
 BODY = MANetSpec(depth=18, width=8, length=16, size=48, embedding=False)
 FACE = MANetSpec(depth=18, width=16, length=16, size=32, embedding=False)
 SPECS = {"full": MAENetSpec(BODY, FACE), "face": MAENetSpec(None, FACE), "action": MAENetSpec(BODY, None)}

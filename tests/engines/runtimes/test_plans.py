@@ -23,6 +23,8 @@ from engines.runtimes.nvidia.gpu import Gpu, NoGpu
 from engines.runtimes.nvidia.library import TENSORRT, TENSORRT_RTX, Library
 from engines.runtimes.nvidia.plans import PlanMismatch, make_plan, plan_path, read_plan
 
+pytestmark = pytest.mark.slow
+
 trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install 'manet-live[rtx]'")
 
 SHIPPED = [path.parent.name for path in sorted(model_folders()[0].glob("*/card.json"))]
