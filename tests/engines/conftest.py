@@ -21,6 +21,13 @@ from tests.conftest import Kept
 SMALL = MANetSpec(depth=18, width=8, size=64)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the official network at full size is large."""
+    for item in items:
+        if "official_bundle" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.large)
+
+
 @pytest.fixture(scope="session")
 def small_bundle(kept: Kept) -> Bundle:
     """MANet-18, width 8, 64 pixels, with the embedding head; untrained."""
