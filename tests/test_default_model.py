@@ -17,6 +17,8 @@ from simulation.session import Settings, simulate
 from tests.conftest import manet_live
 from training.evaluate_simulated import score_mode
 
+pytestmark = pytest.mark.slow
+
 MAX_BYTES = 20_000_000
 LEAST_MICRO, LEAST_PARTS, MOST_IDLE = 0.7, 0.72, 1  # these sessions gave 0.786, 0.809 and none
 

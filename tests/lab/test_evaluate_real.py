@@ -15,6 +15,8 @@ from lab.evaluate_real import as_json, evaluate_file, pooled, summary
 from lab.real_scores import Scored
 from lab.real_sequences import load_sequences
 
+pytestmark = pytest.mark.slow
+
 
 def write(path: Path, **changes: object) -> Path:
     """Four sequences of 20 pictures whose first value is their number; `changes` replace whole arrays."""

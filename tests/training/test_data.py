@@ -15,6 +15,8 @@ from training.data import ClipSource, batches, epoch_order, segment_indices, var
 from training.lists import Entry, read_list, withheld
 from training.video import read_frames
 
+pytestmark = pytest.mark.slow
+
 
 def test_lists_of_the_official_format(data: DataSet) -> None:
     entries = read_list(data.train, data.folder)

@@ -26,6 +26,8 @@ from training.recipes import CODE, PAPER, RECIPES, SMALL, make_optimiser, set_ra
 from training.state import STATE_FILE, read
 from training.train import Run, new_network, train
 
+pytestmark = pytest.mark.slow
+
 
 def test_recipes_say_what_the_paper_and_the_code_say() -> None:
     """MANet paper, section V-B; and the differences of the released code."""

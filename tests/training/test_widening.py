@@ -11,6 +11,8 @@ from engines.networks.manet import MANet
 from engines.specs.manet import MANetSpec
 from training.models import start_from
 
+pytestmark = pytest.mark.slow
+
 
 def network(width: int, depth: int = 18) -> MANet:
     """A network whose batch norms have seen something."""

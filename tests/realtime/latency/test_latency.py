@@ -20,6 +20,8 @@ from realtime.messages import Frame
 from tests.conftest import manet_live, refused
 from tests.realtime.output.test_terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 MS = 1_000_000
 BODY = np.zeros((1, 1, 3), np.uint8)
 SPANS = st.lists(st.integers(0, 200 * MS), min_size=4, max_size=4)

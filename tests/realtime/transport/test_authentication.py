@@ -22,6 +22,8 @@ from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
 
+pytestmark = pytest.mark.slow
+
 LINE = SessionLine("started", "m", "nothing", "torch", "s", None)
 ZMTP_CURVE = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + bytes(32)
 ZMTP_PLAIN = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"PLAIN".ljust(20, b"\0") + bytes(32)

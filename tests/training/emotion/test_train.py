@@ -22,6 +22,8 @@ from training.emotion import train as training
 from training.emotion.simulated import resting
 from training.emotion.stretches import Example, vary
 
+pytestmark = pytest.mark.slow
+
 TINY = (
     "--width",
     "8",

@@ -19,6 +19,8 @@ from training.__main__ import main
 from training.emotion.lists import HEADER, LabelledVideo
 from training.emotion.videos import Prepared, Videos, check, prepared_path, read_prepared
 
+pytestmark = pytest.mark.slow
+
 BRANCH = MANetSpec(depth=18, width=8, length=16, size=32, embedding=False)
 SPEC = MAENetSpec(BRANCH, BRANCH)
 SMALL = (
