@@ -259,9 +259,7 @@ SLOWFAST_MISTAKES = {
 SWIN_MISTAKES = {
     "no mask": Mistake(each(video_swin.WindowAttention, "regions", None), 0.33),
     "no shift in time": Mistake(rebuilt("of", only_in_space), 0.026),
-    "distances reversed": Mistake(
-        each(video_swin.WindowAttention, "places", lambda m: -m.places), 0.038, strong=True
-    ),
+    "distances reversed": Mistake(each(video_swin.WindowAttention, "places", lambda m: -m.places), 0.038, strong=True),
     "geometric places": Mistake(each(video_swin.WindowAttention, "places", sub_block), 0.026, strong=True),
     "tanh GELU": Mistake(approximate_gelu, 5e-4),
 }
