@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,27 +15,26 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from calibration.baseline import measure_worth
-from calibration.emotion import fit_counts, fit_emotion_temperature, follow, judge_emotions
 from calibration.quantize import MOST_RANGED, check_count, describe, quantize
 from calibration.ranges import METHODS
-from calibration.reliability import plot
-from calibration.temperature import (
-    LIKELY,
-    fit_temperature,
-    judged_windows,
-    read_scores,
-    reliability,
-    with_temperature,
-)
-from calibration.thresholds import ENTERS, EXIT_SHARES, SPLIT, fit_thresholds, simulated_sessions
+from calibration.reliability import LIKELY, plot, read_scores, reliability
 from calibration.windows import Windows, read_labels, simulated_windows, video_windows
 from engines.bundle import Bundle, check_target, find
+from engines.card import Calibration
 from engines.common.command_line import Parser, run_command
 from engines.common.errors import BadInput
 from engines.common.new_files import check_new_file
-from events.settings import EmotionSettings
+from events.fit_temperature import fit_temperature, with_temperature
+from simulation.calibrate import (
+    Report,
+    ThresholdSettings,
+    describe_emotion,
+    describe_thresholds,
+    emotion_calibration,
+    thresholds_for,
+)
 from simulation.interview import BALANCED
-from simulation.windows import judge_sessions
+from simulation.windows import FIT_SPLIT, judge_sessions, labelled_windows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,11 +128,11 @@ def _temperature(options: argparse.Namespace) -> None:
         source = f"half of {len(logits)} labelled clips"
     else:
         fit_on, hold_out = (
-            judged_windows(
+            labelled_windows(
                 bundle,
                 list(judge_sessions(bundle, split, BALANCED, options.minutes, 60.0, options.seed, options.threads)),
             )
-            for split in (SPLIT, "test")
+            for split in (FIT_SPLIT, "test")
         )
         source = f"{options.minutes} min of simulated validation sessions, seed {options.seed}"
     temperature = fit_temperature(bundle, *fit_on)
@@ -148,8 +148,7 @@ def _temperature(options: argparse.Namespace) -> None:
     )
     if options.plot is not None:
         plot({"before": before, "after": after}, options.plot)
-    name = options.name or options.out.resolve().name
-    made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
+    made = _derive(options, bundle, calibration)
     print(
         f"{made.path}: temperature {temperature:.3f}; on held-out windows NLL {before.nll:.4f} to {after.nll:.4f}, "
         f"ECE {before.ece:.4f} to {after.ece:.4f}, of statements from {LIKELY:.0%} on {likely[0].ece:.4f} to "
@@ -159,39 +158,20 @@ def _temperature(options: argparse.Namespace) -> None:
 
 def _emotion(options: argparse.Namespace) -> None:
     _check(options)
-    bundle, settings = Bundle.load(find(options.model)), EmotionSettings()
-    fit_on, hold_out = (
-        list(
-            judge_emotions(bundle, split, max(1, options.minutes // 2), 120.0, options.seed, settings, options.threads)
-        )
-        for split in (SPLIT, "test")
-    )
-    temperature = round(fit_emotion_temperature(fit_on), 4)
-    counts = round(fit_counts(fit_on, temperature, settings), 4)
-    basis = (
-        f"temperature and counts per second: {options.minutes} min of simulated emotional validation sessions, "
-        f"seed {options.seed}"
-    )
-    calibration = msgspec.structs.replace(
-        bundle.card.calibration, activation="softmax", temperature=temperature, counts_per_s=counts, basis=basis
-    )
-    name = options.name or options.out.resolve().name
-    made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
-    course = follow(hold_out, temperature, counts, settings)
-    print(
-        f"{made.path}: temperature {temperature:.3f}, {counts:.2f} counts per second; on held-out sessions the 95 % "
-        f"intervals, {course.width:.2f} wide, cover {course.coverage:.1%} of the true shares, {course.top:.1%} of "
-        f"dominant emotions are ranked first, {course.abstained:.1%} of moments are abstained from"
-    )
-
-
-def _quantize(options: argparse.Namespace) -> None:
-    _check(options)
-    if not 0.0 <= options.lose < 1.0:
-        raise BadInput("--lose of 0 to below 1", f"{options.lose:g}", "leave it out for 0.01")
     bundle = Bundle.load(find(options.model))
-    if options.labels is not None and options.simulated:
-        raise BadInput("--labels with --clips", "--labels with --simulated, which knows its own", "leave out --labels")
+    calibration, agreement = emotion_calibration(bundle, options.minutes, options.seed, options.threads)
+    print(f"{_derive(options, bundle, calibration).path}: {describe_emotion(calibration, agreement)}")
+
+
+def _derive(options: argparse.Namespace, bundle: Bundle, calibration: Calibration) -> Bundle:
+    """The bundle in --out with this calibration."""
+    name = options.name or options.out.resolve().name
+    return bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """Bars on a terminal, one for each stage."""
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
         stages: dict[str, TaskID] = {}
@@ -201,6 +181,17 @@ def _quantize(options: argparse.Namespace) -> None:
                 stages[stage] = progress.add_task(stage, total=total)
             progress.update(stages[stage], completed=done)
 
+        yield report
+
+
+def _quantize(options: argparse.Namespace) -> None:
+    _check(options)
+    if not 0.0 <= options.lose < 1.0:
+        raise BadInput("--lose of 0 to below 1", f"{options.lose:g}", "leave it out for 0.01")
+    bundle = Bundle.load(find(options.model))
+    if options.labels is not None and options.simulated:
+        raise BadInput("--labels with --clips", "--labels with --simulated, which knows its own", "leave out --labels")
+    with _progress() as report:
         ranging, judging = _windows(options, bundle)
         name = options.name or options.out.resolve().name
         made = quantize(
@@ -228,7 +219,7 @@ def _windows(options: argparse.Namespace, bundle: Bundle) -> tuple[Windows, Wind
         check_count(options.windows)
         ranged = min(MOST_RANGED, options.windows // 2)
         return (
-            simulated_windows(bundle.card, SPLIT, ranged, options.seed),
+            simulated_windows(bundle.card, FIT_SPLIT, ranged, options.seed),
             simulated_windows(bundle.card, "test", options.windows - ranged, options.seed),
         )
     labels = None if options.labels is None else read_labels(options.labels)
@@ -259,16 +250,14 @@ def _check(options: argparse.Namespace) -> None:
 def _baseline(options: argparse.Namespace) -> None:
     _check(options)
     bundle = Bundle.load(find(options.model))
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        playing = progress.add_task("sessions", total=options.minutes)
+    with _progress() as report:
         worth = measure_worth(
             bundle,
             options.rest,
             options.minutes,
             options.seed,
             options.threads,
-            lambda done: progress.update(playing, completed=done),
+            lambda done: report("sessions", done, options.minutes),
         )
     removed = "" if math.isnan(worth.removed) else f" ({worth.removed:.0%} fewer)"
     print(
@@ -286,49 +275,12 @@ def _thresholds(options: argparse.Namespace) -> None:
     if options.precision is not None and not 0.0 < options.precision < 1.0:
         raise BadInput("--precision above 0 and below 1", f"{options.precision:g}", "give 0.8, for instance")
     bundle = Bundle.load(find(options.model))
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        total = options.minutes + max(1, options.minutes // 2) + options.idle_minutes
-        playing = progress.add_task("sessions", total=total)
-        busy, idle = simulated_sessions(
-            bundle,
-            options.minutes,
-            options.idle_minutes,
-            options.seed,
-            options.threads,
-            options.workers,
-            lambda *_: progress.advance(playing),
-        )
-        pairs = progress.add_task("thresholds", total=len(ENTERS) * len(EXIT_SHARES))
-        fit = fit_thresholds(
-            bundle,
-            busy,
-            idle,
-            options.false_per_hour,
-            lambda _: progress.advance(pairs),
-            options.workers,
-            options.precision,
-        )
-    goal = (
-        f"at most {options.false_per_hour:g} false/h idle"
-        if options.precision is None
-        else f"for a precision of {options.precision:g}"
+    settings = ThresholdSettings(
+        options.minutes, options.idle_minutes, options.false_per_hour, options.precision, options.seed
     )
-    basis = (
-        f"thresholds: {fit.busy.hours:.1f} h busy, {fit.idle.hours:.1f} h idle simulated validation sessions, "
-        f"seed {options.seed}, {goal}"
-    )
-    if bundle.card.calibration.temperature != 1.0:
-        basis = bundle.card.calibration.basis.partition(";")[0] + "; " + basis
-    calibration = msgspec.structs.replace(bundle.card.calibration, enter=fit.enter, exit=fit.exit, basis=basis)
-    name = options.name or options.out.resolve().name
-    made = bundle.derive(options.out, calibration=calibration, name=name, overwrite=options.overwrite)
-    right, wrong = fit.busy.true_positives.sum(), fit.busy.false_positives.sum()
-    print(
-        f"{made.path}: event F1 {fit.busy.f1_macro:.3f} macro over actions, {right / max(1, right + wrong):.1%} of "
-        f"the events right, {fit.idle.false_per_hour:.1f} false events an hour idle, all on the sessions that the "
-        "thresholds were chosen on"
-    )
+    with _progress() as report:
+        calibration, fit = thresholds_for(bundle, settings, options.threads, options.workers, report)
+    print(f"{_derive(options, bundle, calibration).path}: {describe_thresholds(fit)}")
 
 
 if __name__ == "__main__":

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.bundle import Bundle, Float32Array
+from engines.bundle import Bundle
 from engines.runtimes import open_runtime
-from events.aggregator import thresholds
 from events.baseline import Baseline
-from events.offline import Int64Array, detect
+from events.offline import JudgedSession, session_events, window_grid
 from events.scores import Event, score_events
 from events.settings import AggregatorSettings
 from simulation.body import pose_body
 from simulation.interview import BALANCED, IDLE, write_interview
 from simulation.session import SPLITS, Session, Settings, project_body, simulate
 from simulation.tracker_noise import NoiseSettings, observe
-from simulation.windows import JudgedSession, judge, window_grid
+from simulation.windows import judge
 
 SPLIT = "test"
 SESSION_S = 60.0
@@ -79,7 +78,7 @@ def measure_worth(
             report(number + 1)
     before, after = AggregatorSettings(), AggregatorSettings(baseline_s=rest_s)
     false = [
-        sum(onset >= rest_s for one in still for _, onset, _ in _detect(bundle, one.ends_ns, one.logits, settings))
+        sum(onset >= rest_s for one in still for _, onset, _ in session_events(bundle, one, settings))
         for settings in (before, after)
     ]
     f1 = [
@@ -114,11 +113,5 @@ def _behind(bundle: Bundle, pair: tuple[JudgedSession, JudgedSession], settings:
     if rest_ns:
         kept = rest.ends_ns <= rest_ns
         ends, logits = np.concatenate((rest.ends_ns[kept], ends)), np.concatenate((rest.logits[kept], logits))
-    found = _detect(bundle, ends, logits, settings)
+    found = session_events(bundle, replace(session, ends_ns=ends, logits=logits), settings)
     return [(index, onset - rest_ns * 1e-9, offset - rest_ns * 1e-9) for index, onset, offset in found]
-
-
-def _detect(bundle: Bundle, ends_ns: Int64Array, logits: Float32Array, settings: AggregatorSettings) -> list[Event]:
-    calibration = bundle.card.calibration
-    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
-    return detect(ends_ns, bundle.probabilities(logits), window_grid(bundle.card), settings, enter, exit_)

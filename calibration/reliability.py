@@ -1,4 +1,4 @@
-"""How far probabilities can be taken at their word: NLL, Brier score, calibration error, reliability diagram."""
+"""How well probabilities are calibrated: NLL, Brier score, calibration error, reliability diagram."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from engines.bundle import Bundle
+from engines.common.errors import BadInput
+from engines.taxonomy import ACTIONS
+from events.fit_temperature import FILLED
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 BINS = 15  # of equal width (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2)
 LEAST = 1e-12  # probabilities are kept this far from 0 and 1 for the logarithm
 DPI = 110
+LIKELY = 0.05  # probability from which a statement may matter to anyone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,3 +81,58 @@ def plot(found: dict[str, Reliability], path: Path) -> None:
         axes.set(title=f"{name}: ECE {one.ece:.3f}", xlabel="probability", xlim=(0, 1), ylim=(0, 1))
         axes.set_ylabel("share that came true (bars: share of all)" if place == 0 else "")
     figure.savefig(path, dpi=DPI)
+
+
+def statements(bundle: Bundle, logits: FloatArray, labels: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """The statements of a model about windows, and whether they came true.
+
+    Sigmoid models make 52 statements a window; softmax models one, of their top action.
+
+    Args:
+        bundle: activation and temperature.
+        logits: (N, 52).
+        labels: (N, 52) shares 0..1 of each action.
+
+    Returns:
+        (K,) probabilities and (K,) outcomes.
+    """
+    probs = bundle.probabilities(logits.astype(np.float32)).astype(np.float64)
+    if bundle.card.calibration.activation == "sigmoid":
+        return probs.ravel(), (labels >= FILLED).ravel()
+    top = probs.argmax(axis=1)
+    return probs.max(axis=1), labels.argmax(axis=1) == top
+
+
+def reliability(bundle: Bundle, logits: FloatArray, labels: FloatArray, least: float = 0.0) -> Reliability:
+    """How well the bundle's probabilities are calibrated on labelled windows.
+
+    `least` leaves out statements below it: nearly all of a sigmoid model's are of actions that nobody would expect.
+    """
+    said, happened = statements(bundle, logits, labels)
+    kept = said >= least
+    return measure(said[kept], happened[kept])
+
+
+def read_scores(path: Path) -> tuple[FloatArray, FloatArray]:
+    """Logits and labels, each (N, 52), from the file that `python -m training evaluate` writes.
+
+    Raises:
+        BadInput: the file is not one of those, or its labels are withheld.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            logits, true = arrays["logits"].astype(np.float64), arrays["labels"]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise BadInput(
+            "scores.npz of an evaluation, with logits and labels",
+            f"{path} ({type(error).__name__})",
+            "make it with python -m training evaluate on a list with labels",
+        ) from None
+    ok = logits.ndim == 2 and logits.shape[1] == len(ACTIONS) and true.shape == logits.shape[:1]
+    if not ok or not np.isfinite(logits).all() or true.min(initial=0) < 0 or true.max(initial=0) >= len(ACTIONS):
+        raise BadInput(
+            f"finite logits (N, {len(ACTIONS)}) and labels (N,)",
+            f"{logits.shape} and {true.shape} in {path}",
+            "make the file anew",
+        )
+    return logits, np.eye(len(ACTIONS))[true.astype(np.int64)]

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from engines.bundle import Bundle
+from engines.card import ModelCard
+from engines.taxonomy import BODY_PARTS
 from events.aggregator import Aggregator
-from events.posterior import FloatArray
+from events.limits import Limits, limits
+from events.posterior import FloatArray, PosteriorGrid
 from events.scores import Event
 from events.settings import AggregatorSettings
-from events.types import ActionEvent, EventState, Float32Array, Prediction, Stamps
+from events.steps import StepGrid
+from events.types import (
+    ActionEvent,
+    BoolArray,
+    EventState,
+    Float32Array,
+    Int64Array,
+    Prediction,
+    Stamps,
+    Steps,
+)
 
-Int64Array = npt.NDArray[np.int64]
+HOP_S = 0.25  # of the live path, by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +40,60 @@ class WindowGrid:
     centre_shift_ns: int  # how much later than its middle the frames of a window are centred
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedSession:
+    """The scores of a session and its ground truth: of K windows on the live grid, or of K steps."""
+
+    ends_ns: Int64Array  # (K,) media time: ends of the windows, or the steps
+    logits: Float32Array  # (K, 52)
+    events: list[Event]  # ground truth
+    seconds: float
+    parts: Float32Array | None = None  # (K, 7) logits of body parts: the scores are of steps
+
+
+def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
+    """How the live path cuts windows for this model."""
+    span_ns = round(card.span_s * 1e9)
+    return WindowGrid(span_ns, round(hop_s * 1e9), span_ns // (2 * card.length))
+
+
+def session_reports(
+    bundle: Bundle,
+    session: JudgedSession,
+    settings: AggregatorSettings | None = None,
+    pair: tuple[FloatArray, FloatArray] | None = None,
+) -> list[ActionEvent]:
+    """Everything that the live path reports of a session, in the order of reports.
+
+    Args:
+        bundle: the model of the scores: calibration and window grid.
+        session: its scores.
+        settings: of the aggregator; by default the live path's.
+        pair: (enter, exit) of the actions, (52,) each, instead of the card's.
+    """
+    settings, calibration = settings or AggregatorSettings(), bundle.card.calibration
+    if pair is not None:
+        enter, exit_ = (tuple(values.tolist()) for values in pair)
+        calibration = msgspec.structs.replace(calibration, enter=enter, exit=exit_)
+    probs = bundle.probabilities(session.logits)
+    parts, bounds = bundle.part_probabilities(probs, session.parts), limits(settings, calibration)
+    if session.parts is not None and parts is not None:
+        return step_reports(session.ends_ns, probs, parts, settings, bounds)
+    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, bounds, parts)
+
+
+def session_events(
+    bundle: Bundle,
+    session: JudgedSession,
+    settings: AggregatorSettings | None = None,
+    pair: tuple[FloatArray, FloatArray] | None = None,
+) -> list[Event]:
+    """The confirmed events of `session_reports` whose action is known: (action index, onset s, offset s), by onset."""
+    return ended(session_reports(bundle, session, settings, pair))
+
+
 def detect(
-    ends_ns: Int64Array,
-    probs: Float32Array,
-    grid: WindowGrid,
-    settings: AggregatorSettings,
-    enter: FloatArray,
-    exit_: FloatArray,
+    ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings: AggregatorSettings, bounds: Limits
 ) -> list[Event]:
     """The events that the live path ends on windows that end at `ends_ns` (K,) with probabilities `probs` (K, 52).
 
@@ -40,18 +102,12 @@ def detect(
         probs: calibrated, 0..1.
         grid: how the windows lie.
         settings: of the aggregator.
-        enter, exit_: (52,) posteriors as from `events.aggregator.thresholds`.
+        bounds: as from `events.limits.limits`.
 
     Returns:
-        (action index, onset s, offset s) of every confirmed event, by onset.
+        (action index, onset s, offset s) of every confirmed event whose action is known, by onset.
     """
-    reported = reports(ends_ns, probs, grid, settings, enter, exit_)
-    found = [
-        (one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
-        for one in reported
-        if one.state is EventState.ENDED and one.offset_ns is not None
-    ]
-    return sorted(found, key=lambda event: (event[1], event[0]))
+    return ended(reports(ends_ns, probs, grid, settings, bounds))
 
 
 def reports(
@@ -59,16 +115,81 @@ def reports(
     probs: Float32Array,
     grid: WindowGrid,
     settings: AggregatorSettings,
-    enter: FloatArray,
-    exit_: FloatArray,
+    bounds: Limits,
+    parts: Float32Array | None = None,
 ) -> list[ActionEvent]:
-    """Everything that the live path reports of a recording, in the order of reports; arguments as for `detect`."""
-    aggregator = Aggregator(0, grid.span_ns, grid.hop_ns, settings, enter, exit_, grid.centre_shift_ns)
+    """Everything that the live path reports of a recording, in the order of reports; arguments as for `detect`.
+
+    parts: (K, 7) probabilities of body parts, where `bounds` has limits for them.
+    """
     stamps, logits = Stamps(), np.zeros(probs.shape[1], np.float32)
-    found = []
-    for index, end_ns in enumerate(ends_ns.tolist()):
-        found += aggregator.push(
-            Prediction(0, index, end_ns - grid.span_ns, end_ns, logits, probs[index], None, stamps)
+    windows = [
+        Prediction(
+            0,
+            index,
+            end_ns - grid.span_ns,
+            end_ns,
+            logits,
+            probs[index],
+            None,
+            stamps,
+            parts=None if parts is None else parts[index],
         )
-    found += aggregator.finish()
-    return found
+        for index, end_ns in enumerate(ends_ns.tolist())
+    ]
+    posteriors = PosteriorGrid(grid.span_ns, grid.hop_ns, round(settings.latency_s * 1e9), grid.centre_shift_ns)
+    return aggregate(windows, posteriors, bounds, settings)
+
+
+def step_reports(
+    times_ns: Int64Array,
+    probs: Float32Array,
+    parts: Float32Array,
+    settings: AggregatorSettings,
+    bounds: Limits,
+    seen: BoolArray | None = None,
+) -> list[ActionEvent]:
+    """Everything that comes of one score for each step of a recording, T of them, as if one window held it all.
+
+    Args:
+        times_ns: (T,) evenly spaced.
+        probs: (T, 52) calibrated.
+        parts: (T, 7) calibrated.
+        settings: of the aggregator.
+        bounds: as from `events.limits.limits`.
+        seen: (T,) whether a picture stands for that step; None: all.
+    """
+    step_ns = int(times_ns[1] - times_ns[0])
+    span_ns, last_ns = int(times_ns[-1] - times_ns[0]) + step_ns, int(times_ns[-1])
+    steps = Steps(times_ns, np.ones(len(times_ns), np.bool_) if seen is None else seen)
+    whole = Prediction(0, 0, last_ns - span_ns, last_ns, probs, probs, None, Stamps(), steps=steps, parts=parts)
+    return aggregate([whole], StepGrid(span_ns, step_ns, 0), bounds, settings)
+
+
+def aggregate(
+    predictions: Iterable[Prediction], grid: PosteriorGrid | StepGrid, bounds: Limits, settings: AggregatorSettings
+) -> list[ActionEvent]:
+    """Everything that is reported of a recording's predictions, in the order of reports."""
+    aggregator = Aggregator(0, grid, bounds, settings)
+    found = [event for prediction in predictions for event in aggregator.push(prediction)]
+    return found + aggregator.finish()
+
+
+def ended(reported: Iterable[ActionEvent]) -> list[Event]:
+    """(action index, onset s, offset s) of every confirmed event whose action is known, by onset."""
+    found = [
+        (one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
+        for one in reported
+        if one.state is EventState.ENDED and one.offset_ns is not None and one.action is not None
+    ]
+    return sorted(found, key=lambda event: (event[1], event[0]))
+
+
+def ended_parts(reported: Iterable[ActionEvent]) -> list[Event]:
+    """(index of the body part, onset s, offset s) of every confirmed event, by onset."""
+    found = [
+        (BODY_PARTS.index(one.body_part), one.onset_ns * 1e-9, one.offset_ns * 1e-9)
+        for one in reported
+        if one.state is EventState.ENDED and one.offset_ns is not None
+    ]
+    return sorted(found, key=lambda event: (event[1], event[0]))

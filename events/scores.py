@@ -94,6 +94,9 @@ def match(
 ) -> dict[int, int]:
     """Pair events one to one, as many pairs as possible (maximum bipartite matching by augmenting paths, Kuhn 1955).
 
+    SciPy's matching gives as many pairs, but takes 0.3 ms for three by three events instead of 0.04 ms, and fitting
+    thresholds needs millions of them; the live path would need its 110 MB for this alone.
+
     No pair that greedy matching would find is lost to the order of events. Of equal candidates the one with the larger
     overlap is tried first.
 

@@ -12,13 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from engines.bundle import Bundle
-from events.aggregator import thresholds
-from events.offline import reports
+from events.offline import JudgedSession, session_reports
 from events.scores import LEAST_TIOU, match
 from events.settings import AggregatorSettings
 from events.types import ActionEvent, EventState
 from simulation.interview import NATURAL
-from simulation.windows import JudgedSession, judge_sessions, window_grid
+from simulation.windows import judge_sessions
 
 KNOBS_S = (0.25, 0.5, 1.9)
 
@@ -54,7 +53,7 @@ class TimingReport(msgspec.Struct, frozen=True):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.trained:
-            yield Text("UNTRAINED WEIGHTS: what follows means nothing", "bold red")
+            yield Text("UNTRAINED WEIGHTS: these figures mean nothing", "bold red")
         table = Table(
             title=f"{self.model}: {self.sessions} simulated interviews of {self.seconds:g} s, events at "
             f"{LEAST_TIOU:g} overlap; p50 / p90 in ms",
@@ -106,7 +105,7 @@ def event_timing(
     Args:
         seconds: length of each session.
         seed: of the first; the others follow.
-        report: told in one line how far it is.
+        report: receives a line about how far it is.
 
     Raises:
         BadInput: not a model of the landmark view.
@@ -121,14 +120,12 @@ def event_timing(
 
 
 def timing(bundle: Bundle, judged: Sequence[JudgedSession], latency_s: float) -> Timing:
-    """What the aggregator makes of judged sessions at one setting, with the thresholds of the model's card."""
-    settings, calibration = AggregatorSettings(latency_s=latency_s), bundle.card.calibration
-    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
+    """Timing of judged sessions at one setting, with the thresholds of the model's card."""
+    settings = AggregatorSettings(latency_s=latency_s)
     found: list[_Found] = []
     events = detected = 0
     for session in judged:
-        probs = bundle.probabilities(session.logits)
-        reported = reports(session.ends_ns, probs, window_grid(bundle.card), settings, enter, exit_)
+        reported = session_reports(bundle, session, settings)
         events += len(session.events)
         detected += sum(one.state is EventState.ENDED for one in reported)
         found += _matched(session, reported)
@@ -154,7 +151,7 @@ def _matched(session: JudgedSession, reported: Sequence[ActionEvent]) -> list[_F
     found = []
     for index in {event[0] for event in session.events}:
         true = [(onset, offset) for action, onset, offset in session.events if action == index]
-        mine = [one for one in ended if one.action.index == index]
+        mine = [one for one in ended if one.action and one.action.index == index]
         spans = [(one.onset_ns * 1e-9, (one.offset_ns or one.onset_ns) * 1e-9) for one in mine]
         for at, detection in match(true, spans).items():
             onset_ns, event = round(true[at][0] * 1e9), mine[detection]

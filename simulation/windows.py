@@ -1,4 +1,4 @@
-"""Windows of a session as the live path cuts them, and what they are to answer.
+"""Windows of a session as the live path cuts them, and their targets.
 
 A window has `length` drawings, `span / length` apart; the i-th is of the newest picture at or before
 `start + (i + 1) · span / length`. Its score speaks of the middle of its drawings, half a segment behind its own middle.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import concurrent.futures
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,16 +21,18 @@ from engines.common.errors import BadInput
 from engines.landmarks.drawing import draw_window
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
-from events.offline import WindowGrid
+from events.offline import HOP_S, JudgedSession, window_grid
 from events.scores import Event, FloatArray, activity
+from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
-HOP_S = 0.25  # of the live path, by default
 LEAST_SEEN = 0.5  # share of an action's time that the camera must show the limbs it moves: nobody could tell the others
+FOCUS = 0.5  # share of a window that its target speaks of, in training and calibration
+FIT_SPLIT = "validation"  # whose sessions are fitted on
 BATCH = 128  # windows drawn at once: each time, the person is followed from the beginning
 
 
@@ -41,19 +42,19 @@ def events_of(session: Session) -> list[Event]:
 
 
 def targets(events: Sequence[Event], ends_s: FloatArray, span_s: float, length: int, focus: float) -> Float32Array:
-    """What windows are to answer: the share that each action fills of their middle part, or that this holds of it.
+    """Targets of windows: the share that each action fills of their middle part, or that this holds of it.
 
-    A score for the whole span would rise and fall over a whole span: short events would be faint and long. Only the
-    middle is asked about, so that the score is one half where an event begins or ends, and reaches one within events
-    longer than `focus · span`. The greater share counts, so it also reaches one amid shorter events, such as a look
-    aside of half a second; they come out up to `focus · span` long.
+    A score for the whole span would rise and fall over a whole span: short events would be faint and long. The target
+    speaks of the middle alone, so that the score is one half where an event begins or ends, and reaches one within
+    events longer than `focus · span`. The greater share counts, so it also reaches one amid shorter events, such as a
+    look aside of half a second; they come out up to `focus · span` long.
 
     Args:
         events: ground truth.
         ends_s: (K,) ends of the windows.
         span_s: length of a window.
         length: T, drawings per window.
-        focus: share of the span that is asked about, around the middle of the drawings; above 0, up to 1.
+        focus: share of the span that the target speaks of, around the middle of the drawings; above 0, up to 1.
 
     Returns:
         float32 (K, 52), 0..1.
@@ -93,22 +94,6 @@ def draw(session: Session, indices: Int64Array, size: int) -> UInt8Array:
         (session.camera.height, session.camera.width),
     )
     return drawings[where.reshape(indices.shape)]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JudgedSession:
-    """What a landmark model says of a session, window by window on the live grid, and what was true. K windows."""
-
-    ends_ns: Int64Array  # (K,) ends of the windows in media time
-    logits: Float32Array  # (K, 52)
-    events: list[Event]  # ground truth, see `events_of`
-    seconds: float
-
-
-def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
-    """How the live path cuts windows for this model."""
-    span_ns = round(card.span_s * 1e9)
-    return WindowGrid(span_ns, round(hop_s * 1e9), span_ns // (2 * card.length))
 
 
 def check_view(card: ModelCard) -> None:
@@ -159,6 +144,45 @@ def judge_sessions(
     context = multiprocessing.get_context("spawn")  # runtimes have threads, which a fork would lose
     with concurrent.futures.ProcessPoolExecutor(workers, context, _Worker.open, opening) as pool:
         yield from pool.map(_Worker.judge, numbers)
+
+
+def fitting_sessions(
+    bundle: Bundle,
+    minutes: int,
+    idle_minutes: int,
+    seed: int,
+    threads: int,
+    workers: int,
+    report: Callable[[], object],
+) -> tuple[list[JudgedSession], list[JudgedSession]]:
+    """Sessions of one minute to fit on: (`minutes` balanced and half as many natural ones, `idle_minutes` idle ones).
+
+    False events are rare, and come from a few people whose posture or fidgeting resembles an action: an hour of
+    sitting still says little about the next one. `report` is called after each session.
+    """
+
+    def run(mode: str, count: int) -> list[JudgedSession]:
+        found = []
+        for one in judge_sessions(bundle, FIT_SPLIT, mode, count, 60.0, seed, threads, workers):
+            found.append(one)
+            report()
+        return found
+
+    return run(BALANCED, minutes) + run(NATURAL, max(1, minutes // 2)), run(IDLE, idle_minutes)
+
+
+def labelled_windows(
+    bundle: Bundle, sessions: Sequence[JudgedSession], focus: float = FOCUS
+) -> tuple[FloatArray, FloatArray]:
+    """Logits and targets, each (N, 52), of all windows of judged sessions."""
+    card = bundle.card
+    labels = [
+        targets(one.events, one.ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, focus) for one in sessions
+    ]
+    return (
+        np.concatenate([one.logits for one in sessions]).astype(np.float64),
+        np.concatenate(labels).astype(np.float64),
+    )
 
 
 class _Worker:

@@ -11,16 +11,18 @@ import cv2
 import matplotlib
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from calibration.emotion import JudgedStretches, follow, judge_emotion, judge_emotions, shares_at
 from engines.bundle import Bundle, find
 from engines.runtimes import open_runtime
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion
+from events.fit_emotion import JudgedEmotion, follow
 from events.settings import EmotionSettings
-from realtime.app import DEFAULT_EMOTION
 from realtime.capture.sources.simulated import simulate_session
+from realtime.session import DEFAULT_EMOTION
 from simulation.emotion import MoodSettings
+from simulation.judge_emotion import judge_emotion, judge_emotions
 from simulation.session import Session, Settings, simulate
 from tests.conftest import manet_live
 
@@ -41,10 +43,10 @@ def counts(bundle: Bundle) -> float:
     return fitted
 
 
-def estimates(bundle: Bundle, one: JudgedStretches) -> list[EmotionEstimate]:
+def estimates(bundle: Bundle, one: JudgedEmotion) -> list[EmotionEstimate]:
     """As the live path makes them."""
     rolling = RollingEmotion(SETTINGS, counts(bundle))
-    shares = shares_at(one.logits, bundle.card.calibration.temperature)
+    shares = softmax(one.logits / bundle.card.calibration.temperature, axis=1)
     return [
         rolling.push(0, end - one.span_ns, end, shares[at], float(one.seen[at]), float(one.faces[at]))
         for at, end in enumerate(one.ends_ns.tolist())

@@ -14,11 +14,9 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.common.new_files import check_new_file
 from engines.taxonomy import ACTIONS, BODY_PARTS
-from events.aggregator import thresholds
-from events.offline import detect
-from events.scores import Event, EventScores, FloatArray, score_events
-from events.settings import AggregatorSettings
-from simulation.windows import JudgedSession, judge_sessions, targets, window_grid
+from events.offline import session_events
+from events.scores import EventScores, FloatArray, score_events
+from simulation.windows import judge_sessions, targets
 from training.metrics import average_precision, mean_average_precision
 
 SPLIT = "test"
@@ -61,7 +59,7 @@ def score_mode(
         BadInput: not a bundle of the landmark view.
     """
     judged = list(judge_sessions(bundle, SPLIT, mode, sessions, seconds, seed, threads, workers))
-    pairs = [(one.events, detected(bundle, one)) for one in judged]
+    pairs = [(one.events, session_events(bundle, one)) for one in judged]
     total_s = sum(one.seconds for one in judged)
     card = bundle.card
     wanted = [
@@ -74,14 +72,6 @@ def score_mode(
         np.concatenate([one.logits for one in judged]).astype(np.float64),
         np.concatenate(wanted).astype(np.float64),
     )
-
-
-def detected(bundle: Bundle, session: JudgedSession) -> list[Event]:
-    """What the live path reports of a session by default."""
-    settings, calibration = AggregatorSettings(), bundle.card.calibration
-    enter, exit_ = thresholds(settings, calibration.enter, calibration.exit)
-    probs = bundle.probabilities(session.logits)
-    return detect(session.ends_ns, probs, window_grid(bundle.card), settings, enter, exit_)
 
 
 def evaluate_simulated(

@@ -4,25 +4,17 @@ import numpy as np
 import pytest
 
 from calibration.__main__ import main
-from calibration.emotion import (
-    COVERED,
-    JudgedStretches,
-    even,
-    fit_counts,
-    fit_emotion_temperature,
-    follow,
-    judge_emotions,
-    shares_at,
-)
-from engines.__main__ import main as engines_command
 from engines.bundle import Bundle
+from events.fit_emotion import COVERED, JudgedEmotion, even, fit_counts, fit_emotion_temperature, follow
 from events.settings import EmotionSettings
+from simulation.judge_emotion import judge_emotions
+from tests.bundles import untrained_emotion
 
 NS = 1_000_000_000
 SPAN_NS = round(3.8 * NS)
 
 
-def answers(seed: int, heat: float, noise: float, seconds: int = 90) -> JudgedStretches:
+def answers(seed: int, heat: float, noise: float, seconds: int = 90) -> JudgedEmotion:
     """Emotions that change every 20 s or so; right on average, `heat` times too sure."""
     rng = np.random.default_rng(seed)
     shown = int(rng.integers(5))
@@ -34,7 +26,7 @@ def answers(seed: int, heat: float, noise: float, seconds: int = 90) -> JudgedSt
     truth = np.array([newest[max(0, at - 3) : at + 1].mean(axis=0) for at in range(seconds)])
     logits = heat * (np.log(truth) + noise * rng.normal(size=truth.shape))
     ends = SPAN_NS + np.arange(seconds) * NS
-    return JudgedStretches(ends, SPAN_NS, logits, truth, newest, np.ones(seconds), np.ones(seconds))
+    return JudgedEmotion(ends, SPAN_NS, logits, truth, newest, np.ones(seconds), np.ones(seconds))
 
 
 @pytest.mark.parametrize("heat", [0.5, 1.0, 3.0])
@@ -64,10 +56,7 @@ def test_what_is_felt_of_nothing_is_spread_evenly():
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory):
-    path = tmp_path_factory.mktemp("emotion") / "untrained"
-    options = ["--depth", "18", "--width", "8", "--size", "48", "--face-size", "32", "--face-width", "8"]
-    assert engines_command(["init", "--network", "maenet", "--view", "landmarks", *options, "--out", str(path)]) == 0
-    return path
+    return untrained_emotion(tmp_path_factory.mktemp("emotion") / "untrained").path
 
 
 def test_sessions_are_judged_as_the_live_path_cuts_them(untrained):
@@ -78,7 +67,6 @@ def test_sessions_are_judged_as_the_live_path_cuts_them(untrained):
     assert one.truth.sum(axis=1) == pytest.approx(1.0)
     assert one.newest.sum(axis=1) == pytest.approx(1.0)
     assert np.isfinite(one.logits).all()
-    assert shares_at(one.logits, 2.0).sum(axis=1) == pytest.approx(1.0)
 
 
 def test_the_command_writes_a_bundle_that_says_what_its_numbers_rest_on(untrained, tmp_path, capsys):

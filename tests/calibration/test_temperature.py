@@ -11,11 +11,11 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
 from calibration.__main__ import main
-from calibration.reliability import BINS, measure, plot
-from calibration.temperature import fit_temperature, read_scores, reliability, statements, with_temperature
+from calibration.reliability import BINS, measure, plot, read_scores, reliability, statements
 from engines.bundle import Bundle, find
 from engines.card import Calibration
 from engines.common.errors import BadInput
+from events.fit_temperature import fit_temperature, with_temperature
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 
 from calibration.__main__ import main
-from calibration.thresholds import _score, fit_thresholds
 from engines.bundle import Bundle
-from engines.card import Calibration, ModelCard, Provenance
 from engines.common.errors import BadInput
-from engines.export.onnx_export import write_bundle
-from engines.networks.initialise import initialise
-from engines.spec import NetworkSpec
+from events.fit_thresholds import fit_thresholds, score_sessions
+from events.offline import JudgedSession
 from simulation.session import Settings, simulate
-from simulation.windows import JudgedSession, events_of, live_ends, targets
+from simulation.windows import events_of, live_ends, targets
+from tests.bundles import untrained_landmarks
 
 SPAN_S, HOP_NS = 1.9, 250_000_000
 
@@ -34,16 +32,7 @@ def oracle(seed: int, mode: str, gain: float, noise: float) -> JudgedSession:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
-    spec = NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)
-    card = ModelCard(
-        "tiny",
-        spec,
-        Provenance(False, "nothing"),
-        "tests",
-        view="landmarks",
-        calibration=Calibration(activation="sigmoid"),
-    )
-    return write_bundle(initialise(spec, 0), card, tmp_path_factory.mktemp("bundle") / "tiny")
+    return untrained_landmarks(tmp_path_factory.mktemp("bundle") / "untrained")
 
 
 def test_thresholds_suit_the_scores(bundle: Bundle) -> None:
@@ -81,7 +70,7 @@ def test_a_budget_holds_on_sessions_that_nothing_was_chosen_on(bundle: Bundle) -
     budget = 120.0
     fit = fit_thresholds(bundle, busy, idle, budget, lambda _: None)
     assert fit.idle.false_per_hour <= budget
-    later = _score(bundle, unseen, np.array(fit.enter), np.array(fit.exit))
+    later = score_sessions(bundle, unseen, np.array(fit.enter), np.array(fit.exit))
     assert later.false_per_hour <= 2.0 * budget
 
 

@@ -49,7 +49,7 @@ def test_the_demo_runs_anywhere_and_repeats():
 
 def test_the_truth_stands_beside_the_events_with_a_tick_where_they_agree():
     nodding, waving = ACTIONS[9], ACTIONS[19]
-    event = ActionEvent(1, 0, EventState.ENDED, nodding, 2 * NS, 4 * NS, 0.8, 4 * NS, Delay(NS, NS))
+    event = ActionEvent(1, 0, EventState.ENDED, nodding, "head", 2 * NS, 4 * NS, 0.8, 4 * NS, Delay(NS, NS))
     state = OverlayState(
         "m",
         "e",

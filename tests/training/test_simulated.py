@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle
-from engines.card import OFFICIAL_SPAN_S
 from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
+from engines.specs.base import OFFICIAL_SPAN_S
+from events.offline import session_events
 from events.scores import Event
 from realtime.analysis.window import SlidingWindow
 from simulation.session import Settings, simulate
@@ -20,7 +21,6 @@ from simulation.windows import draw, events_of, judge, judge_sessions, live_ends
 from tests.conftest import manet_live
 from tests.realtime.analysis.test_window import frame_at
 from training.__main__ import main
-from training.evaluate_simulated import detected
 from training.sampling import prefer_rare
 from training.simulated import MISSED_S, Cache, Plan, SimulatedWindows, course_of, preference_of
 
@@ -206,7 +206,7 @@ def test_offline_events_are_those_of_the_live_path(simulated_model: Path, tmp_pa
         bundle.card.calibration, enter=tuple(levels.tolist()), exit=tuple((0.999 * levels).tolist())
     )
     eventful = bundle.derive(tmp_path / "eventful", calibration=calibration)
-    expected = [(index, round(onset, 3), round(offset, 3)) for index, onset, offset in detected(eventful, judged)]
+    expected = [(index, round(onset, 3), round(offset, 3)) for index, onset, offset in session_events(eventful, judged)]
     ran = manet_live(
         "demo",
         "--seed",

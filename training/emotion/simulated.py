@@ -16,15 +16,15 @@ import msgspec
 import numpy as np
 
 from engines.landmarks.points import FACE_POINTS
-from engines.spec import EmotionSpec
+from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS
 from events.scores import FloatArray
 from simulation.action_units import UNITS, displacement, draw_shape
 from simulation.emotion import MoodSettings
+from simulation.emotion_windows import EmotionWindows as Cut
+from simulation.emotion_windows import cut, draw_faces, faces_seen
 from simulation.interview import BALANCED, NATURAL
 from simulation.session import Session, Settings, simulate
-from simulation.stretches import Stretches as Cut
-from simulation.stretches import cut, draw_faces, faces_seen
 from training.drawings_folder import claim, digest_of, write_whole
 from training.emotion.stretches import Example, Float32Array, Varied, pack, unpack, vary
 

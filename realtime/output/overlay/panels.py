@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.style import Style
 from rich.text import Text
 
-from engines.taxonomy import Action
+from engines.taxonomy import BODY_PARTS, Action
 from events.types import ActionEvent, EventState
 from realtime.clock import NS_PER_S
 from realtime.messages import CaptureState
@@ -33,15 +33,24 @@ NARROW = 50  # columns below which an event goes without its body part
 MARKS = {
     EventState.PROVISIONAL: ("○", Style(color="yellow")),
     EventState.CONFIRMED: ("●", Style(color="green", bold=True)),
+    EventState.REFINED: ("●", Style(color="green", bold=True)),
     EventState.ENDED: ("■", Style(color="cyan")),
     EventState.RETRACTED: ("×", Style(dim=True)),
 }
 ROWS = {
     EventState.PROVISIONAL: Style(dim=True),
     EventState.CONFIRMED: Style(bold=True),
+    EventState.REFINED: Style(bold=True),
     EventState.ENDED: Style(),
     EventState.RETRACTED: Style(dim=True, strike=True),
 }
+PART_WORDS = dict(
+    zip(
+        BODY_PARTS,
+        ("body", "head", "arm or hand", "leg or foot", "hand at body", "hand at head", "hand at leg"),
+        strict=True,
+    )
+)
 PART_WIDTH = len("upper limb")
 STATE_WIDTH = len("provisional")
 
@@ -72,6 +81,17 @@ def name(action: Action, width: int | None = None) -> str:
     words = action.name.split()
     ends = f"{words[0]}…{words[-1]}"
     return (ends if len(ends) <= room else action.name[: room - 1] + "…") + mark
+
+
+def title(event: ActionEvent, width: int) -> str:
+    """What an event is in up to `width` characters: its action, or its body part and the likeliest action."""
+    if event.action:
+        return name(event.action, width)
+    words = PART_WORDS[event.body_part]
+    if not event.candidates:
+        return words
+    likeliest = name(event.candidates[0].action, max(width - len(words) - len(" · ?"), 1)).rstrip("?")
+    return f"{words} · {likeliest}?"
 
 
 def fitted(text: Text, width: int) -> Text:
@@ -181,6 +201,8 @@ def events(state: OverlayState, width: int, rows: int, doubtful: bool = False) -
     legend = Text()
     if not wide:
         for kind, (mark, style) in MARKS.items():
+            if kind is EventState.REFINED:  # looks like a confirmed one
+                continue
             legend.append(" " * bool(legend) + mark, style).append(f" {kind.value}", ROWS[kind])
     lines = [heading("EVENTS", width, legend)]
     newest: dict[tuple[int, int], ActionEvent] = {}
@@ -188,7 +210,7 @@ def events(state: OverlayState, width: int, rows: int, doubtful: bool = False) -
         newest.setdefault((event.camera_id, event.id), event)
     ordered = sorted(newest.values(), key=lambda event: (-event.onset_ns, -event.id))
     shown = ordered[: max(rows - 1, 0)]
-    doubtful = doubtful or any(event.action.doubtful for event in shown)
+    doubtful = doubtful or any(event.action.doubtful for event in shown if event.action)
     if doubtful:
         shown = shown[: max(rows - 2, 0)]
     times = [
@@ -216,11 +238,11 @@ def _event(event: ActionEvent, times: tuple[str, str], digits: int, width: int, 
     line = Text().append(mark + " ", mark_style)
     line.append(" " * (digits - len(times[0]))).append(f"{times[0]}–{times[1]}", style)
     line.append(" " * (digits - len(times[1]) + 2))
-    line.append_text(_column(name(event.action, room), room, style)).append(" ")
+    line.append_text(_column(title(event, room), room, style)).append(" ")
     if part:
-        line.append_text(_column(event.action.body_part, PART_WIDTH, style + LABEL)).append(" ")
+        line.append_text(_column(event.body_part, PART_WIDTH, style + LABEL)).append(" ")
     if wide:
-        line.append_text(_column(event.state.value, STATE_WIDTH, style)).append(" ")
+        line.append_text(_column("posture" if event.posture else event.state.value, STATE_WIDTH, style)).append(" ")
     line.append(f"{event.confidence:.2f}", style)
     return fitted(line, width)
 

@@ -32,7 +32,7 @@ def truth(state: OverlayState, width: int, rows: int) -> list[Text]:
 def _detected(state: OverlayState, true: TrueEvent) -> bool:
     """Whether a confirmed or ended event of the same action overlaps it."""
     for event in state.events:
-        if event.action == true.action and event.state in (EventState.CONFIRMED, EventState.ENDED):
+        if event.action == true.action and event.state not in (EventState.PROVISIONAL, EventState.RETRACTED):
             onset_s = (event.onset_ns - state.session_start_ns) / NS_PER_S
             offset_ns = event.offset_ns
             offset_s = state.elapsed_s if offset_ns is None else (offset_ns - state.session_start_ns) / NS_PER_S

@@ -1,4 +1,4 @@
-"""Per-action thresholds of the aggregator, fitted on simulated validation sessions.
+"""Per-action thresholds of the aggregator, fitted on judged sessions.
 
 Actions are independent of each other in the aggregator, so each gets the pair (enter, exit) that is best for it alone.
 Within a budget of false events, best is the largest event F1 minus λ times its false events in an hour of sitting
@@ -26,11 +26,8 @@ import numpy.typing as npt
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
-from events.offline import detect
-from events.scores import Event, EventScores, FloatArray, score_events
-from events.settings import AggregatorSettings
-from simulation.interview import BALANCED, IDLE, NATURAL
-from simulation.windows import JudgedSession, judge_sessions, window_grid
+from events.offline import JudgedSession, session_events
+from events.scores import EventScores, FloatArray, score_events
 
 # From strict to lenient: of equally good ones the first is taken.
 ENTERS = (
@@ -58,9 +55,9 @@ ENTERS = (
     0.1,
 )
 EXIT_SHARES = (0.75, 0.5, 0.3, 0.15)  # of enter
+PAIRS = len(ENTERS) * len(EXIT_SHARES)
 LAMBDAS = (0.0, *(10.0**power for power in np.arange(-4.0, 3.01, 0.05)))
 NEIGHBOURS = (0.25, 0.5, 0.25)  # F1 is smoothed along `ENTERS`: a few dozen events an action are noisy
-SPLIT = "validation"
 INHERITED = 0.5  # of the false events of the next more lenient enter, feared of a pair that had fewer
 FOLDS = 5  # parts of the idle sessions, each held out once
 
@@ -73,31 +70,6 @@ class Fit:
     exit: tuple[float, ...]  # (52,)
     busy: EventScores  # balanced and natural sessions
     idle: EventScores
-
-
-def simulated_sessions(
-    bundle: Bundle,
-    minutes: int,
-    idle_minutes: int,
-    seed: int,
-    threads: int,
-    workers: int,
-    report: Callable[[str, int], None],
-) -> tuple[list[JudgedSession], list[JudgedSession]]:
-    """Sessions of one minute to fit on: (`minutes` balanced and half as many natural ones, `idle_minutes` idle ones).
-
-    False events are rare, and come from a few people whose posture or fidgeting resembles an action: an hour of
-    sitting still says little about the next one.
-    """
-
-    def run(mode: str, count: int) -> list[JudgedSession]:
-        found = []
-        for number, one in enumerate(judge_sessions(bundle, SPLIT, mode, count, 60.0, seed, threads, workers)):
-            found.append(one)
-            report(mode, number + 1)
-        return found
-
-    return run(BALANCED, minutes) + run(NATURAL, max(1, minutes // 2)), run(IDLE, idle_minutes)
 
 
 def fit_thresholds(
@@ -115,7 +87,7 @@ def fit_thresholds(
         bundle: gives activation and temperature.
         busy, idle: sessions with and without actions.
         false_per_hour: budget on idle sessions, all actions together; without meaning where `precision` is given.
-        report: told how many of the `len(ENTERS) · len(EXIT_SHARES)` pairs are done.
+        report: called with how many of the `PAIRS` pairs are done.
         workers: processes that try pairs; 0: this one.
         precision: share of an action's events that are to be right on busy sessions, instead of the budget. An action
             that cannot be had so precise gets the most precise pair.
@@ -144,8 +116,8 @@ def fit_thresholds(
     return Fit(
         tuple(enter.tolist()),
         tuple(exit_.tolist()),
-        _score(bundle, busy, enter, exit_),
-        _score(bundle, idle, enter, exit_),
+        score_sessions(bundle, busy, enter, exit_),
+        score_sessions(bundle, idle, enter, exit_),
     )
 
 
@@ -206,15 +178,14 @@ def _try(
 ) -> FloatArray:
     """(3 + folds, 52): F1, 0 where there is none, right and wrong events when busy, false ones of each idle fold."""
     enter, exit_ = (np.full(len(ACTIONS), value) for value in pair)
-    found = _score(bundle, busy, enter, exit_)
-    idle = [_score(bundle, fold, enter, exit_).false_positives for fold in folds]
+    found = score_sessions(bundle, busy, enter, exit_)
+    idle = [score_sessions(bundle, fold, enter, exit_).false_positives for fold in folds]
     return np.stack([np.nan_to_num(found.f1_per_class), found.true_positives, found.false_positives, *idle])
 
 
-def _score(bundle: Bundle, sessions: Sequence[JudgedSession], enter: FloatArray, exit_: FloatArray) -> EventScores:
-    grid, settings = window_grid(bundle.card), AggregatorSettings()
-    pairs: list[tuple[list[Event], list[Event]]] = [
-        (one.events, detect(one.ends_ns, bundle.probabilities(one.logits), grid, settings, enter, exit_))
-        for one in sessions
-    ]
+def score_sessions(
+    bundle: Bundle, sessions: Sequence[JudgedSession], enter: FloatArray, exit_: FloatArray
+) -> EventScores:
+    """Scores of a model's events with thresholds (52,) each."""
+    pairs = [(one.events, session_events(bundle, one, pair=(enter, exit_))) for one in sessions]
     return score_events(pairs, math.fsum(one.seconds for one in sessions))

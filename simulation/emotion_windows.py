@@ -1,6 +1,6 @@
-"""Stretches of a session as the emotion path cuts them, and what they are to answer.
+"""Emotion windows of a session as the live path cuts them, and their targets.
 
-A stretch is cut like a window (see `simulation.windows`): `length` pictures, the i-th the newest at or before
+An emotion window is cut like a window (see `simulation.windows`): `length` pictures, the i-th the newest at or before
 `start + (i + 1) · span / length`.
 """
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engines.landmarks.face_drawing import draw_frontal, frontal
 from engines.landmarks.points import FACE_POINTS
-from engines.spec import EmotionSpec
+from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 from events.scores import Event, FloatArray
 from simulation.emotion import Episode
@@ -24,12 +24,12 @@ from simulation.windows import draw, events_of, samples
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
-SHOWN_S = 0.5  # an action is in a stretch with this much of it, or with half of it
+SHOWN_S = 0.5  # an action is in a window with this much of it, or with half of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretches:
-    """K stretches of a session: what an emotion model of the landmark view is shown, and what was true."""
+class EmotionWindows:
+    """K emotion windows of a session: inputs of an emotion model of the landmark view, and the truth."""
 
     inputs: dict[str, UInt8Array]  # by the names of `EmotionSpec.inputs`, (K, ...) each
     felt: Float32Array  # (K, 6) share of each emotion, and of none
@@ -37,11 +37,11 @@ class Stretches:
     faces: Float32Array  # (K, T, FACE_POINTS, 2) turned to the front, cm (`landmarks.face_drawing`); NaN: no face
 
 
-def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, *, face: bool = True) -> Stretches:
-    """Stretches of a session that end at `ends_s` (K,); without `face`, its inputs are left for later.
+def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, *, face: bool = True) -> EmotionWindows:
+    """Emotion windows of a session that end at `ends_s` (K,); without `face`, its inputs are left for later.
 
     Raises:
-        ValueError: a stretch begins before the session.
+        ValueError: a window begins before the session.
     """
     if np.any(ends_s < span_s):
         raise ValueError(f"expected ends of {span_s:g} s or later, got {float(ends_s.min()):g}")
@@ -49,14 +49,16 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, 
     chosen = samples(session.times_ns, ends_ns, span_ns, spec.length)  # (K, T)
     faces = frontal_faces(session, chosen)
     inputs: dict[str, UInt8Array] = {}
-    if spec.body is not None:
-        inputs["body"] = draw(session, chosen, spec.body.size)
+    if spec.picture_size:
+        inputs["body"] = draw(session, chosen, spec.picture_size)
         inputs["body_seen"] = np.isfinite(session.pose[chosen, 0, 0]).astype(np.uint8)
-    if spec.face is not None and face:
-        inputs["face"] = draw_faces(faces, spec.face.size)
+    if spec.face_size and face:
+        inputs["face"] = draw_faces(faces, spec.face_size)
         inputs["face_seen"] = faces_seen(faces)
     starts = ends_s - span_s
-    return Stretches(inputs, felt(session.episodes, starts, ends_s), shown(events_of(session), starts, ends_s), faces)
+    return EmotionWindows(
+        inputs, felt(session.episodes, starts, ends_s), shown(events_of(session), starts, ends_s), faces
+    )
 
 
 def frontal_faces(session: Session, indices: npt.NDArray[np.int64]) -> Float32Array:
