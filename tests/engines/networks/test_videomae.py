@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from engines.networks.layouts import best_layout, load_pretrained
-from engines.networks.specs import VideoMAESpec
 from engines.networks.videomae import VideoMAE, sinusoids
+from engines.specs.video import VideoMAESpec
 from tests.engines.networks import oracle
 
 PARAMETERS = 86_267_188  # of transformers' VideoMAE-Base with 52 classes
