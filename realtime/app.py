@@ -61,10 +61,10 @@ def run(request: Request, after: Callable[[Session], None] = lambda _: None) -> 
         for source in request.sources:
             probe(source)
         model = Bundle.load(bundles.find(request.model))
-        _ = model.card.manet  # an emotion model is none to find actions with
+        model.card.need("actions")  # an emotion model is none to find actions with
         emotion_bundle = _emotion_bundle(request, model)
         if not all(source.tracked for source in request.sources):
-            faces = emotion_bundle is not None and bool(emotion_bundle.card.maenet.face)
+            faces = emotion_bundle is not None and bool(emotion_bundle.card.emotion.face_size)
             prepare_view(request.config.view, tell, model.card.view, faces)
         engine, details = request.config.engine, tell if request.verbose else None
         runtimes = stack.enter_context(ExitStack())
@@ -125,12 +125,12 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
     if request.emotion is None and DEFAULT_EMOTION not in bundles.known():
         return None
     bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
-    spec, card = bundle.card.maenet, model.card
-    if bundle.card.view == card.view and spec.size in (0, card.size):
+    spec, card = bundle.card.emotion, model.card
+    if bundle.card.view == card.view and spec.picture_size in (0, card.size):
         return bundle
     if request.emotion is None:  # it is the default of its view alone
         return None
-    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.size} pixels of {bundle.card.view}"
+    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
     raise BadInput(
         f"an emotion model that sees {wanted}, as {card.name} does",
         f"{bundle.card.name}: {given}",

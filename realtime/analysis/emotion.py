@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
-from engines.spec import EmotionSpec
+from engines.specs.base import EmotionSpec
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion, evidence
 from events.settings import EmotionSettings
@@ -35,7 +35,7 @@ def seen(spec: EmotionSpec, stretch: Stretch) -> tuple[float, float]:
     """
     counted = slice(None) if stretch.recorded_end_ns is None else np.unique(stretch.frame_ids, return_index=True)[1]
     body, face = float(stretch.body_seen[counted].mean()), float(stretch.face_seen[counted].mean())
-    return evidence(body if spec.body else None, face if spec.face else None), face
+    return evidence(body if spec.picture_size else None, face if spec.face_size else None), face
 
 
 def inputs(spec: EmotionSpec, stretch: Stretch) -> dict[str, npt.NDArray[np.uint8]]:
@@ -53,7 +53,7 @@ class EmotionModel:
     """The emotion network that every camera of a session shares."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
-        self.bundle, self.runtime, self.spec = bundle, runtime, bundle.card.maenet
+        self.bundle, self.runtime, self.spec = bundle, runtime, bundle.card.emotion
 
     def shares(self, stretch: Stretch) -> FloatArray:
         """(5,) calibrated shares of the emotions in one stretch."""

@@ -13,7 +13,7 @@ from engines.card import Calibration, ModelCard, Provenance
 from engines.common.errors import BadInput
 from engines.export.onnx_export import write_bundle
 from engines.networks.initialise import initialise
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 from events.fit_thresholds import fit_thresholds, score_sessions
 from events.offline import JudgedSession
 from simulation.session import Settings, simulate
@@ -35,7 +35,7 @@ def oracle(seed: int, mode: str, gain: float, noise: float) -> JudgedSession:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
-    spec = NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)
+    spec = MANetSpec(depth=18, width=8, length=8, size=32, embedding=False)
     card = ModelCard(
         "tiny",
         spec,

@@ -12,7 +12,7 @@ from engines.bundle import Bundle
 from engines.card import Calibration, ModelCard, Provenance
 from engines.export.onnx_export import write_bundle
 from engines.networks.initialise import initialise
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 from events.offline import JudgedSession
 from simulation.event_timing import timing
 from simulation.windows import targets
@@ -26,7 +26,7 @@ NODDING, WAVING = 9, 12
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
-    spec = NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)
+    spec = MANetSpec(depth=18, width=8, length=8, size=32, embedding=False)
     card = ModelCard(
         "tiny",
         spec,
