@@ -28,7 +28,7 @@ def run() -> Result:
         person = write_person(recording, SECONDS)
         model, bundle = Bundle.load(find(MODEL)), emotion_model(Path(folder))
         runtime = stack.enter_context(open_runtime(model))
-        emotion = EmotionModel(bundle, stack.enter_context(open_runtime(bundle)))
+        emotion = EmotionModel(bundle, stack.enter_context(open_runtime(bundle)), Config())
         rates: dict[str, list[float]] = {"on": [], "off": []}
         judged = 0
         for _ in range(ROUNDS):
@@ -36,7 +36,7 @@ def run() -> Result:
                 timed = TimedRuntime(runtime)
                 (stats,) = run_session([recording], model, timed, Config(), emotion=given)
                 rates[name].append(timed.windows_per_s)
-                judged = stats.stretches.judged if stats.stretches else judged
+                judged = stats.emotion_windows.judged if stats.emotion_windows else judged
         clips = bundle.reference_arrays().inputs
         stretch = {name: array[:1] for name, array in clips.items()}
         engine = median_ms(

@@ -23,8 +23,8 @@ from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
 from realtime.config import Config
 from realtime.latency.report import stage_reports
-from realtime.output.event_stream import StatsLine
-from realtime.session import Session
+from realtime.output.lines import StatsLine
+from realtime.session_loop import SessionLoop
 
 ROUNDS = 3
 SECONDS = 8.0  # of recording, a round
@@ -124,8 +124,8 @@ def _live(recording: Path, model: Bundle, runtime: Runtime) -> tuple[StatsLine, 
     """The same at a camera's pace: totals, and p50 and max of every stage, ms."""
     stages: dict[str, dict[str, float]] = {}
 
-    def after(session: Session) -> None:
-        for one in stage_reports(session.channels[0].latency):
+    def after(session: SessionLoop) -> None:
+        for one in stage_reports(session.pipelines[0].latency):
             stages[one.stage] = {"p50": one.run.p50, "max": one.run.max}
 
     (stats,) = run_session([recording], model, TimedRuntime(runtime), speed=1.0, after=after)

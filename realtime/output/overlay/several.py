@@ -10,7 +10,7 @@ from rich.text import Text
 
 from realtime.messages import CaptureState
 from realtime.output.overlay import panels
-from realtime.output.overlay.canvas import GUTTER, Screen, segments, side_by_side
+from realtime.output.overlay.canvas import GUTTER, Canvas, segments, side_by_side
 from realtime.output.overlay.emotion import ROWS, emotion
 from realtime.output.overlay.picture import Line, fit, half_blocks
 from realtime.output.overlay.state import OverlayState
@@ -19,7 +19,7 @@ LEAST_PANEL = 38  # columns that an event needs
 PICTURE_FROM = 20  # rows of a panel from which it has the picture
 
 
-def lines(states: Sequence[OverlayState], screen: Screen) -> list[Line]:
+def lines(states: Sequence[OverlayState], screen: Canvas) -> list[Line]:
     """At least `height` lines of `width` cells."""
     width, first = screen.width, states[0]
     session = replace(
@@ -52,7 +52,7 @@ def _panels_in_a_row(count: int, width: int) -> int:
     return -(-count // rows)
 
 
-def _panel(camera: int, state: OverlayState, screen: Screen, width: int, rows: int) -> list[Line]:
+def _panel(camera: int, state: OverlayState, screen: Canvas, width: int, rows: int) -> list[Line]:
     texts = [_title(camera, state, width)]
     texts += panels.alerts(replace(state, untrained=False), width, 2 if rows >= 12 else 1)
     foot = _foot(state, width, 2 if rows >= 9 else 1 if rows >= 4 else 0)

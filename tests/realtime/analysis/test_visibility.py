@@ -8,7 +8,7 @@ import pytest
 from realtime.analysis.visibility import LOST_WITH, Visibility, in_words
 from realtime.clock import NS_PER_S, SessionStart
 from realtime.messages import BodyPart, Frame, Framing
-from realtime.output.event_stream import SummaryLine, VisibilityLine
+from realtime.output.lines import SummaryLine, VisibilityLine, WindowTotals
 from tests.conftest import manet_live, write_numbered
 from tests.realtime.analysis.test_emotion import empty_room
 
@@ -49,7 +49,7 @@ class Watched:
 
     def summary(self, due: int = 10, processed: int = 10, baseline: int = 0, **skipped: int) -> SummaryLine:
         self.seen.finish(None)
-        return self.seen.summary(due, processed, baseline, skipped)
+        return self.seen.summary(WindowTotals(due, processed, skipped), baseline)
 
 
 def test_a_change_is_told_once_it_lasts() -> None:
@@ -115,7 +115,7 @@ def test_a_live_camera_that_falls_silent_shows_no_picture() -> None:
     watched = Watched()
     watched.show(2)
     watched.seen.finish(5 * NS_PER_S + 12 * NS_PER_S)
-    line = watched.seen.summary(0, 0, 0, {})
+    line = watched.seen.summary(WindowTotals(0, 0, {}), 0)
     assert (line.one_s, line.no_picture_s, line.recorded_s) == (1.9, 10.1, 12.0)
 
 

@@ -17,9 +17,8 @@ from realtime.latency.plot import write_plot
 from realtime.latency.report import cost, stage_reports
 from realtime.latency.stages import BY_NAME, STAGES
 from realtime.messages import Frame
-from tests.conftest import manet_live
+from tests.conftest import manet_live, refused
 from tests.realtime.output.test_terminal import Terminal
-from tests.test_bad_input import refused
 
 MS = 1_000_000
 BODY = np.zeros((1, 1, 3), np.uint8)

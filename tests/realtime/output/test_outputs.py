@@ -11,8 +11,10 @@ import zmq
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from events.types import ActionEvent, Candidate, Delay, EventState
-from realtime.output.event_stream import EventStream, SessionLine, action_line
+from realtime.output.event_stream import EventStream
+from realtime.output.lines import SessionLine, action_line, encode
 from realtime.output.outputs import PublishOutput, RecordOutput, StdoutOutput, check_endpoint
+from tests.realtime.conftest import LINE, record
 
 MS = 1_000_000
 
@@ -132,13 +134,13 @@ def test_local_endpoints_are(endpoint):
 
 def test_a_record_is_appended_line_by_line_and_never_overwritten(tmp_path):
     folder = tmp_path / "sessions" / "one"
-    output = RecordOutput(folder, {"consent": "signed"})
-    output.write("action", b'{"kind":"action"}')
-    assert (folder / "events.jsonl").read_bytes() == b'{"kind":"action"}\n'  # before it is closed
+    output = record(folder, {"consent": "signed"})
+    output.on_line(LINE)
+    assert (folder / "events.jsonl").read_bytes() == encode(LINE) + b"\n"  # before it is closed
     assert json.loads((folder / "session.json").read_bytes())["consent"] == "signed"
     output.close()
     with pytest.raises(BadInput, match="which holds a session"):
-        RecordOutput(folder, {})
+        RecordOutput(folder)
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="a folder that can be written"):
-        RecordOutput(tmp_path / "file" / "below", {})
+        RecordOutput(tmp_path / "file" / "below")

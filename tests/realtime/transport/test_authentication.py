@@ -14,13 +14,13 @@ import pytest
 import zmq
 
 from engines.common.errors import BadInput
-from realtime.output.event_stream import EventStream, SessionLine
+from realtime.output.event_stream import EventStream
+from realtime.output.lines import SessionLine
 from realtime.output.outputs import PublishOutput
 from realtime.transport.authentication import ClientKeys, KeyPair, ServerKeys, Token, load_keys, make_keys
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
-from tests.test_bad_input import refused
 
 LINE = SessionLine("started", "m", "nothing", "torch", "s", None)
 ZMTP_CURVE = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + bytes(32)
@@ -132,7 +132,7 @@ def test_a_gigabyte_claim_and_junk_before_the_handshake_get_nothing(tmp_path, co
     assert peak - before < 100
     reader = subscriber(context, output.endpoint, client_of(tmp_path, "lab"))
     while not reader.poll(20):
-        output.write("session", b"{}")
+        output.on_line(LINE)
     output.close()
 
 

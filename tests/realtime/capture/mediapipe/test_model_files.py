@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import subprocess
 import sys
 import threading
@@ -69,16 +70,16 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name != "test.task"]
 
 
-def test_fetched_once_from_the_store(folder: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_fetched_once_from_the_store(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     model = described(store(tmp_path))
-    path = model_path(model, said.append)
+    path = model_path(model)
     assert path == folder / "test.task"
     assert path.read_bytes() == CONTENT
-    assert len(said) == 1
+    assert len(caplog.messages) == 1
     (tmp_path / "store").unlink()
-    assert model_path(model, said.append) == path
-    assert len(said) == 1
+    assert model_path(model) == path
+    assert len(caplog.messages) == 1
     assert leftovers(folder) == []
 
 
@@ -98,13 +99,19 @@ def damage(path: Path, at: int) -> bytes:
     return bytes(data)
 
 
-def test_a_damaged_file_is_fetched_again_and_kept_aside(folder: Path, tmp_path: Path) -> None:
-    model, said = described(store(tmp_path)), list[str]()
+def test_a_damaged_file_is_fetched_again_and_kept_aside(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = described(store(tmp_path))
     damaged = damage(model_path(model), 3000)
+    caplog.set_level(logging.INFO)
     with pytest.raises(BadInput, match=r"test\.task, which is damaged"):
         whole_model(model)
-    assert model_path(model, said.append).read_bytes() == CONTENT
-    assert said == [f"{folder / 'test.task'} is damaged: it is replaced", "fetching test.task from its maker's store"]
+    assert model_path(model).read_bytes() == CONTENT
+    assert caplog.messages == [
+        f"{folder / 'test.task'} is damaged: it is replaced",
+        "fetching test.task from its maker's store",
+    ]
     assert (folder / "test.task.damaged").read_bytes() == damaged
     assert whole_model(model) == folder / "test.task"
 
@@ -232,7 +239,7 @@ def test_the_folder_is_the_users_cache_by_default(monkeypatch: pytest.MonkeyPatc
 
 
 def test_importing_fetches_nothing(folder: Path) -> None:
-    code = "import sys, realtime.capture.views.view; assert 'mediapipe' not in sys.modules"
+    code = "import sys, realtime.capture.views.make; assert 'mediapipe' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     assert not folder.exists()
 

@@ -12,13 +12,14 @@ import pytest
 
 from engines.landmarks.drawing import LandmarkDrawing
 from engines.landmarks.points import FACE_MESH_INDICES, Landmarks
+from realtime.capture.order import ViewSpec
 from realtime.capture.sources import Image
 from realtime.capture.views import landmark_tracker
 from realtime.capture.views.coverage import Coverage
 from realtime.capture.views.landmark_tracker import LandmarkTracker
+from realtime.capture.views.landmark_view import LandmarkView
+from realtime.capture.views.make import make_view
 from realtime.capture.views.people import Square
-from realtime.capture.views.view import LandmarkView, make_view
-from realtime.config import ViewSettings
 from realtime.display import framing_warnings
 from realtime.messages import Framing
 from tests.realtime.conftest import read
@@ -145,7 +146,7 @@ def test_how_many_are_there_and_since_when_one_is_followed(trackers: list[Path],
 
 
 def test_the_view_warns_of_legs_out_of_view(trackers: list[Path]) -> None:
-    with closing(make_view(ViewSettings(), 112, "landmarks")) as view:
+    with closing(make_view(ViewSpec(112, "landmarks"))) as view:
         assert isinstance(view, LandmarkView)
         framing = [view.apply(image)[1] for image in read(UPPER_BODY)[:40]][-1]
     assert framing.unseen == ("legs", "feet")
