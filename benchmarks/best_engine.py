@@ -21,7 +21,7 @@ from engines.card import ModelCard, Parity, Provenance
 from engines.export.onnx_export import write_bundle
 from engines.networks.manet import MANet
 from engines.runtimes import open_runtime
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 
 ROUNDS = 6
 WINDOWS = 5  # of a round, one after the other: what the other process pushed out of the caches comes back first
@@ -102,8 +102,8 @@ def plain_r50(path: Path) -> Bundle:
     """
     torch.manual_seed(0)
     provenance = Provenance(trained=False, trained_on="nothing: untrained", seed=0)
-    card = ModelCard(name="r50", network=NetworkSpec(), provenance=provenance, intended_use="measuring time")
-    return write_bundle(MANet(NetworkSpec()), card, path)
+    card = ModelCard(name="r50", network=MANetSpec(), provenance=provenance, intended_use="measuring time")
+    return write_bundle(MANet(MANetSpec()), card, path)
 
 
 def int8(bundle: Bundle, path: Path) -> Bundle:

@@ -19,10 +19,10 @@ from calibration.windows import Windows
 from engines.bundle import Bundle, Float32Array, Reference, check_target
 from engines.card import Parity
 from engines.common.errors import BadInput
-from engines.export.onnx_export import export_anew
+from engines.export.onnx_export import to_onnx
+from engines.export.weights import read_network
 from engines.runtimes import Runtime, RuntimeFailed, least_ms, open_runtime
 from engines.runtimes.base import Outputs
-from engines.spec import EmotionSpec
 
 INT8_TOLERANCE = 0.15  # of a runtime's logits against the fp32 reference, relative to the largest
 LEAST = 32  # windows, to range on and to judge by together
@@ -107,8 +107,8 @@ def quantize(
     check_count(len(ranging) + len(judging))
     if bundle.card.precision != "fp32":
         raise BadInput("an fp32 bundle to quantise", bundle.card.precision, "give the fp32 bundle")
-    # Exported anew: bundles made by earlier versions have the shift in an order that is slow in INT8.
-    graph = Graph(export_anew(bundle.card.network, bundle.onnx_path))
+    # Exported again: bundles made by earlier versions have the shift in an order that is slow in INT8.
+    graph = Graph(to_onnx(read_network(bundle)))
     answers = _run(bundle, graph.observed(), ranging)
     if not judge(bundle, answers, answers, None).decided:
         raise BadInput(
@@ -204,7 +204,7 @@ def judge(bundle: Bundle, before: Outputs, after: Outputs, labels: Float32Array 
     same = tops[0] == tops[1]
     probs = bundle.probabilities(before[first])
     decided = np.ones(len(same), np.bool_)
-    if bundle.card.calibration.activation == "sigmoid" or isinstance(bundle.card.network, EmotionSpec):
+    if bundle.card.calibration.activation == "sigmoid" or bundle.card.task == "emotion":
         decided = probs.max(axis=1) >= DECIDED
     accuracy = None
     if labels is not None and (present := labels >= FILLED).any():
@@ -298,7 +298,7 @@ def describe(made: Quantised) -> str:
     card, found = made.bundle.card, made.judgement
     left = [one.layer.name for one in made.tried if one.kept]
     top, decided = ("top action", "something happens")
-    if isinstance(card.network, EmotionSpec):
+    if card.task == "emotion":
         top, decided = ("dominant emotion", "one dominates")
     parts = [
         f"{made.bundle.path}: INT8 of {made.source}, {len(made.tried) - len(left)} layers quantised, "

@@ -12,7 +12,6 @@ from engines.bundle import Float32Array, UInt8Array
 from engines.card import ModelCard
 from engines.common.errors import BadInput
 from engines.preprocess import center_crop
-from engines.spec import EmotionSpec
 from engines.taxonomy import ACTIONS
 from events.offline import window_grid
 from simulation.emotion import MoodSettings
@@ -61,7 +60,7 @@ def simulated_windows(
     """
     _check_view(card, "landmarks")
     grid = window_grid(card)
-    feels = isinstance(card.network, EmotionSpec)
+    feels = card.task == "emotion"
     settings = Settings(NATURAL, split, mood=MoodSettings()) if feels else Settings(BALANCED, split)
     parts = []
     for number in range(-(-count // EACH)):
@@ -76,8 +75,8 @@ def simulated_windows(
 def _cut(session: Session, ends_ns: Int64Array, card: ModelCard) -> tuple[Mapping[str, UInt8Array], Float32Array]:
     """Inputs and labels of the windows of a session that end at `ends_ns` (K,)."""
     ends_s = ends_ns.astype(np.float64) * 1e-9
-    if isinstance(card.network, EmotionSpec):
-        part = cut(session, ends_s, card.span_s, card.network)
+    if card.task == "emotion":
+        part = cut(session, ends_s, card.span_s, card.emotion)
         return part.inputs, part.felt[:, :-1]  # the last column is of feeling nothing
     chosen = samples(session.times_ns, ends_ns, round(card.span_s * 1e9), card.length)
     return (
@@ -122,13 +121,13 @@ def video_windows(
                 clips.append(clip)
                 found.append(labels[file.name] if labels is not None else 0)
                 report(1)
-    stacked = np.stack(clips) if clips else np.zeros((0, *card.manet.clip_shape), np.uint8)
+    stacked = np.stack(clips) if clips else np.zeros((0, *card.network.inputs["clips"]), np.uint8)
     one_hot = np.eye(len(ACTIONS), dtype=np.float32)[found] if labels is not None else None
     return Windows({"clips": stacked}, one_hot)
 
 
 def _check_view(card: ModelCard, wanted: str) -> None:
-    if card.view == "rgb" and isinstance(card.network, EmotionSpec):  # a live session alone cuts faces out of videos
+    if card.view == "rgb" and card.task == "emotion":  # a live session alone cuts faces out of videos
         raise BadInput(
             "an emotion model of the landmark view",
             f"{card.name}, which sees rgb",

@@ -15,8 +15,6 @@ import msgspec
 from engines.bundle import Bundle, check_target, find, known
 from engines.card import (
     NAME_PATTERN,
-    OFFICIAL_SPAN_S,
-    OFFICIAL_TEMPERATURE,
     RESEARCH_USE,
     Calibration,
     ModelCard,
@@ -25,17 +23,18 @@ from engines.card import (
 from engines.common.command_line import Parser, run_command
 from engines.common.errors import BadInput
 from engines.compare import compare_bundles
+from engines.networks.registry import change_spec, make_spec, names
 from engines.runtimes import RUNTIMES, available
 from engines.runtimes.nvidia.library import LIBRARIES
-from engines.spec import AnySpec, EmotionSpec, NetworkSpec
+from engines.specs.base import Spec
 
 if TYPE_CHECKING:
-    from engines.networks.maenet import MAENet
-    from engines.networks.manet import MANet
+    from engines.networks.contract import Network
+
+    Commands = argparse._SubParsersAction[Parser]
 
 UNTRAINED_USE = "Exercising the program without a trained model. Its scores mean nothing."
 UNTRAINED = "nothing: untrained"
-OFFICIAL_BASIS = "makes the official checkpoint's mean confidence equal its MA-52 test accuracy; not calibrated here"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,62 +45,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="python -m engines", description="make, convert and compare model bundles")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_import, _add_init, _add_export, _add_build, _add_compare, _add_list):
+        add(commands)
+    return parser
 
-    command = commands.add_parser("import", help="an official MANet checkpoint into a bundle")
+
+def _add_import(commands: Commands) -> None:
+    command = commands.add_parser("import", help="a published checkpoint into a bundle")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     _add_target(command)
-    command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
-    command.add_argument(
-        "--length", type=int, default=8, choices=(4, 8, 16), help="frames per clip it was trained with (8)"
-    )
+    _add_network(command)
     command.set_defaults(run=_import)
 
+
+def _add_init(commands: Commands) -> None:
     command = commands.add_parser("init", help="a bundle with seeded UNTRAINED weights")
     _add_target(command)
-    default = NetworkSpec()
+    _add_network(command)
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument(
-        "--network",
-        choices=("manet", "maenet"),
-        default="manet",
-        help="micro-actions alone, or emotions from face and micro-actions (manet)",
-    )
-    command.add_argument("--depth", type=int, default=default.depth, choices=(18, 34, 50))
-    command.add_argument("--width", type=int, default=default.width, help="channels of the stem, a multiple of 8 (64)")
-    command.add_argument("--length", type=int, choices=(4, 8, 16), help="frames per clip (8; of a maenet 16, always)")
-    command.add_argument("--size", type=int, default=default.size, help="pixels (224)")
-    command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
     command.add_argument("--view", choices=("rgb", "landmarks"), default="rgb", help="what it would be shown (rgb)")
-    command.add_argument(
-        "--branches",
-        choices=("full", "face", "action"),
-        default="full",
-        help="of a maenet: both, or one alone (full; Table VI)",
-    )
-    command.add_argument("--face-size", type=int, default=64, help="of a maenet: pixels of the face (64)")
-    command.add_argument("--face-width", type=int, help="of a maenet: channels of the face branch's stem (--width)")
-    command.add_argument(
-        "--no-lower-limb",
-        action="store_true",
-        help="of a maenet: without the actions of the lower limbs, D and G (Table VII)",
-    )
     command.set_defaults(run=_init)
 
+
+def _add_export(commands: Commands) -> None:
     command = commands.add_parser(
-        "export",
-        help="a bundle again, under another name, in fp16 or without the "
-        "embedding head; or its weights as an official checkpoint",
+        "export", help="a bundle again, under another name or in fp16; or its weights as a published checkpoint"
     )
     command.add_argument("bundle", metavar="BUNDLE", help="name or folder")
     target = command.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="DIR", help="folder to make")
-    target.add_argument("--official", type=Path, metavar="FILE.pth", help="checkpoint to write, official layout")
+    target.add_argument("--checkpoint", type=Path, metavar="FILE.pth", help="checkpoint to write")
+    command.add_argument("--layout", metavar="NAME", help="of the checkpoint (the network's first)")
     command.add_argument("--name", help="the new bundle's name (the folder's)")
-    command.add_argument("--no-embedding", action="store_true", help="leave out the label-embedding head")
     command.add_argument("--precision", choices=("fp32", "fp16"), default="fp32", help="of the new bundle (fp32)")
     command.add_argument("--overwrite", action="store_true", help="replace a bundle or checkpoint that is there")
+    _add_settings(command, "leave out what the new bundle need not have")
     command.set_defaults(run=_export)
 
+
+def _add_build(commands: Commands) -> None:
     command = commands.add_parser("build", help="a bundle's plan for NVIDIA GPUs, kept in its engines folder")
     command.add_argument("bundle", metavar="BUNDLE", help="name or folder")
     command.add_argument(
@@ -115,6 +97,8 @@ def _parser() -> Parser:
     command.add_argument("--batch", type=int, default=1, metavar="N", help="most windows at once, 1 to 16 (1)")
     command.set_defaults(run=_build)
 
+
+def _add_compare(commands: Commands) -> None:
     command = commands.add_parser("compare", help="two runtimes of one bundle, or two bundles, on the same clips")
     command.add_argument("first", metavar="A", help="name or folder")
     command.add_argument("second", metavar="B", nargs="?", help="name or folder (A)")
@@ -130,9 +114,10 @@ def _parser() -> Parser:
     command.add_argument("--threads", type=int, default=0, help="CPU threads (0: each runtime's choice)")
     command.set_defaults(run=_compare)
 
-    command = commands.add_parser("list", help="the runtimes and the models found here")
+
+def _add_list(commands: Commands) -> None:
+    command = commands.add_parser("list", help="the runtimes, networks and models found here")
     command.set_defaults(run=_list)
-    return parser
 
 
 def _add_target(command: argparse.ArgumentParser) -> None:
@@ -141,84 +126,70 @@ def _add_target(command: argparse.ArgumentParser) -> None:
     command.add_argument("--overwrite", action="store_true", help="replace a bundle that is there")
 
 
+def _add_network(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--network", default="manet", metavar="NAME", help=f"of {', '.join(names())} (manet)")
+    _add_settings(command, "a field of the network's spec, as width=32 or face.size=48; null leaves a part out")
+
+
+def _add_settings(command: argparse.ArgumentParser, about: str) -> None:
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help=about)
+
+
 def _import(options: argparse.Namespace) -> None:
     check_target(options.out, options.overwrite)
+    spec = make_spec(options.network, options.settings)
     _need_torch()
-    from engines.networks.pretrained import network_from_official, read_checkpoint
+    from engines.networks.pretrained import load_checkpoint, read_checkpoint
+    from engines.networks.registry import build
 
     checkpoint = read_checkpoint(options.checkpoint)
-    spec = NetworkSpec(length=options.length, embedding=not options.no_embedding)
-    network = network_from_official(checkpoint.weights, spec)
-    if checkpoint.trained:
-        trained_on, use = "MA-52, as the checkpoint's publisher states", RESEARCH_USE
-        calibration = Calibration(temperature=OFFICIAL_TEMPERATURE, basis=OFFICIAL_BASIS)
-    else:  # written by `export --official` from untrained weights
-        trained_on, use, calibration = UNTRAINED, UNTRAINED_USE, Calibration()
+    network = build(spec)
+    layout, loaded = load_checkpoint(network, checkpoint)
+    trained = checkpoint.trained and not loaded.fresh  # what `export --checkpoint` writes says where it is untrained
+    temperature, basis = network.published_temperature(layout) if trained else (1.0, Calibration().basis)
     provenance = Provenance(
-        trained=checkpoint.trained,
-        trained_on=trained_on,
+        trained=trained,
+        trained_on="MA-52, as the checkpoint's publisher states" if trained else UNTRAINED,
         source=options.checkpoint.name,
         source_sha256=checkpoint.sha256,
         made_with=_made_with("import", options),
     )
-    _write(network, options, _card(options, spec, provenance, use, calibration))
+    use = RESEARCH_USE if trained else UNTRAINED_USE
+    card = _card(options, spec, provenance, use, Calibration(temperature=temperature, basis=basis))
+    _write(network, options, card)
+    if loaded.foreign_head:
+        print(f"left out: {loaded.foreign_head}, a classifier of other classes", file=sys.stderr)
 
 
 def _init(options: argparse.Namespace) -> None:
     check_target(options.out, options.overwrite)
     if options.seed < 0:
         raise BadInput("a seed of 0 or more", str(options.seed), "give --seed 0")
-    emotions = options.network == "maenet"
-    options.length = options.length or (16 if emotions else 8)
-    branch = {
-        "depth": options.depth,
-        "width": options.width,
-        "length": options.length,
-        "size": options.size,
-        "embedding": not (options.no_embedding or emotions),
-    }
-    face = branch | {"width": options.face_width or options.width, "size": options.face_size}
-    try:
-        spec = (
-            emotion_spec(branch, face, options.branches, options.no_lower_limb)
-            if emotions
-            else msgspec.convert(branch, NetworkSpec)
-        )
-    except msgspec.ValidationError as error:
-        raise BadInput("a network that can be built", str(error), "see python -m engines init --help") from None
+    spec = make_spec(options.network, options.settings)
+    if options.view not in spec.views:
+        raise BadInput(f"a view of {', '.join(spec.views)} for {spec.title}", options.view, "give another --view")
     _need_torch()
-    from engines.networks.initialise import initialise, initialise_emotion
+    from engines.networks.initialise import initialise
 
-    provenance = Provenance(
-        trained=False, trained_on=UNTRAINED, seed=options.seed, made_with=_made_with("init", options)
-    )
+    made_with = _made_with("init", options)
+    provenance = Provenance(trained=False, trained_on=UNTRAINED, seed=options.seed, made_with=made_with)
     card = _card(options, spec, provenance, UNTRAINED_USE, Calibration())
-    if isinstance(spec, EmotionSpec):
-        card = msgspec.structs.replace(card, span_s=round(OFFICIAL_SPAN_S / 8 * spec.length, 6))
-        _write(initialise_emotion(spec, options.seed), options, card)
-    else:
-        _write(initialise(spec, options.seed), options, card)
+    _write(initialise(spec, options.seed), options, card)
 
 
 def _export(options: argparse.Namespace) -> None:
     bundle = Bundle.load(find(options.bundle))
+    spec = change_spec(bundle.card.network, options.settings)
     _need_torch()
-    from engines.export.onnx_export import network_from_onnx, write_bundle
+    from engines.export.onnx_export import write_bundle
+    from engines.export.weights import read_network
 
-    spec = bundle.card.manet
-    if options.official:
-        from engines.networks.pretrained import write_official
-
-        network = network_from_onnx(spec, bundle.onnx_path)
-        write_official(network, options.official, trained=bundle.card.trained, overwrite=options.overwrite)
-        note = "" if spec.embedding else ", embedding head zero"
-        print(f"{options.official}: official layout, from {bundle.card.name}{note}{_untrained(bundle)}")
+    if options.checkpoint:
+        _export_checkpoint(bundle, options)
         return
     check_target(options.out, options.overwrite)
-    if options.no_embedding:
-        spec = msgspec.structs.replace(spec, embedding=False)
-    network = network_from_onnx(spec, bundle.onnx_path)
-    card = msgspec.structs.replace(bundle.card, name=_name(options), network=spec)
+    network = read_network(bundle, spec)
+    card = msgspec.structs.replace(bundle.card, name=_name(options), network=spec, precision="fp32")
     if options.precision == "fp32":
         _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
         return
@@ -227,6 +198,16 @@ def _export(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         exported = write_bundle(network, card, Path(folder) / "fp32")
         _report(half_bundle(exported, options.out, card.name, overwrite=options.overwrite))
+
+
+def _export_checkpoint(bundle: Bundle, options: argparse.Namespace) -> None:
+    from engines.export.weights import read_network
+    from engines.networks.pretrained import write_checkpoint
+
+    network = read_network(bundle)
+    layout = options.layout or next(iter(network.pretrained_layouts()), "")
+    write_checkpoint(network, layout, options.checkpoint, trained=bundle.card.trained, overwrite=options.overwrite)
+    print(f"{options.checkpoint}: {layout} layout, from {bundle.card.name}{_untrained(bundle)}")
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -255,6 +236,9 @@ def _list(_: argparse.Namespace) -> None:
     print("runtimes")
     for name, found in available().items():
         print(f"  {name:<14}{found}")
+    print("networks")
+    for name in names():
+        print(f"  {name:<14}{make_spec(name).task}: {make_spec(name).title}")
     print("models")
     for name, path in known().items():
         try:
@@ -263,42 +247,20 @@ def _list(_: argparse.Namespace) -> None:
             print(f"  {name}: broken: {error}")
             continue
         state = f"trained on {card.provenance.trained_on}" if card.trained else "UNTRAINED"
-        print(f"  {name}: {_network(card.network)} over {card.span_s:g} s, {card.view}, {card.precision}, {state}")
-
-
-def _network(spec: AnySpec) -> str:
-    if isinstance(spec, NetworkSpec):
-        return f"MANet-{spec.depth}, {spec.length} x {spec.size} x {spec.size}"
-    parts = [
-        f"{name} {branch.size} x {branch.size}"
-        for name, branch in (("body", spec.body), ("face", spec.face))
-        if branch is not None
-    ]
-    return f"MAENet-{spec.branches[0].depth}, {spec.length} x ({', '.join(parts)})"
-
-
-def emotion_spec(body: dict[str, object], face: dict[str, object], branches: str, no_lower_limb: bool) -> EmotionSpec:
-    """A MAENet from its branches' fields and "full", "face" or "action". Raises msgspec.ValidationError."""
-    return msgspec.convert(
-        {
-            "body": None if branches == "face" else {**body, "architecture": "manet"},
-            "face": None if branches == "action" else {**face, "architecture": "manet"},
-            "lower_limb": not no_lower_limb,
-        },
-        EmotionSpec,
-    )
+        print(f"  {name}: {card.network.title} over {card.span_s:g} s, {card.view}, {card.precision}, {state}")
 
 
 def _card(
-    options: argparse.Namespace, spec: AnySpec, provenance: Provenance, use: str, calibration: Calibration
+    options: argparse.Namespace, spec: Spec, provenance: Provenance, use: str, calibration: Calibration
 ) -> ModelCard:
     return ModelCard(
         name=_name(options),
         network=spec,
         provenance=provenance,
         intended_use=use,
-        view=getattr(options, "view", "rgb"),
+        view=getattr(options, "view", spec.views[0]),
         calibration=calibration,
+        span_s=spec.span_s,
     )
 
 
@@ -310,7 +272,7 @@ def _name(options: argparse.Namespace) -> str:
     return name
 
 
-def _write(network: MANet | MAENet, options: argparse.Namespace, card: ModelCard) -> None:
+def _write(network: Network, options: argparse.Namespace, card: ModelCard) -> None:
     from engines.export.onnx_export import write_bundle
 
     _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
@@ -329,10 +291,8 @@ def _made_with(command: str, options: argparse.Namespace) -> str:
     """The command as typed, without folders: what another person needs to make the same bundle."""
     import torch
 
-    words = ["python -m engines", command]
-    keys = {"import": ("length",), "init": ("seed", "depth", "width", "length", "size", "view")}[command]
-    words += [f"--{key} {getattr(options, key)}" for key in keys]
-    words += ["--no-embedding"] if options.no_embedding else []
+    words = ["python -m engines", command, "--network", options.network, *(f"--set {one}" for one in options.settings)]
+    words += [f"--{key} {getattr(options, key)}" for key in ("seed", "view") if hasattr(options, key)]
     return f"{' '.join(words)} (torch {torch.__version__})"
 
 

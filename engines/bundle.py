@@ -1,4 +1,5 @@
-"""The model bundle: a sealed folder with a card, one ONNX file and reference inputs; all that the packages exchange.
+"""The model bundle: a sealed folder with a card, one ONNX file, reference inputs and the weights; all that the packages
+exchange.
 
 The seal shows that nothing changed since the bundle was made. It does not say who made it.
 """
@@ -6,7 +7,6 @@ The seal shows that nothing changed since the bundle was made. It does not say w
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import re
 import shutil
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,16 +24,20 @@ import numpy.typing as npt
 import platformdirs
 
 from engines.card import DRAWING, NAME_PATTERN, ModelCard, from_json, to_json
+from engines.common.digest import digest_file
 from engines.common.errors import BadInput
-from engines.spec import AnySpec
+from engines.specs.base import Spec
 from engines.taxonomy import ACTIONS, BODY_PARTS
 
+AnyArray = npt.NDArray[Any]
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
 CARD_FILE = "card.json"
 ONNX_FILE = "model.onnx"
 REFERENCE_FILE = "reference.npz"
+WEIGHTS_FILE = "weights.safetensors"  # fp32, of the network that the card names; bundles of earlier versions lack it
+FILES = {ONNX_FILE, REFERENCE_FILE}  # of every bundle
 ENGINES_FOLDER = "engines"  # machine-made, never sealed, never shipped
 
 MAX_CARD_BYTES = 1 << 20
@@ -44,7 +49,7 @@ _MEND = "use an unchanged copy, or make the bundle again"
 class Reference:
     """What a model must answer to K inputs, by the names of its graph's tensors."""
 
-    inputs: Mapping[str, UInt8Array]  # (K, ...) each
+    inputs: Mapping[str, AnyArray]  # (K, ...) each
     outputs: Mapping[str, Float32Array]  # (K, ...) each; the first of the network's outputs, or all of them
 
     def __len__(self) -> int:
@@ -67,6 +72,11 @@ class Bundle:
     def onnx_path(self) -> Path:
         """The network: what its spec's `inputs` and `outputs` say, with a leading N."""
         return self.path / ONNX_FILE
+
+    @property
+    def weights_path(self) -> Path | None:
+        """The network's weights by the names of its state_dict."""
+        return self.path / WEIGHTS_FILE if WEIGHTS_FILE in self.card.files else None
 
     @property
     def engines_path(self) -> Path:
@@ -96,7 +106,14 @@ class Bundle:
 
     @classmethod
     def write(
-        cls, path: Path | str, card: ModelCard, onnx: bytes | Path, reference: Reference, *, overwrite: bool = False
+        cls,
+        path: Path | str,
+        card: ModelCard,
+        onnx: bytes | Path,
+        reference: Reference,
+        weights: bytes | Path | None = None,
+        *,
+        overwrite: bool = False,
     ) -> Bundle:
         """Seal a bundle, all or nothing: it is built beside `path` and renamed into place.
 
@@ -105,6 +122,7 @@ class Bundle:
             card: its `files` and `seal` are filled in here.
             onnx: the model's bytes, or a file to copy.
             reference: K of 1 to 16 inputs, and at least the first output to them.
+            weights: safetensors' bytes, or a file to copy.
 
         Raises:
             BadInput: `path` is taken or cannot be written.
@@ -120,13 +138,12 @@ class Bundle:
         except OSError as error:
             raise BadInput("a folder that can be written", f"{path} ({error.strerror})", "choose another") from None
         try:
-            if isinstance(onnx, Path):
-                shutil.copyfile(onnx, made / ONNX_FILE)
-            else:
-                (made / ONNX_FILE).write_bytes(onnx)
+            contents = {ONNX_FILE: onnx} | ({} if weights is None else {WEIGHTS_FILE: weights})
+            for name, content in contents.items():
+                (made / name).write_bytes(content.read_bytes() if isinstance(content, Path) else content)
             # numpy writes archive members without a clock time: the same arrays give the same bytes.
             np.savez_compressed(made / REFERENCE_FILE, **reference.inputs, **reference.outputs)  # type: ignore[arg-type]
-            files = {name: digest_file(made / name) for name in (ONNX_FILE, REFERENCE_FILE)}
+            files = {name: digest_file(made / name) for name in (*contents, REFERENCE_FILE)}
             (made / CARD_FILE).write_bytes(to_json(card.sealed(files)))
             made.chmod(0o755)  # mkdtemp makes private folders
             _swap(made, path)
@@ -145,7 +162,7 @@ class Bundle:
     ) -> Bundle:
         """A new bundle from this one with card fields changed (`calibration=…`, `name=…`, `precision=…`).
 
-        Provenance is carried over: what is made from an untrained bundle stays untrained.
+        Provenance and weights are carried over: what is made from an untrained bundle stays untrained.
 
         Raises:
             BadInput: see `write`.
@@ -154,9 +171,8 @@ class Bundle:
         if changes.keys() & {"provenance", "files", "seal", "labels"}:
             raise ValueError(f"derive keeps provenance, labels and seal, got {sorted(changes)}")
         card = msgspec.structs.replace(self.card, **changes)
-        return Bundle.write(
-            path, card, onnx or self.onnx_path, reference or self.reference_arrays(), overwrite=overwrite
-        )
+        reference = reference or self.reference_arrays()
+        return Bundle.write(path, card, onnx or self.onnx_path, reference, self.weights_path, overwrite=overwrite)
 
     def reference(self) -> tuple[UInt8Array, Float32Array]:
         """Of a micro-action model: reference clips uint8 (K, T, S, S, 3) and the logits float32 (K, 52) they must give.
@@ -164,7 +180,7 @@ class Bundle:
         Raises:
             BadInput: it is none, or the file is not what the card describes.
         """
-        _ = self.card.manet
+        self.card.need("actions")
         arrays = self.reference_arrays()
         return arrays.inputs["clips"], arrays.outputs["logits"]
 
@@ -175,7 +191,7 @@ class Bundle:
             BadInput: the file is not what the card describes.
         """
         path, network = self.path / REFERENCE_FILE, self.card.network
-        each = sum(int(np.prod(shape)) for shape in network.inputs.values())
+        each = np.dtype(network.input_dtype).itemsize * sum(int(np.prod(shape)) for shape in network.inputs.values())
         each += 4 * sum(int(np.prod(shape)) for shape in network.outputs.values())
         try:
             data = path.read_bytes()
@@ -271,7 +287,7 @@ def check_target(path: Path, overwrite: bool) -> None:
     """
     if not path.exists() and not path.is_symlink():
         return
-    ours = {CARD_FILE, ONNX_FILE, REFERENCE_FILE, ENGINES_FOLDER}
+    ours = {CARD_FILE, *FILES, WEIGHTS_FILE, ENGINES_FOLDER}
     is_bundle = (
         path.is_dir()
         and not path.is_symlink()
@@ -298,7 +314,7 @@ def _load_card(path: Path) -> ModelCard:
         raise BadInput("a valid model card", f"{file}: {_line(error)}", _MEND) from None
     if card.digest() != card.seal or to_json(card) != data:
         raise BadInput(f"{file} as it was sealed", "a changed card", _MEND)
-    if set(card.files) != {ONNX_FILE, REFERENCE_FILE}:
+    if card.files.keys() - {WEIGHTS_FILE} != FILES:
         raise BadInput(f"digests of {ONNX_FILE} and {REFERENCE_FILE} in {file}", str(sorted(card.files)), _MEND)
     if card.view == "landmarks" and card.drawing != DRAWING:
         raise BadInput(
@@ -309,7 +325,7 @@ def _load_card(path: Path) -> ModelCard:
     return card
 
 
-def _check_reference(reference: Reference, network: AnySpec) -> None:
+def _check_reference(reference: Reference, network: Spec) -> None:
     first = next(iter(network.outputs))
     if reference.inputs.keys() != network.inputs.keys() or first not in reference.outputs:
         raise ValueError(
@@ -317,26 +333,18 @@ def _check_reference(reference: Reference, network: AnySpec) -> None:
             f"got {', '.join([*reference.inputs, *reference.outputs])}"
         )
     count = len(reference) if next(iter(reference.inputs.values())).ndim else 0
-    for name, clips in reference.inputs.items():
+    dtype = network.input_dtype
+    for name, values in reference.inputs.items():
         shape = network.inputs[name]
-        if not 1 <= count <= MAX_REFERENCE_CLIPS or clips.dtype != np.uint8 or clips.shape != (count, *shape):
+        if not 1 <= count <= MAX_REFERENCE_CLIPS or values.dtype != dtype or values.shape != (count, *shape):
             raise ValueError(
-                f"{name}: expected uint8 (1..{MAX_REFERENCE_CLIPS}, {', '.join(map(str, shape))}), "
-                f"got {clips.dtype} {clips.shape}"
+                f"{name}: expected {dtype} (1..{MAX_REFERENCE_CLIPS}, {', '.join(map(str, shape))}), "
+                f"got {values.dtype} {values.shape}"
             )
     for name, values in reference.outputs.items():
         shape = (count, *network.outputs[name])
         if values.dtype != np.float32 or values.shape != shape or not np.isfinite(values).all():
             raise ValueError(f"{name}: expected finite float32 {shape}, got {values.dtype} {values.shape}")
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _swap(made: Path, path: Path) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta
 
 from engines.common.errors import BadInput
-from engines.spec import NUM_CLASSES, AnySpec, EmotionSpec, NetworkSpec
+from engines.networks.registry import read_spec
+from engines.specs.base import NUM_CLASSES, OFFICIAL_SPAN_S, EmotionSpec, Spec, Task, View
 from engines.taxonomy import ACTIONS, BODY_PARTS
 
 LABELS = tuple(action.name for action in ACTIONS)
-OFFICIAL_SPAN_S = 1.9  # mean clip of MA-52 (MANet paper, section III-B): 8 frames were spread over this much time
-# Makes the official checkpoint's mean confidence (0.790 on the test set, against 61.3 % accuracy) equal its accuracy.
-OFFICIAL_TEMPERATURE = 1.589
 DRAWING = 2  # of `engines.landmarks.drawing`: weights know the drawings that they have learnt from, and no others
 RESEARCH_USE = (
     "Research on micro-actions of one seated person. Not for judging people at work, in education or in job interviews."
@@ -31,6 +29,9 @@ MOST_LETTERS = 500
 Line = Annotated[str, Meta(max_length=MOST_LETTERS, pattern=r"^[^\n\r\x00-\x1f]*\Z")]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
+
+
+_MODELS: dict[Task, str] = {"actions": "a micro-action model", "emotion": "an emotion model"}
 
 
 class Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,10 +113,10 @@ class ModelCard(Plain, frozen=True):
     """What `card.json` says. `drawing`, `files` and `seal` are filled in when the bundle is written."""
 
     name: Annotated[str, Meta(pattern=NAME_PATTERN)]
-    network: AnySpec
+    network: Spec
     provenance: Provenance
     intended_use: Line
-    view: Literal["rgb", "landmarks"] = "rgb"
+    view: View = "rgb"
     drawing: Annotated[int, Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET  # of the landmarks view; earlier cards: 1
     precision: Literal["fp32", "fp16", "int8"] = "fp32"  # of model.onnx
     span_s: Annotated[float, Meta(ge=0.1, le=30.0)] = OFFICIAL_SPAN_S  # time covered by the T frames
@@ -127,8 +128,8 @@ class ModelCard(Plain, frozen=True):
     seal: str = ""  # SHA-256 of this card without the seal
 
     def __post_init__(self) -> None:
-        if isinstance(self.network, NetworkSpec) and self.network.mirrored and self.view != "landmarks":
-            raise ValueError(f"network.mirrored: expected the landmarks view, got {self.view}")
+        if self.view not in self.network.views:
+            raise ValueError(f"view: expected one that the network sees ({', '.join(self.network.views)})")
         if self.labels == LABELS:
             return
         if len(self.labels) != NUM_CLASSES:
@@ -137,36 +138,31 @@ class ModelCard(Plain, frozen=True):
         raise ValueError(f"labels: expected {LABELS[index]!r} at index {index}, got {self.labels[index]!r}")
 
     @property
+    def task(self) -> Task:
+        """What its scores are of."""
+        return self.network.task
+
+    @property
     def length(self) -> int:
-        """T, frames per clip."""
-        return self.network.length
+        """T, frames per window."""
+        return self.network.sampling.frames
 
     @property
     def size(self) -> int:
-        """S, pixels; of a MAENet: of the body's pictures."""
-        return self.network.size
+        """S, pixels of the body's pictures; 0 where it takes none."""
+        return self.network.picture_size
 
     @property
-    def manet(self) -> NetworkSpec:
-        """The network of a micro-action model.
+    def emotion(self) -> EmotionSpec:
+        """The network of an emotion model. Raises BadInput: it is none."""
+        self.need("emotion")
+        return cast(EmotionSpec, self.network)
 
-        Raises:
-            BadInput: it is none.
-        """
-        if not isinstance(self.network, NetworkSpec):
-            raise BadInput("a micro-action model", f"{self.name}, an emotion model", "choose another")
-        return self.network
-
-    @property
-    def maenet(self) -> EmotionSpec:
-        """The network of an emotion model.
-
-        Raises:
-            BadInput: it is none.
-        """
-        if not isinstance(self.network, EmotionSpec):
-            raise BadInput("an emotion model", f"{self.name}, a micro-action model", "choose another")
-        return self.network
+    def need(self, task: Task) -> None:
+        """Raises BadInput unless the model is for this task."""
+        if self.task != task:
+            wanted, got = (_MODELS[task], _MODELS[self.task])
+            raise BadInput(wanted, f"{self.name}, {got}", "choose another")
 
     @property
     def trained(self) -> bool:
@@ -196,4 +192,13 @@ def from_json(data: bytes) -> ModelCard:
         ValueError: not JSON, an unknown or missing field, a value out of bounds, labels that are not MA-52's
             (`msgspec.ValidationError` and `msgspec.DecodeError` are ValueErrors).
     """
-    return msgspec.json.decode(data, type=ModelCard)
+    return msgspec.json.decode(data, type=ModelCard, dec_hook=_network)
+
+
+def _network(kind: type, fields: object) -> Spec:
+    if kind is not Spec:
+        raise NotImplementedError(kind)
+    try:
+        return read_spec(fields)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"network: {error}") from None

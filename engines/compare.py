@@ -141,10 +141,12 @@ def _pairs(first: Bundle, second: Bundle, names: Sequence[str]) -> list[tuple[st
 def _inputs(bundle: Bundle, videos: Sequence[Path], count: int, seed: int) -> Inputs:
     if not videos:
         return example_inputs(bundle.card.network, seed, count)
-    length, size = bundle.card.manet.length, bundle.card.size
-    if bundle.card.view != "rgb":
+    length, size = bundle.card.length, bundle.card.size
+    if bundle.card.view != "rgb" or list(bundle.card.network.inputs) != ["clips"]:
         raise BadInput(
-            "a bundle that sees RGB, for clips from videos", f"the view {bundle.card.view}", "leave out --clips"
+            "a micro-action bundle that sees RGB, for clips from videos",
+            f"{bundle.card.name}, of the view {bundle.card.view}",
+            "leave out --clips",
         )
     return {"clips": np.stack([read_clip(video, length, size) for video in videos])}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from engines.spec import AnySpec
+from engines.specs.base import Spec
 
+AnyArray = npt.NDArray[Any]
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
@@ -31,22 +34,39 @@ def moving_patterns(seed: int, count: int, length: int, size: int, takes: int = 
     return np.stack(clips) if clips else np.empty((0, length, size, size, 3), np.uint8)
 
 
-def example_inputs(spec: AnySpec, seed: int, count: int) -> dict[str, UInt8Array]:
-    """Inputs of a network: patterns where it takes pictures, runs of seen and unseen frames where it takes flags.
+def example_inputs(spec: Spec, seed: int, count: int, takes: int = 1) -> dict[str, AnyArray]:
+    """Inputs of a network: patterns where it takes pictures, runs of seen and unseen frames where it takes flags, and
+    slow curves between 0 and 1 where it takes numbers.
+
+    Args:
+        takes: inputs of one scene, one after the other, see `moving_patterns`.
 
     Returns:
-        uint8 (count, ...) for each of `spec.inputs`. Of the first, every frame is seen.
+        (count, ...) of the spec's `input_dtype` for each of `spec.inputs`. Of the first, every frame is seen.
     """
-    inputs = {}
+    inputs: dict[str, AnyArray] = {}
     for number, (name, shape) in enumerate(spec.inputs.items()):
-        if len(shape) == 4:
-            inputs[name] = moving_patterns(seed + number, count, shape[0], shape[1])
+        if spec.input_dtype == "float32":
+            inputs[name] = _curves(seed + number, count, shape, takes)
+        elif len(shape) == 4:
+            inputs[name] = moving_patterns(seed + number, count, shape[0], shape[1], takes)
         else:
             rng = np.random.default_rng((seed, number))
             turns = rng.random((count, *shape)) < 0.25
             turns[0] = False
             inputs[name] = (turns.cumsum(axis=1) % 2 == 0).astype(np.uint8)
     return inputs
+
+
+def _curves(seed: int, count: int, shape: tuple[int, ...], takes: int) -> Float32Array:
+    """(count, T, ...): each number swings around a place of its own."""
+    found = np.empty((count, *shape), np.float32)
+    for index in range(count):
+        rng = np.random.default_rng((seed, index // takes))
+        middle, reach, phase = (rng.random(shape[1:]) for _ in range(3))
+        times = index % takes + np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)) / shape[0]
+        found[index] = 0.25 + 0.5 * middle + 0.25 * reach * np.sin(2 * np.pi * (times + phase))
+    return found
 
 
 def _clip(rng: np.random.Generator, length: int, size: int, start: int) -> UInt8Array:

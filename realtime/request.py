@@ -69,7 +69,7 @@ class Request:
             size=card.size,
             sees=card.view,
             settings=config.view,
-            face_size=max((one.card.maenet.face_size for one in bundles[1:]), default=0),
+            face_size=max((one.card.emotion.face_size for one in bundles[1:]), default=0),
             face_margin=config.emotion.face_margin,
             preview=not self.headless and config.overlay.picture,
             codes=self.read_codes,

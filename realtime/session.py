@@ -141,7 +141,7 @@ def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
         BadInput: no such model, none that fits, or a model file of the view that cannot be had.
     """
     bundle = Bundle.load(bundles.find(request.model))
-    _ = bundle.card.manet  # an emotion model is none to find actions with
+    bundle.card.need("actions")  # an emotion model is none to find actions with
     emotion_bundle = _emotion_bundle(request, bundle)
     config = request.config
     if not all(source.tracked for source in request.sources):
@@ -170,12 +170,12 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
     if request.emotion is None and DEFAULT_EMOTION not in bundles.known():
         return None
     bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
-    spec, card = bundle.card.maenet, model.card
-    if bundle.card.view == card.view and spec.size in (0, card.size):
+    spec, card = bundle.card.emotion, model.card
+    if bundle.card.view == card.view and spec.picture_size in (0, card.size):
         return bundle
     if request.emotion is None:  # it is the default of its view alone
         return None
-    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.size} pixels of {bundle.card.view}"
+    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
     raise BadInput(
         f"an emotion model that sees {wanted}, as {card.name} does",
         f"{bundle.card.name}: {given}",

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engines.landmarks.face_drawing import draw_frontal, frontal
 from engines.landmarks.points import FACE_POINTS
-from engines.spec import EmotionSpec
+from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 from events.scores import Event, FloatArray
 from simulation.emotion import Episode
@@ -49,11 +49,11 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, 
     chosen = samples(session.times_ns, ends_ns, span_ns, spec.length)  # (K, T)
     faces = frontal_faces(session, chosen)
     inputs: dict[str, UInt8Array] = {}
-    if spec.body is not None:
-        inputs["body"] = draw(session, chosen, spec.body.size)
+    if spec.picture_size:
+        inputs["body"] = draw(session, chosen, spec.picture_size)
         inputs["body_seen"] = np.isfinite(session.pose[chosen, 0, 0]).astype(np.uint8)
-    if spec.face is not None and face:
-        inputs["face"] = draw_faces(faces, spec.face.size)
+    if spec.face_size and face:
+        inputs["face"] = draw_faces(faces, spec.face_size)
         inputs["face_seen"] = faces_seen(faces)
     starts = ends_s - span_s
     return EmotionWindows(

@@ -29,7 +29,7 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
         BadInput: no emotion model of the landmark view.
     """
     card = runtime.bundle.card
-    spec = card.maenet
+    spec = card.emotion
     if card.view != "landmarks":
         raise BadInput(
             "an emotion model of the landmark view", f"{card.name}, of the {card.view} view", "choose another"
@@ -76,7 +76,7 @@ def judge_emotions(
     Raises:
         BadInput: no emotion model of the landmark view.
     """
-    _ = bundle.card.maenet
+    bundle.card.need("emotion")
     with open_runtime(bundle, "auto", threads=threads) as runtime:
         for number in range(sessions):
             session = simulate(seed + number, seconds, settings=Settings(NATURAL, split, mood=MoodSettings()))

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from engines.bundle import Bundle
-from engines.card import MOST_LETTERS, OFFICIAL_SPAN_S, RESEARCH_USE, Calibration, ModelCard, Provenance
+from engines.card import MOST_LETTERS, RESEARCH_USE, Calibration, ModelCard, Provenance
 from engines.common.errors import BadInput
 from engines.export.onnx_export import write_bundle
-from engines.networks.maenet import MAENet
-from engines.networks.manet import MANet
-from engines.spec import NetworkSpec
+from engines.networks.contract import Network
+from engines.specs.base import OFFICIAL_SPAN_S
+from engines.specs.manet import MANetSpec
 from training.data import ClipSource
 from training.label_vectors import read_label_vectors
 from training.lists import Entry, read_list, withheld
@@ -89,7 +89,7 @@ def train_simulated(options: argparse.Namespace, recipe: Recipe) -> None:
     write_trained(network, options, run.trained_on, SIGMOID, view="landmarks")
 
 
-def _run(options: argparse.Namespace, recipe: Recipe, spec: NetworkSpec, data: str, about: str) -> Run:
+def _run(options: argparse.Namespace, recipe: Recipe, spec: MANetSpec, data: str, about: str) -> Run:
     """The run that the options ask for; `about` is what it is trained on, less what its first weights were."""
     if options.init is not None:
         about += f"; begun with {Path(options.init).name}, trained on {open_network(options.init)[1]}"
@@ -125,7 +125,7 @@ def clip_scores(logits: FloatArray, targets: FloatArray) -> dict[str, float]:
     return {"loss": loss, "f1_mean": scores.f1_mean, "top1_fine": scores.top1_fine, "top1_coarse": scores.top1_coarse}
 
 
-def network_spec(options: argparse.Namespace, embedding: bool) -> NetworkSpec:
+def network_spec(options: argparse.Namespace, embedding: bool) -> MANetSpec:
     """The network that the options ask for.
 
     Raises:
@@ -136,17 +136,17 @@ def network_spec(options: argparse.Namespace, embedding: bool) -> NetworkSpec:
         "width": options.width,
         "length": options.length,
         "size": options.size,
-        "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio,
+        "se_ratio": 0 if options.no_se else MANetSpec().se_ratio,
         "embedding": embedding,
     }
     try:
-        return msgspec.convert(fields, NetworkSpec)
+        return msgspec.convert(fields, MANetSpec)
     except msgspec.ValidationError as error:
         raise BadInput("a network that can be built", str(error), "see --help") from None
 
 
 def write_trained(
-    network: MANet | MAENet,
+    network: Network,
     options: argparse.Namespace,
     trained_on: str,
     calibration: Calibration,

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from engines.common.errors import BadInput
 from engines.common.new_files import check_empty_folder
-from engines.networks.manet import InferenceGraph, MANet
+from engines.networks.contract import VideoNetwork
 from training.data import ClipSource, batches
 from training.figures import plot_clip, plot_confusion, plot_features
 from training.lists import Entry, withheld
@@ -49,22 +49,20 @@ class Predictions:
 
 
 def predict(
-    network: MANet, entries: Sequence[Entry], folder: Path, workers: int = 0, device: torch.device | None = None
+    network: VideoNetwork, entries: Sequence[Entry], folder: Path, workers: int = 0, device: torch.device | None = None
 ) -> Predictions:
     """Logits and features of clips, in the official view.
 
     Raises:
         BadInput: a video cannot be read.
     """
-    graph = InferenceGraph(network).eval().to(device)
+    network.eval().to(device)
     source = ClipSource(entries, folder, network.spec.length, network.spec.size)
     scores, features = [], []
     with torch.inference_mode():
         for batch in batches(source, range(len(source)), 0, BATCH, workers):
-            of_frames = network.features(graph.normalise(batch.clips.to(device)))  # (B·T, C)
-            logits = network.classifier(of_frames).reshape(-1, network.spec.length, network.spec.num_classes).mean(1)
-            scores.append(logits.double().cpu().numpy())
-            pooled = of_frames.reshape(-1, network.spec.length, network.spec.features).mean(1)
+            pooled = network.features(batch.clips.to(device))  # (B, C)
+            scores.append(network.classifier(pooled).double().cpu().numpy())
             features.append(pooled.double().cpu().numpy())
     return Predictions(np.concatenate(scores), np.concatenate(features))
 
@@ -92,6 +90,8 @@ def evaluate(
         BadInput: a model or video cannot be read, or `out` holds something or cannot be written.
     """
     network, trained_on = open_network(model)
+    if not isinstance(network, VideoNetwork):
+        raise BadInput("a model of video clips", network.spec.title, "choose another")
     check_empty_folder(out, "--out")
     try:
         out.mkdir(parents=True, exist_ok=True)

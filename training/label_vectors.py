@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.common.errors import BadInput
-from engines.spec import EMBEDDING_SIZE
+from engines.specs.manet import EMBEDDING_SIZE
 from engines.taxonomy import ACTIONS
 
 Float32Array = npt.NDArray[np.float32]

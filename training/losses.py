@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from engines.networks.manet import Heads
 
 Activation = Literal["softmax", "sigmoid"]
 EmbeddingForm = Literal["squared_distance", "mean_square"]
@@ -37,7 +36,9 @@ class Losses(NamedTuple):
     embedding: Tensor  # before α; 0 where the network has no embedding head, or α is 0
 
 
-def losses(heads: Heads, targets: Tensor, label_vectors: Tensor | None, settings: LossSettings) -> Losses:
+def losses(
+    heads: Mapping[str, Tensor], targets: Tensor, label_vectors: Tensor | None, settings: LossSettings
+) -> Losses:
     """Loss of a batch.
 
     Args:
@@ -49,12 +50,12 @@ def losses(heads: Heads, targets: Tensor, label_vectors: Tensor | None, settings
     Raises:
         ValueError: α is above 0, the network has an embedding head, and there are no label vectors.
     """
-    classification = classification_loss(heads.logits.float(), targets, settings.activation)
-    if settings.alpha == 0.0 or heads.embedding is None:
+    classification = classification_loss(heads["logits"].float(), targets, settings.activation)
+    if settings.alpha == 0.0 or "embedding" not in heads:
         return Losses(classification, classification, classification.new_zeros(()))
     if label_vectors is None:
         raise ValueError("expected label vectors for the embedding loss, got none")
-    embedding = embedding_loss(heads.embedding.float(), targets, label_vectors, settings.embedding)
+    embedding = embedding_loss(heads["embedding"].float(), targets, label_vectors, settings.embedding)
     return Losses(classification + settings.alpha * embedding, classification, embedding)
 
 

@@ -8,12 +8,12 @@ import torch
 
 from engines.bundle import CARD_FILE, Bundle, find
 from engines.common.errors import BadInput
-from engines.networks.manet import MANet
+from engines.networks.contract import Network
 from training.state import network_of
 from training.widening import widened
 
 
-def open_network(model: str) -> tuple[MANet, str]:
+def open_network(model: str) -> tuple[Network, str]:
     """A network from a bundle (folder or name) or a training checkpoint, and what it was trained on.
 
     Raises:
@@ -22,14 +22,15 @@ def open_network(model: str) -> tuple[MANet, str]:
     path = Path(model)
     if path.is_file() and path.name != CARD_FILE:
         return network_of(path)
-    from engines.export.onnx_export import network_from_onnx
+    from engines.export.weights import read_network
 
     bundle = Bundle.load(find(model))
     trained_on = bundle.card.provenance.trained_on
-    return network_from_onnx(bundle.card.manet, bundle.onnx_path), trained_on
+    bundle.card.need("actions")
+    return read_network(bundle), trained_on
 
 
-def start_from(network: MANet, other: MANet) -> None:
+def start_from(network: Network, other: Network) -> None:
     """Take over another network's weights, widened where it is narrower; the embedding head only where both have one.
 
     Raises:

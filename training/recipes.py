@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
 
+from engines.networks.contract import Network
 from engines.networks.manet import DROPOUT
 from training.losses import CODE_LOSS, PAPER_LOSS, LossSettings
 
@@ -85,24 +85,9 @@ SMALL = Recipe(
 RECIPES = {recipe.name: recipe for recipe in (PAPER, CODE, SMALL)}
 
 
-def make_optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimiser; the groups' `scale` is their learning rate relative to the recipe's.
-
-    Groups: weights of convolutions and linear layers, biases of those, batch norm.
-    """
-    weights: list[nn.Parameter] = []
-    biases: list[nn.Parameter] = []
-    norms: list[nn.Parameter] = []
-    for module in network.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            kind = norms if isinstance(module, nn.BatchNorm2d) else biases if name == "bias" else weights
-            kind.append(parameter)
-    decay = recipe.weight_decay if recipe.decay_all else 0.0
-    groups = [
-        {"params": weights, "scale": 1.0, "weight_decay": recipe.weight_decay},
-        {"params": biases, "scale": recipe.bias_rate, "weight_decay": decay},
-        {"params": norms, "scale": 1.0, "weight_decay": decay},
-    ]
+def make_optimiser(recipe: Recipe, network: Network) -> torch.optim.Optimizer:
+    """The recipe's optimiser; the groups' `scale` is their learning rate relative to the recipe's."""
+    groups = network.parameter_groups(recipe)
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)

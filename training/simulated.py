@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.card import OFFICIAL_SPAN_S
 from engines.landmarks.mirror import mirror
+from engines.specs.base import OFFICIAL_SPAN_S
 from events.scores import Event, FloatArray
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate

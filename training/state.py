@@ -15,8 +15,8 @@ import msgspec
 import torch
 
 from engines.common.errors import BadInput
-from engines.networks.manet import MANet
-from engines.spec import NetworkSpec
+from engines.networks.contract import Network
+from engines.networks.registry import build, read_spec
 from training.curves import CSV_FILE, PICTURE_FILE
 
 FORMAT = 1
@@ -48,7 +48,9 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)  # one row per finished epoch
 
 
-def save(path: Path, run: str, trained_on: str, network: MANet, optimiser: torch.optim.Optimizer, state: State) -> None:
+def save(
+    path: Path, run: str, trained_on: str, network: Network, optimiser: torch.optim.Optimizer, state: State
+) -> None:
     """Write a checkpoint, all or nothing.
 
     Args:
@@ -119,7 +121,7 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def resume(path: Path, run: str, network: MANet, optimiser: torch.optim.Optimizer) -> State:
+def resume(path: Path, run: str, network: Network, optimiser: torch.optim.Optimizer) -> State:
     """Continue from a checkpoint: loads weights, optimiser and random numbers.
 
     Raises:
@@ -140,7 +142,7 @@ def resume(path: Path, run: str, network: MANet, optimiser: torch.optim.Optimize
     return State(content["epoch"], content["position"], content["sums"], content["history"])
 
 
-def network_of(path: Path) -> tuple[MANet, str]:
+def network_of(path: Path) -> tuple[Network, str]:
     """The network in a checkpoint, in evaluation mode, and what it was trained on.
 
     Raises:
@@ -148,7 +150,7 @@ def network_of(path: Path) -> tuple[MANet, str]:
     """
     content = read(path)
     try:
-        network = MANet(msgspec.convert(content["network"], NetworkSpec))
+        network = build(read_spec(content["network"]))
         network.load_state_dict(content["model"])
     except (msgspec.ValidationError, RuntimeError) as error:
         raise BadInput(

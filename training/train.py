@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from engines.bundle import Float32Array
 from engines.common.errors import BadInput, Failed
 from engines.common.new_files import check_names_free
-from engines.networks.manet import InferenceGraph, MANet
-from engines.spec import NetworkSpec
+from engines.networks.contract import Network, VideoNetwork
+from engines.networks.registry import build
+from engines.specs.base import Spec
 from training import state as states
 from training.curves import write_curves
 from training.data import Source, batches, epoch_order, items_per_batch
@@ -47,7 +48,7 @@ class Run:
     """One training run, but for its data."""
 
     recipe: Recipe
-    network: NetworkSpec
+    network: Spec
     seed: int
     out: Path  # folder for checkpoint and curves
     data: str  # what it is trained on, exactly: a run resumes only with the same
@@ -75,7 +76,7 @@ class Run:
 
 def train(
     run: Run, source: Source, validation: Source | None, label_vectors: Float32Array | None, score: Scorer
-) -> MANet:
+) -> Network:
     """Train a network; checkpoint, curves (CSV and picture) lie in `run.out`.
 
     Args:
@@ -99,16 +100,15 @@ def train(
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     prior = SIGMOID_PRIOR if run.recipe.loss.activation == "sigmoid" else None
-    graph = new_graph(run.network, run.recipe.dropout, prior)
-    network = graph.network
+    network = new_network(run.network, run.recipe.dropout, prior)
     if run.init is not None:
         start_from(network, open_network(run.init)[0])
-    graph.to(device)
-    graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # bfloat16 needs it to be fast
+    network.to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # bfloat16 needs it to be fast
     optimiser = make_optimiser(run.recipe, network)
     state = states.resume(file, run.identity(), network, optimiser) if run.resume and file.exists() else State()
     vectors = None if label_vectors is None else torch.from_numpy(label_vectors).to(device)
-    loop = _Loop(run, graph, optimiser, vectors, file)
+    loop = _Loop(run, network, optimiser, vectors, file)
     with progress_bar() as progress:
         task = progress.add_task("training", total=run.recipe.epochs * loop.steps_per_epoch(source), loss="")
         while state.epoch < run.epochs:
@@ -116,7 +116,7 @@ def train(
             loop.epoch(source, state, lambda done, loss: progress.update(task, completed=done, loss=f"{loss:.3f}"))
             row = loop.row(state, len(source) * source.per_item, time.perf_counter() - started)
             if validation is not None:
-                logits, targets = predict(graph, validation, run.recipe.batch_size, run.workers)
+                logits, targets = predict(network, validation, run.recipe.batch_size, run.workers)
                 row |= {f"val_{name}": value for name, value in score(logits, targets).items()}
             state = State(state.epoch + 1, 0, history=[*state.history, row])
             loop.save(state)
@@ -125,31 +125,30 @@ def train(
     return network.cpu().eval()
 
 
-def new_graph(spec: NetworkSpec, dropout: float, prior: float | None = None) -> InferenceGraph:
-    """A network with fresh weights (He et al. 2015 for the convolutions) behind its pixel normalisation.
+def new_network(spec: Spec, dropout: float, prior: float | None = None) -> VideoNetwork:
+    """A network with its initial weights.
 
     `prior`: the probability of each action that it begins with, for sigmoids (Lin et al. 2017, section 4.1).
     """
-    network = MANet(spec)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    network = build(spec)
+    if not isinstance(network, VideoNetwork):
+        raise BadInput("a video network", spec.title, "train it with a recipe of its own")
     nn.init.normal_(network.classifier.weight, std=0.001)  # as TSN: no action is preferred at first
     nn.init.constant_(network.classifier.bias, 0.0 if prior is None else math.log(prior / (1.0 - prior)))
     network.dropout.p = dropout
-    return InferenceGraph(network)
+    return network
 
 
-def predict(graph: InferenceGraph, source: Source, batch_size: int, workers: int = 0) -> tuple[FloatArray, FloatArray]:
+def predict(network: Network, source: Source, batch_size: int, workers: int = 0) -> tuple[FloatArray, FloatArray]:
     """Logits (N, 52) and targets (N, 52) of all examples of a source, float64."""
-    training = graph.training
-    graph.eval()
+    training, device = network.training, next(network.parameters()).device
+    network.eval()
     logits, targets = [], []
     with torch.inference_mode():
         for batch in batches(source, range(len(source)), 0, batch_size, workers):
-            logits.append(graph(batch.clips.to(graph.mean.device))[0].double().cpu().numpy())
+            logits.append(network(batch.clips.to(device))["logits"].double().cpu().numpy())
             targets.append(batch.targets.double().numpy())
-    graph.train(training)
+    network.train(training)
     return np.concatenate(logits), np.concatenate(targets)
 
 
@@ -191,11 +190,12 @@ class _Loop:
     """One run's moving parts."""
 
     def __init__(
-        self, run: Run, graph: InferenceGraph, optimiser: torch.optim.Optimizer, vectors: Tensor | None, file: Path
+        self, run: Run, network: Network, optimiser: torch.optim.Optimizer, vectors: Tensor | None, file: Path
     ) -> None:
         self._run, self._recipe = run, run.recipe
-        self._graph, self._optimiser, self._vectors, self._file = graph, optimiser, vectors, file
-        self._offsets = None if run.offsets is None else torch.from_numpy(run.offsets).to(graph.mean.device)
+        self._network, self._optimiser, self._vectors, self._file = network, optimiser, vectors, file
+        self._device = next(network.parameters()).device
+        self._offsets = None if run.offsets is None else torch.from_numpy(run.offsets).to(self._device)
         self._saved_s = time.monotonic()
 
     def steps_per_epoch(self, source: Source) -> int:
@@ -206,7 +206,7 @@ class _Loop:
         recipe, steps = self._recipe, self.steps_per_epoch(source)
         done = state.position * items_per_batch(source, recipe.batch_size)
         order = epoch_order(len(source), self._run.seed, state.epoch)[done:]
-        self._graph.train()
+        self._network.train()
         for batch in batches(source, order, state.epoch, recipe.batch_size, self._run.workers):
             step = state.epoch * steps + state.position
             set_rate(self._optimiser, recipe.learning_rate * recipe.rate_at(step, steps))
@@ -218,12 +218,12 @@ class _Loop:
                 self.save(state)
 
     def _step(self, clips: Tensor, targets: Tensor) -> tuple[float, float, float]:
-        network, device = self._graph.network, self._graph.mean.device
+        network, device = self._network, self._device
         clips, targets = clips.to(device), targets.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._recipe.mixed_precision):
-            heads = network(self._graph.normalise(clips))
+            heads = network(clips)
         if self._offsets is not None:
-            heads = heads._replace(logits=heads.logits.float() + self._offsets)
+            heads = heads | {"logits": heads["logits"].float() + self._offsets}
         loss = losses(heads, targets, self._vectors, self._recipe.loss)
         values = loss.total.item(), loss.classification.item(), loss.embedding.item()
         if not np.isfinite(values[0]):
@@ -244,7 +244,7 @@ class _Loop:
         run, trained_on = self._run, self._run.trained_on
         if state.epoch < run.epochs:  # for whoever begins with this checkpoint
             trained_on = f"broken off in epoch {state.epoch + 1} of {run.epochs}: {trained_on}"
-        states.save(self._file, run.identity(), trained_on, self._graph.network, self._optimiser, state)
+        states.save(self._file, run.identity(), trained_on, self._network, self._optimiser, state)
         self._saved_s = time.monotonic()
 
     def row(self, state: State, examples: int, seconds: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""torch → ONNX and back. The weights stay named initialisers, so that a bundle needs no second copy of them."""
+"""torch → ONNX, and both into a bundle."""
 
 from __future__ import annotations
 
@@ -11,30 +11,42 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from onnxscript import optimizer
+from torch import Tensor, nn
 
-from engines.bundle import Bundle, Float32Array, Reference, UInt8Array, check_target
+from engines.bundle import AnyArray, Bundle, Float32Array, Reference, check_target
 from engines.card import ModelCard
-from engines.common.errors import BadInput, Failed
-from engines.networks.maenet import EmotionGraph, MAENet
-from engines.networks.manet import InferenceGraph, MANet, PixelGraph
+from engines.common.errors import Failed
+from engines.export.weights import weights_of
+from engines.networks.contract import Network
 from engines.patterns import example_inputs
-from engines.spec import AnySpec, EmotionSpec, NetworkSpec
 
 OPSET = 20
-PREFIX = "network."  # a graph's attribute: initialisers are named as the network's state_dict behind it
-UNEXPORTED = ".num_batches_tracked"  # matters to training alone
+PREFIX = "network."  # initialisers are named as the network's state_dict behind it
 REFERENCE_SEED = 52
-REFERENCE_CLIPS = 2
+REFERENCE_INPUTS = 2
+UNCHECKED = "embedding"  # not used by the live path
 EXPORT_TOLERANCE = 1e-4  # relative; both sides compute in float32
 
 
 class ExportFailed(Failed):
-    """The exported graph does not answer as the network does."""
+    """The exported graph does not give what the network gives."""
 
 
-def write_bundle(network: MANet | MAENet, card: ModelCard, path: Path, *, overwrite: bool = False) -> Bundle:
+class ExportGraph(nn.Module):
+    """A network with its outputs in the order of its spec, as graphs have them."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Tensors of `spec.inputs` → those of `spec.outputs`."""
+        outputs = self.network(*inputs)
+        return tuple(outputs[name] for name in self.network.spec.outputs)
+
+
+def write_bundle(network: Network, card: ModelCard, path: Path, *, overwrite: bool = False) -> Bundle:
     """Export a network, check the graph against it and seal both into a bundle.
 
     Raises:
@@ -46,32 +58,23 @@ def write_bundle(network: MANet | MAENet, card: ModelCard, path: Path, *, overwr
         raise ValueError(f"card and network differ: {card.network} and {network.spec}")
     network.eval()
     data = to_onnx(network)
-    inputs = example_inputs(network.spec, REFERENCE_SEED, REFERENCE_CLIPS)
+    inputs = example_inputs(network.spec, REFERENCE_SEED, REFERENCE_INPUTS)
     with torch.inference_mode():
-        answers = graph_of(network)(*map(torch.from_numpy, inputs.values()))
-    outputs = {
-        name: answer.numpy() for name, answer in zip(network.spec.outputs, answers, strict=True) if name != "embedding"
-    }  # of no use to the live path
+        scores = network(*map(torch.from_numpy, inputs.values()))
+    outputs = {name: scores[name].numpy() for name in network.spec.outputs if name != UNCHECKED}
     _check_export(data, inputs, outputs)
-    return Bundle.write(path, card, data, Reference(inputs, outputs), overwrite=overwrite)
+    return Bundle.write(path, card, data, Reference(inputs, outputs), weights_of(network), overwrite=overwrite)
 
 
-def graph_of(network: MANet | MAENet) -> PixelGraph:
-    """The network behind its pixel normalisation, in evaluation mode."""
-    graph = EmotionGraph(network) if isinstance(network, MAENet) else InferenceGraph(network)
-    return graph.eval()
-
-
-def to_onnx(network: MANet | MAENet) -> bytes:
+def to_onnx(network: Network) -> bytes:
     """One self-contained ONNX file, with the inputs and outputs that the network's spec names."""
     spec = network.spec
-    examples = tuple(torch.ones(2, *shape, dtype=torch.uint8) for shape in spec.inputs.values())
+    dtype = getattr(torch, spec.input_dtype)
+    examples = tuple(torch.ones(2, *shape, dtype=dtype) for shape in spec.inputs.values())
     batch = {0: torch.export.Dim("N", min=1, max=4096)}
-    # An EmotionGraph takes any number of inputs, which the exporter sees as one tuple.
-    shapes = (tuple(batch for _ in examples),) if isinstance(network, MAENet) else (batch,)
     with _quiet():
         program = torch.onnx.export(
-            graph_of(network),
+            ExportGraph(network).eval(),
             examples,
             dynamo=True,
             optimize=False,
@@ -79,85 +82,18 @@ def to_onnx(network: MANet | MAENet) -> bytes:
             opset_version=OPSET,
             input_names=list(spec.inputs),
             output_names=list(spec.outputs),
-            dynamic_shapes=shapes,
+            dynamic_shapes=(tuple(batch for _ in examples),),  # the inputs of any number are one tuple to the exporter
         )
         if program is None:
             raise ExportFailed("the exporter gave no graph")
-        # The full optimiser would fold batch norm into the convolutions, and the weights could not be read back.
-        # Runtimes fold it anyway when they load the file.
+        # The full optimiser would fold batch norm into the convolutions, whose names then are lost. Runtimes fold it
+        # anyway when they load the file.
         optimizer.fold_constants(program.model)
         optimizer.remove_unused_nodes(program.model)
     model = program.model_proto
     _strip(model)
-    lost = [name for name in network.state_dict().keys() - _weights(model).keys() if not name.endswith(UNEXPORTED)]
-    if lost:
-        raise ExportFailed(f"weights lost on export: {', '.join(sorted(lost)[:4])}")
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-def network_from_onnx(spec: NetworkSpec, path: Path) -> MANet:
-    """Rebuild a micro-action network from a bundle's ONNX file, in evaluation mode.
-
-    Raises:
-        BadInput: the file is not an fp32 export of this network (quantised files are not).
-    """
-    network = MANet(spec)
-    load_weights(network, path)
-    return network.eval()
-
-
-def graph_from_onnx(spec: AnySpec, path: Path) -> PixelGraph:
-    """Rebuild any network, behind its pixel normalisation; see `network_from_onnx`."""
-    return graph_of(_rebuilt(spec, path))
-
-
-def export_anew(spec: AnySpec, path: Path) -> bytes:
-    """Any network's ONNX file as it would be exported today; see `network_from_onnx`."""
-    return to_onnx(_rebuilt(spec, path).eval())
-
-
-def _rebuilt(spec: AnySpec, path: Path) -> MANet | MAENet:
-    network = MAENet(spec) if isinstance(spec, EmotionSpec) else MANet(spec)
-    load_weights(network, path)
-    return network
-
-
-def load_weights(network: MANet | MAENet, path: Path) -> None:
-    """Read the weights of a bundle's ONNX file back into a network.
-
-    Raises:
-        BadInput: the file is not an fp32 export of this network (quantised files are not).
-    """
-    try:
-        # Never follow references to other files: a bundle's hashes cover this one alone.
-        model = onnx.load(str(path), load_external_data=False)
-        weights = {name: torch.from_numpy(array.copy()) for name, array in _weights(model).items()}
-    except Exception as error:  # protobuf's DecodeError has no public home and moves between versions
-        raise BadInput("an ONNX file", f"{path} ({type(error).__name__})", "make the bundle again") from error
-    expected = network.state_dict()
-    for name, value in expected.items():
-        if name.endswith(UNEXPORTED):
-            weights[name] = torch.zeros_like(value)
-        got = tuple(weights[name].shape) if name in weights else "nothing"
-        if got != tuple(value.shape):
-            raise BadInput(
-                f"weights {name} {tuple(value.shape)} in {path}",
-                str(got),
-                "only bundles with fp32 weights can be read back",
-            )
-    network.load_state_dict({name: weights[name] for name in expected})
-
-
-def _weights(model: onnx.ModelProto) -> dict[str, Float32Array]:
-    """The network's weights by state_dict name."""
-    found = {}
-    for tensor in model.graph.initializer:
-        if tensor.name.startswith(PREFIX) and tensor.data_type == onnx.TensorProto.FLOAT:
-            if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                raise ValueError(f"{tensor.name} lies outside the file")
-            found[tensor.name.removeprefix(PREFIX)] = numpy_helper.to_array(tensor)
-    return found
 
 
 def _strip(model: onnx.ModelProto) -> None:
@@ -170,16 +106,16 @@ def _strip(model: onnx.ModelProto) -> None:
     del graph.value_info[:]
 
 
-def _check_export(data: bytes, inputs: Mapping[str, UInt8Array], outputs: Mapping[str, Float32Array]) -> None:
+def _check_export(data: bytes, inputs: Mapping[str, AnyArray], outputs: Mapping[str, Float32Array]) -> None:
     import onnxruntime
 
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    for count in (1, REFERENCE_CLIPS):  # the batch axis is really dynamic
-        got = session.run(list(outputs), {name: array[:count] for name, array in inputs.items()})
-        for (name, wanted), answer in zip(outputs.items(), got, strict=True):
+    for count in (1, REFERENCE_INPUTS):  # the batch axis is really dynamic
+        found = session.run(list(outputs), {name: array[:count] for name, array in inputs.items()})
+        for (name, wanted), got in zip(outputs.items(), found, strict=True):
             allowed = EXPORT_TOLERANCE * float(np.abs(wanted).max())
-            difference = float(np.abs(answer - wanted[:count]).max())
+            difference = float(np.abs(got - wanted[:count]).max())
             if not difference <= allowed:
                 raise ExportFailed(
                     f"ONNX Runtime differs from torch by {difference:.3g} in {name}, allowed {allowed:.3g}"
@@ -188,7 +124,7 @@ def _check_export(data: bytes, inputs: Mapping[str, UInt8Array], outputs: Mappin
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's progress and deprecation notes are of no use to who runs it."""
+    """Without the exporter's progress and deprecation notes."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():

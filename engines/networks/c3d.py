@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layers import frames_first
 from engines.networks.layouts import Layout, mmaction2
-from engines.networks.specs import C3DSpec
-from engines.networks.video import VideoNetwork
+from engines.networks.registry import register
+from engines.specs.video import C3DSpec
 
 # Channels over the first convolution's, of the convolutions of each group; a pooling ends the group.
 GROUPS = {"1": (1,), "2": (2,), "3": (4, 4), "4": (8, 8), "5": (8, 8)}
 
 
+@register("c3d", C3DSpec)
 class C3D(VideoNetwork):
     """Convolutions, poolings, two linear layers. Its linear layers fix T and S."""
 

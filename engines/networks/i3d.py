@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layers import frames_first
 from engines.networks.layouts import RESNET, Layout, mmaction2, torchvision
+from engines.networks.registry import register
 from engines.networks.resnet3d import Pool, ResNet3d, inflated_bottleneck
-from engines.networks.specs import STAGE_BLOCKS, I3DSpec
-from engines.networks.video import VideoNetwork
+from engines.specs.video import STAGE_BLOCKS, I3DSpec
 
 
 def _inflated(stage: int, block: int) -> bool:
@@ -18,6 +19,7 @@ def _inflated(stage: int, block: int) -> bool:
     return stage == 0 or block % 2 == (stage == 3)
 
 
+@register("i3d", I3DSpec)
 class I3D(VideoNetwork):
     """Stem, both poolings: each halves the frames."""
 

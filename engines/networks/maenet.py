@@ -1,4 +1,4 @@
-"""MAENet: emotion and micro-actions of a stretch of video from its face and its body (MANet paper, section VI, Fig. 7).
+"""MAENet: emotion and micro-actions of a span of video from its face and its body (MANet paper, section VI, Fig. 7).
 
     face  ─► MANet ──────────────────────────► X_face (T, d_face) ─┐
     body  ─► MANet ─► transformer encoder ───► X_act  (T, d_act) ──┴► mean over time ─► FC ─► E, 5 emotions
@@ -12,26 +12,25 @@ seen this is Eq. 7; a branch without any frame gives the zero vector.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.networks.manet import PixelGraph, Trunk
-from engines.spec import NUM_EMOTIONS, EmotionSpec
+from engines.networks.contract import EmotionNetwork
+from engines.networks.layers import Pixels
+from engines.networks.manet import mixer
+from engines.networks.registry import register
+from engines.networks.resnet2d import ResNet2d
+from engines.specs.base import NUM_EMOTIONS
+from engines.specs.maenet import MAENetSpec
+from engines.specs.manet import MANetSpec
 
 ENCODER_DROPOUT = 0.1  # Vaswani et al. 2017, section 5.4
 HEAD_DROPOUT = 0.5  # as MANet
 FEED_FORWARD = 4  # hidden units of the encoder per feature (Vaswani et al. 2017, Table 3)
 NEVER = 1e4  # subtracted from the scores of unseen frames: exp of it is 0, and fp16 holds it
-
-
-class Answer(NamedTuple):
-    """What the network says of N stretches."""
-
-    emotion: Tensor  # (N, 5) logits, E in Eq. 7
-    actions: Tensor  # (N, A) logits of `spec.actions`, A in Eq. 7
 
 
 class EncoderLayer(nn.Module):
@@ -84,14 +83,31 @@ class Encoder(nn.Module):
         return normed
 
 
-class MAENet(nn.Module):
-    """Stretches to emotion and micro-action logits."""
+class Branch(ResNet2d):
+    """A MANet without its heads: uint8 pictures to features of every frame."""
 
-    def __init__(self, spec: EmotionSpec) -> None:
+    def __init__(self, spec: MANetSpec) -> None:
+        super().__init__(spec.depth, spec.width, mixer(spec))
+        self.pixels = Pixels(spec.MEAN, spec.STD)
+
+    def frame_features(self, pictures: Tensor, seen: Tensor) -> Tensor:
+        """uint8 (N, T, S, S, 3) and flags (N, T) → (N, T, d)."""
+        frames = self.pixels(pictures) * seen[:, :, None, None, None]
+        features: Tensor = self(frames.flatten(0, 1)).mean(dim=(2, 3))
+        return features.reshape(*seen.shape, self.outputs)
+
+
+@register("maenet", MAENetSpec)
+class MAENet(EmotionNetwork):
+    """Pictures with flags to emotion and micro-action logits; see `EmotionSpec.inputs`."""
+
+    spec: MAENetSpec
+
+    def __init__(self, spec: MAENetSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.body = None if spec.body is None else Trunk(spec.body)
-        self.face = None if spec.face is None else Trunk(spec.face)
+        self.body = None if spec.body is None else Branch(spec.body)
+        self.face = None if spec.face is None else Branch(spec.face)
         self.encoder = (
             None
             if spec.body is None or not spec.layers
@@ -102,64 +118,42 @@ class MAENet(nn.Module):
         self.actions = nn.Linear(spec.branches[0].features, len(spec.actions))
         self.emotion = nn.Linear(sum(branch.features for branch in spec.branches), NUM_EMOTIONS)
 
-    def body_features(self, frames: Tensor, seen: Tensor) -> Tensor:
-        """What the MANet of the micro-action branch says of each frame, before the encoder: (N, T, d_act)."""
+    def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Tensors of `spec.inputs` → emotion (N, 5), E in Eq. 7, and actions (N, A), A in Eq. 7."""
+        given = dict(zip(self.spec.inputs, inputs, strict=True))
+        body = self.body_features(given["body"], given["body_seen"]) if self.body is not None else None
+        return self.scores(body, given)
+
+    def body_features(self, body: Tensor, seen: Tensor) -> Tensor:
+        """What the MANet of the micro-action branch gives of each frame, before the encoder: (N, T, d_act)."""
         if self.body is None:
             raise ValueError("expected a network with a body branch")
-        return _features(self.body, frames, seen)
+        return self.body.frame_features(body, seen.to(self.emotion.weight.dtype))
 
-    def forward(
-        self, body: Tensor | None, body_seen: Tensor | None, face: Tensor | None, face_seen: Tensor | None
-    ) -> Answer:
-        """Normalised float (N, T, 3, S, S) and (N, T, 3, F, F), flags (N, T); None where the branch is left out."""
-        features = None if body is None or body_seen is None else self.body_features(body, body_seen)
-        return self.answer(features, body_seen, face, face_seen)
-
-    def answer(
-        self, body_features: Tensor | None, body_seen: Tensor | None, face: Tensor | None, face_seen: Tensor | None
-    ) -> Answer:
-        """The rest of `forward`, from `body_features`."""
+    def scores(self, body_features: Tensor | None, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The rest of `forward`: features of the body, and the other inputs by name."""
+        seen = {name: given[name].to(self.emotion.weight.dtype) for name in given if name.endswith("_seen")}
         pooled = []
-        if body_features is not None and body_seen is not None:
-            acted = body_features if self.encoder is None else self.encoder(body_features, body_seen)
-            pooled.append(mean_of_seen(acted, body_seen))
-        if self.face is not None and face is not None and face_seen is not None:
-            pooled.append(mean_of_seen(_features(self.face, face, face_seen), face_seen))
-        if len(pooled) != len(self.spec.branches):
-            raise ValueError(f"expected {len(self.spec.branches)} branches, got {len(pooled)}")
-        return Answer(self.emotion(self.dropout(torch.cat(pooled[::-1], dim=1))), self.actions(self.dropout(pooled[0])))
+        if body_features is not None:
+            acted = body_features if self.encoder is None else self.encoder(body_features, seen["body_seen"])
+            pooled.append(mean_of_seen(acted, seen["body_seen"]))
+        if self.face is not None:
+            features = self.face.frame_features(given["face"], seen["face_seen"])
+            pooled.append(mean_of_seen(features, seen["face_seen"]))
+        return {
+            "emotion": self.emotion(self.dropout(torch.cat(pooled[::-1], dim=1))),
+            "actions": self.actions(self.dropout(pooled[0])),
+        }
 
+    def heads(self) -> Mapping[str, nn.Linear]:
+        """Both classifiers."""
+        return {"emotion": self.emotion, "actions": self.actions}
 
-def _features(trunk: Trunk, frames: Tensor, seen: Tensor) -> Tensor:
-    """(N, T, 3, S, S) and flags (N, T) → (N, T, d)."""
-    features = trunk.features(frames * seen[:, :, None, None, None])
-    return features.reshape(-1, trunk.spec.length, trunk.spec.features)
+    def keep_fp32(self) -> tuple[str, ...]:
+        """All behind the pictures' branches."""
+        return "encoder", "actions", "emotion"
 
 
 def mean_of_seen(x: Tensor, seen: Tensor) -> Tensor:
     """AvgPool of Eq. 7 over the seen frames: (N, T, d) and flags (N, T) → (N, d); zeros where none is."""
     return (x * seen[:, :, None]).sum(dim=1) / seen.sum(dim=1, keepdim=True).clamp_min(1.0)
-
-
-class EmotionGraph(PixelGraph):
-    """An emotion model as it is exported; inputs in the order of `spec.inputs`."""
-
-    def __init__(self, network: MAENet) -> None:
-        super().__init__()
-        self.network = network
-
-    def prepared(self, *inputs: Tensor) -> list[Tensor | None]:
-        """uint8 inputs of `spec.inputs` → what the network takes: body, body_seen, face, face_seen."""
-        given = dict(zip(self.network.spec.inputs, inputs, strict=True))
-        ready: list[Tensor | None] = []
-        for name in ("body", "face"):
-            if name in given:
-                ready += [self.normalise(given[name]), given[f"{name}_seen"].to(self.mean.dtype)]
-            else:
-                ready += [None, None]
-        return ready
-
-    def forward(self, *inputs: Tensor) -> Answer:
-        """uint8 (N, ...) each → (emotion (N, 5), actions (N, A))."""
-        answer: Answer = self.network(*self.prepared(*inputs))
-        return answer

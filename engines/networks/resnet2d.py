@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layers import ConvNorm, block_outputs, residual_stages
-from engines.networks.specs import STAGE_BLOCKS, SegmentSpec
-from engines.networks.video import VideoNetwork
+from engines.specs.manet import MANetSpec
+from engines.specs.video import STAGE_BLOCKS, SegmentSpec
 
 BOTTLENECK = ((1, 1), (3, 3), (1, 1))
 BASIC = ((3, 3), (3, 3))
@@ -45,7 +46,7 @@ class SegmentNetwork(VideoNetwork):
 
     def __init__(
         self,
-        spec: SegmentSpec,
+        spec: SegmentSpec | MANetSpec,
         mix: Callable[[int], nn.Module] | None = None,
         *,
         dropout: float = 0.5,
@@ -53,7 +54,7 @@ class SegmentNetwork(VideoNetwork):
     ) -> None:
         backbone = ResNet2d(spec.depth, spec.width, mix)
         super().__init__(spec, backbone.outputs, dropout, std)
-        self.spec = spec
+        self.spec: SegmentSpec | MANetSpec = spec
         self.backbone = backbone
 
     def frame_features(self, clips: Tensor) -> Tensor:

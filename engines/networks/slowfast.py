@@ -7,16 +7,18 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layers import frames_first
 from engines.networks.layouts import Layout, mmaction2
+from engines.networks.registry import register
 from engines.networks.resnet3d import ResNet3d, inflated_bottleneck
-from engines.networks.specs import STAGE_BLOCKS, SlowFastSpec
-from engines.networks.video import VideoNetwork
+from engines.specs.video import STAGE_BLOCKS, SlowFastSpec
 
 FAST_SHARE = 8  # channels of the slow path for one of the fast path
 POOL = ((1, 3, 3), (1, 2, 2))
 
 
+@register("slowfast", SlowFastSpec)
 class SlowFast(VideoNetwork):
     """Few frames with many channels beside many frames with few; the fast path is told to the slow one.
 

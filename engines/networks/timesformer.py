@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layers import FeedForward, SelfAttention, initialise_linear
 from engines.networks.layouts import Layout, mmaction2
-from engines.networks.specs import TimeSformerSpec
-from engines.networks.video import VideoNetwork
+from engines.networks.registry import register
+from engines.specs.video import TimeSformerSpec
 
 PATCH = 16  # pixels
 EPSILON = 1e-6  # of layer norms
@@ -46,6 +47,7 @@ class DividedBlock(nn.Module):
         return token + self.feed(self.norm(token)), patches + self.feed(self.norm(patches))
 
 
+@register("timesformer", TimeSformerSpec)
 class TimeSformer(VideoNetwork):
     """A vision transformer whose every layer attends over time and over space by itself."""
 

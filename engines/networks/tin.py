@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.networks.layouts import RESNET, Layout, mmaction2, torchvision
+from engines.networks.registry import register
 from engines.networks.resnet2d import FrameScoredNetwork
-from engines.networks.specs import TINSpec
 from engines.networks.tsm import MMACTION2 as TSM_OF_MMACTION2
+from engines.specs.video import TINSpec
 
 LONGEST = 2.0  # frames that a shift may be long
 INITIAL_SHIFT = 0.5  # frames, as published
@@ -69,6 +70,7 @@ class Interlace(nn.Module):
         return torch.cat((offsets, -offsets), dim=1), torch.cat((weights, weights), dim=1)
 
 
+@register("tin", TINSpec)
 class TIN(FrameScoredNetwork):
     """Every residual branch begins with learnt shifts of some channels."""
 

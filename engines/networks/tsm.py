@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
-
-from engines.networks.blocks import temporal_shift
+from engines.networks.blocks import Shift
 from engines.networks.layouts import RESNET, Layout, mmaction2, torchvision
+from engines.networks.registry import register
 from engines.networks.resnet2d import FrameScoredNetwork
-from engines.networks.specs import TSMSpec
+from engines.specs.video import TSMSpec
 
 MMACTION2 = ((r"(layer.*\.conv1\.conv)\.weight$", r"\1.net.weight"), *RESNET)
 
 
-class Shift(nn.Module):
-    """`temporal_shift` of T frames that follow each other."""
-
-    def __init__(self, length: int, fraction: int) -> None:
-        super().__init__()
-        self.length, self.fraction = length, fraction
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """(N·T, C, H, W) → (N·T, C, H, W)."""
-        return temporal_shift(frames, self.length, self.fraction)
-
-
+@register("tsm", TSMSpec)
 class TSM(FrameScoredNetwork):
     """Every residual branch begins with a shift of some channels by one frame."""
 

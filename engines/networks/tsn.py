@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engines.networks.layouts import RESNET, Layout, mmaction2, torchvision
+from engines.networks.registry import register
 from engines.networks.resnet2d import SegmentNetwork
-from engines.networks.specs import TSNSpec
+from engines.specs.video import TSNSpec
 
 
+@register("tsn", TSNSpec)
 class TSN(SegmentNetwork):
     """Frames do not see each other; their features are averaged."""
 

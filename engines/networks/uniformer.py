@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layers import TransformerBlock, frames_first, initialise_linear
 from engines.networks.layouts import Layout, mmaction2
-from engines.networks.specs import UniFormerSpec
-from engines.networks.video import VideoNetwork
+from engines.networks.registry import register
+from engines.specs.video import UniFormerSpec
 
 EPSILON = 1e-5  # of layer norms, as mmaction2 has it; the authors have 1e-6 inside the blocks
 Volume = tuple[int, int, int]  # frames, rows, columns
@@ -78,6 +79,7 @@ class GlobalBlock(nn.Module):
         return tokens.transpose(1, 2).reshape(-1, *maps.shape[1:])
 
 
+@register("uniformer", UniFormerSpec)
 class UniFormer(VideoNetwork):
     """Two stages of local relations, two of global ones, the mean of what the last says."""
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layers import FeedForward, SelfAttention, frames_first, initialise_linear
 from engines.networks.layouts import Layout, inflate, mmaction2
-from engines.networks.specs import VideoSwinSpec
-from engines.networks.video import VideoNetwork
+from engines.networks.registry import register
+from engines.specs.video import VideoSwinSpec
 
 PATCH = (2, 4, 4)
 MASKED = -100.0  # added to the scores between tokens that the cyclic shift has brought together
@@ -145,8 +146,11 @@ class PatchMerging(nn.Module):
         return merged
 
 
+@register("video_swin", VideoSwinSpec)
 class VideoSwin(VideoNetwork):
     """Patches, four stages of windowed attention, the mean of what the last says."""
+
+    spec: VideoSwinSpec
 
     def __init__(self, spec: VideoSwinSpec) -> None:
         width = spec.width << 3

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layers import TransformerBlock, frames_first, initialise_linear
 from engines.networks.layouts import Layout, mmaction2
-from engines.networks.specs import VideoMAESpec
-from engines.networks.video import VideoNetwork
+from engines.networks.registry import register
+from engines.specs.video import VideoMAESpec
 
 TUBELET = (2, 16, 16)  # frames, pixels, pixels
 EPSILON = 1e-6  # of layer norms
@@ -24,6 +25,7 @@ def sinusoids(count: int, width: int) -> Tensor:
     return torch.where(columns % 2 == 0, angles.sin(), angles.cos()).float()
 
 
+@register("videomae", VideoMAESpec)
 class VideoMAE(VideoNetwork):
     """A plain vision transformer over all tubelets of a clip, and their mean."""
 

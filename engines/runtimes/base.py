@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from types import TracebackType
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,10 @@ import numpy.typing as npt
 from engines.bundle import Bundle
 from engines.common.errors import BadInput, Failed
 
+AnyArray = npt.NDArray[Any]
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
-Inputs = Mapping[str, UInt8Array]  # by the names in the spec's `inputs`, (N, ...) each
+Inputs = Mapping[str, AnyArray]  # by the names in the spec's `inputs`, (N, ...) each
 Outputs = dict[str, Float32Array]  # by the names in the spec's `outputs`, (N, ...) each
 AnyRuntime = TypeVar("AnyRuntime", bound="Runtime")
 
@@ -113,7 +114,7 @@ class Runtime(ABC):
         """What the model says, every output that its spec names.
 
         Args:
-            inputs: every input that its spec names, uint8, C-contiguous, the same N of 1 or more.
+            inputs: every input that its spec names, of its dtype, C-contiguous, the same N of 1 or more.
 
         Raises:
             ValueError: other names, another shape, dtype or layout.
@@ -149,7 +150,7 @@ class Runtime(ABC):
         self.close()
 
     def _check_inputs(self, inputs: Inputs) -> int:
-        want = self.bundle.card.network.inputs
+        want, dtype = self.bundle.card.network.inputs, self.bundle.card.network.input_dtype
         if inputs.keys() != want.keys():
             raise ValueError(f"inputs: expected {', '.join(want)}, got {', '.join(inputs)}")
         count = -1
@@ -157,7 +158,7 @@ class Runtime(ABC):
             shape = want[name]
             if (
                 not isinstance(array, np.ndarray)
-                or array.dtype != np.uint8
+                or array.dtype != dtype
                 or array.shape[1:] != shape
                 or len(array) < 1
                 or count not in (-1, len(array))
@@ -166,7 +167,7 @@ class Runtime(ABC):
                 got = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
                 number = "N >= 1" if count < 0 else str(count)
                 raise ValueError(
-                    f"{name}: expected C-contiguous uint8 ({number}, {', '.join(map(str, shape))}), got {got}"
+                    f"{name}: expected C-contiguous {dtype} ({number}, {', '.join(map(str, shape))}), got {got}"
                 )
             count = len(array)
         return count

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: the network rebuilt from the card and the weights inside model.onnx."""
+"""PyTorch on the CPU: the network built from the card, and its weights."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from engines.runtimes.base import Inputs, Outputs, Runtime
 
 
 class TorchRuntime(Runtime):
-    """The reference that the others are measured against; needs fp32 weights."""
+    """The reference that the others are measured against; needs an fp32 bundle with weights."""
 
     name = "torch"
-    modules = ("torch", "onnx", "onnxscript")
+    modules = ("torch", "onnx", "onnxscript", "safetensors")
     distributions = ("torch",)
     install = 'pip install "manet-live[train]"'
 
-    _graph: Any = None
+    _network: Any = None
     _threads_before = 0
 
     def _activate(self) -> None:
@@ -24,9 +24,9 @@ class TorchRuntime(Runtime):
             raise BadInput("an fp32 bundle for the torch runtime", self.bundle.card.precision, "choose another runtime")
         import torch
 
-        from engines.export.onnx_export import graph_from_onnx
+        from engines.export.weights import read_network
 
-        self._graph = graph_from_onnx(self.bundle.card.network, self.bundle.onnx_path)
+        self._network = read_network(self.bundle)
         self._threads_before = torch.get_num_threads()
         if self.threads:
             torch.set_num_threads(self.threads)  # of the whole process; put back on close
@@ -34,13 +34,12 @@ class TorchRuntime(Runtime):
     def _run(self, inputs: Inputs) -> Outputs:
         import torch
 
-        network = self.bundle.card.network
         with torch.inference_mode():
-            outputs = self._graph(*(torch.from_numpy(inputs[name]) for name in network.inputs))
-        return {name: output.numpy() for name, output in zip(network.outputs, outputs, strict=True)}
+            outputs = self._network(*(torch.from_numpy(inputs[name]) for name in self.bundle.card.network.inputs))
+        return {name: output.numpy() for name, output in outputs.items()}
 
     def _close(self) -> None:
         import torch
 
-        self._graph = None
+        self._network = None
         torch.set_num_threads(self._threads_before)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
-from engines.spec import EmotionSpec
+from engines.specs.base import EmotionSpec
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion, evidence
 from realtime.analysis.lane import CameraContext, Consumer, Lane, Model
@@ -42,7 +42,7 @@ def seen(spec: EmotionSpec, window: EmotionWindow) -> tuple[float, float]:
     """
     counted = slice(None) if window.recorded_end_ns is None else np.unique(window.frame_ids, return_index=True)[1]
     body, face = float(window.body_seen[counted].mean()), float(window.face_seen[counted].mean())
-    return evidence(body if spec.body else None, face if spec.face else None), face
+    return evidence(body if spec.picture_size else None, face if spec.face_size else None), face
 
 
 def inputs(spec: EmotionSpec, window: EmotionWindow) -> dict[str, npt.NDArray[np.uint8]]:
@@ -63,7 +63,7 @@ class EmotionModel(Model):
 
     def __init__(self, bundle: Bundle, runtime: Runtime, config: Config) -> None:
         super().__init__(bundle, runtime)
-        self.spec = bundle.card.maenet
+        self.spec = bundle.card.emotion
         self.face_size, self.staleness_ns = self.spec.face_size, to_ns(config.emotion.hop_s)
 
     def lane(self, camera: CameraContext, queue: WindowQueue) -> Lane:

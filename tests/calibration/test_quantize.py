@@ -22,10 +22,10 @@ from engines.export.onnx_export import load_weights, write_bundle
 from engines.networks.manet import MANet
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 from tests.conftest import number_in, write_numbered
 
-SPEC = NetworkSpec(depth=18, width=8, size=64, embedding=False)  # what windows of numbered pictures are cut for
+SPEC = MANetSpec(depth=18, width=8, size=64, embedding=False)  # what windows of numbered pictures are cut for
 
 
 @pytest.fixture(scope="module")

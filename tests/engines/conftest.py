@@ -14,10 +14,10 @@ from engines.bundle import Bundle
 from engines.card import ModelCard, Provenance
 from engines.export.onnx_export import write_bundle
 from engines.networks.initialise import initialise
-from engines.networks.pretrained import official_shapes
-from engines.spec import NetworkSpec
+from engines.networks.manet import MANet
+from engines.specs.manet import MANetSpec
 
-SMALL = NetworkSpec(depth=18, width=8, size=64)
+SMALL = MANetSpec(depth=18, width=8, size=64)
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,15 @@ def copied(small_bundle: Bundle, tmp_path: Path) -> Callable[[], Path]:
         return target
 
     return copy
+
+
+def official_shapes() -> dict[str, tuple[int, ...]]:
+    """All 404 tensors of the official checkpoint with their shapes."""
+    with torch.device("meta"):
+        network = MANet(MANetSpec())
+        layout = network.pretrained_layouts()["official"]
+        state = {layout.theirs(name)[0]: value for name, value in network.state_dict().items()}
+        return {name: tuple(value.shape) for name, value in (state | network.unused_tensors("official")).items()}
 
 
 @pytest.fixture(scope="session")
@@ -73,5 +82,5 @@ def official_file(official_weights: dict[str, torch.Tensor], tmp_path_factory: p
 def official_bundle(official_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """MANet-50 at 224 pixels, as `import` makes it; without the embedding head."""
     path = tmp_path_factory.mktemp("imported") / "official"
-    assert main(["import", str(official_file), "--out", str(path), "--no-embedding"]) == 0
+    assert main(["import", str(official_file), "--out", str(path), "--set", "embedding=false"]) == 0
     return Bundle.load(path)

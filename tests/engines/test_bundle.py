@@ -15,11 +15,11 @@ from engines import bundle as bundles
 from engines.bundle import CARD_FILE, ONNX_FILE, REFERENCE_FILE, Bundle, Reference, find, known
 from engines.card import DRAWING, LABELS, Calibration, ModelCard, Parity, Provenance, from_json, to_json
 from engines.common.errors import BadInput
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 from engines.taxonomy import ACTIONS
 
 Copy = Callable[[], Path]
-SPEC = NetworkSpec(depth=18, width=8, size=32, length=4)
+SPEC = MANetSpec(depth=18, width=8, size=32, length=4)
 
 
 def card(**changes: object) -> ModelCard:

@@ -9,14 +9,14 @@ import torch
 
 from engines.__main__ import main
 from engines.bundle import Bundle, Reference
-from engines.card import OFFICIAL_TEMPERATURE
+from engines.networks.manet import OFFICIAL_TEMPERATURE
 from engines.networks.pretrained import read_checkpoint
 from engines.patterns import moving_patterns
 from engines.runtimes import RUNTIMES, open_runtime
 from tests.conftest import ROOT
 from tests.engines.networks.official_reference import official_forward
 
-TINY = ("--depth", "18", "--width", "8", "--size", "32", "--length", "4", "--no-embedding")
+TINY = tuple(f"--set={field}" for field in ("depth=18", "width=8", "size=32", "length=4", "embedding=false"))
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
@@ -45,7 +45,7 @@ def test_weights_go_back_to_the_official_layout(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "back.pth"
-    assert run(capsys, "export", official_bundle.path, "--official", path)[0] == 0
+    assert run(capsys, "export", official_bundle.path, "--checkpoint", path)[0] == 0
     checkpoint = read_checkpoint(path)
     assert checkpoint.trained
     lost = ("action_p2_", "fc_emb", "num_batches_tracked")
@@ -54,7 +54,7 @@ def test_weights_go_back_to_the_official_layout(
             assert not checkpoint.weights[name].any()
         else:
             assert torch.equal(checkpoint.weights[name], value), name
-    code, _, err = run(capsys, "export", official_bundle.path, "--official", path)
+    code, _, err = run(capsys, "export", official_bundle.path, "--checkpoint", path)
     assert (code, "which exists" in err) == (2, True)
 
 
@@ -92,14 +92,20 @@ def test_compare_prints_differences_and_times(small_bundle: Bundle, capsys: pyte
     ("arguments", "complaint"),
     [
         (("import", "absent.pth", "--out", "new"), "a checkpoint file"),
-        (("init", "--out", "new", "--width", "12"), "a network that can be built"),
-        (("init", "--out", "new", "--size", "4"), "a network that can be built"),
+        (("init", "--out", "new", "--set", "width=12"), "a network that can be built"),
+        (("init", "--out", "new", "--set", "width"), "--set KEY=VALUE"),
+        (("init", "--out", "new", "--set", "wdth=8"), "it has depth=50, width=64"),
+        (("init", "--out", "new", "--network", "resnet"), "a network of manet, maenet, tsn"),
+        (("init", "--out", "new", "--set", "size=4"), "a network that can be built"),
         (("init", "--out", "new", "--seed", "-1"), "a seed of 0 or more"),
         (("init", "--out", ".hidden"), "a name of up to 64"),
         (("init", "--out", "new", "--name", "a/b"), "a name of up to 64"),
         (("init", "--out", "taken"), "a new folder"),
         (("export", "absent", "--out", "new"), "a bundle folder (with card.json) or a model's name"),
-        (("export", "untrained-small", "--official", "new.pth"), "MANet-50 of width 64"),
+        (
+            ("export", "untrained-small", "--checkpoint", "new.pth", "--layout", "caffe"),
+            "a layout of official, torchvision",
+        ),
         (("compare", "untrained-small", "--runtimes", "magic"), "a runtime of auto"),
         (("compare", "untrained-small", "--threads", "-2"), "0 or more threads"),
     ],

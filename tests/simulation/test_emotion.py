@@ -8,7 +8,8 @@ import pytest
 from engines.landmarks.face_drawing import frontal
 from engines.landmarks.face_model import RESTING
 from engines.landmarks.points import FACE_MESH_INDICES
-from engines.spec import EmotionSpec, NetworkSpec
+from engines.specs.maenet import MAENetSpec
+from engines.specs.manet import MANetSpec
 from engines.taxonomy import ACTIONS, EMOTIONS, LOWER_LIMB_PARTS
 from simulation.action_units import EMFACS, PROTOTYPES, UNITS, displacement, draw_shape
 from simulation.durations import occurrence
@@ -16,8 +17,8 @@ from simulation.emotion import LOWER_LIMB_SHARES, Episode, Mood, MoodSettings
 from simulation.emotion_windows import cut, felt, shown
 from simulation.session import Session, Settings, simulate
 
-FACE = NetworkSpec(depth=18, width=8, length=16, size=48, embedding=False)
-SPEC = EmotionSpec(NetworkSpec(depth=18, width=8, length=16, size=64, embedding=False), FACE)
+FACE = MANetSpec(depth=18, width=8, length=16, size=48, embedding=False)
+SPEC = MAENetSpec(MANetSpec(depth=18, width=8, length=16, size=64, embedding=False), FACE)
 
 
 def feeling(*emotions: str | None, seed: int = 3, seconds: float = 12.0) -> Session:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engines.networks.manet import Heads, InferenceGraph, MANet
-from engines.spec import NetworkSpec
+from engines.networks.manet import MANet
+from engines.specs.manet import MANetSpec
 from training.losses import (
     CODE_LOSS,
     PAPER_LOSS,
@@ -61,7 +61,7 @@ def test_embedding_of_several_actions_is_their_weighted_mean_and_of_none_counts_
 def test_paper_and_released_code_weigh_the_terms_as_they_say() -> None:
     """Eq. 3 with α = 5 and Eq. 2; the code has 50 times the mean over the dimensions."""
     vectors = torch.ones(52, 300)
-    heads = Heads(torch.zeros(1, 52), torch.full((1, 300), 0.9))
+    heads = {"logits": torch.zeros(1, 52), "embedding": torch.full((1, 300), 0.9)}
     paper, code = (losses(heads, one_hot(0), vectors, settings) for settings in (PAPER_LOSS, CODE_LOSS))
     assert paper.total.item() == pytest.approx(math.log(52) + 5 * 3.0, rel=1e-4)
     assert code.total.item() == pytest.approx(math.log(52) + 50 * 0.01, rel=1e-4)
@@ -70,8 +70,8 @@ def test_paper_and_released_code_weigh_the_terms_as_they_say() -> None:
 
 def test_without_embedding_there_is_classification_alone() -> None:
     """Table IV, α = 0; and a network without the head."""
-    heads = Heads(torch.zeros(1, 52), torch.ones(1, 300))
-    for settings, given in ((LossSettings(alpha=0.0), heads), (PAPER_LOSS, Heads(heads.logits, None))):
+    heads = {"logits": torch.zeros(1, 52), "embedding": torch.ones(1, 300)}
+    for settings, given in ((LossSettings(alpha=0.0), heads), (PAPER_LOSS, {"logits": heads["logits"]})):
         result = losses(given, one_hot(0), None, settings)
         assert (result.total.item(), result.embedding.item()) == (pytest.approx(math.log(52)), 0.0)
     with pytest.raises(ValueError, match="expected label vectors"):
@@ -80,13 +80,12 @@ def test_without_embedding_there_is_classification_alone() -> None:
 
 def test_gradient_flows_into_the_embedding_head_and_the_backbone() -> None:
     torch.manual_seed(0)
-    network = MANet(NetworkSpec(depth=18, width=8, size=32, length=4)).train()
-    graph = InferenceGraph(network)
-    heads = network(graph.normalise(torch.randint(0, 255, (2, 4, 32, 32, 3), dtype=torch.uint8)))
+    network = MANet(MANetSpec(depth=18, width=8, size=32, length=4)).train()
+    heads = network(torch.randint(0, 255, (2, 4, 32, 32, 3), dtype=torch.uint8))
     vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(52, 300)).astype(np.float32))
     losses(heads, one_hot(3, 9), vectors, PAPER_LOSS).embedding.backward()
     assert network.embedding is not None
-    for parameter in (*network.embedding.parameters(), network.stem.conv.weight):
+    for parameter in (*network.embedding.parameters(), network.backbone.stem.conv.weight):
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0
     assert network.classifier.weight.grad is None

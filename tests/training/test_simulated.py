@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle
-from engines.card import OFFICIAL_SPAN_S
 from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
+from engines.specs.base import OFFICIAL_SPAN_S
 from events.offline import session_events
 from events.scores import Event
 from realtime.analysis.window import SlidingWindow

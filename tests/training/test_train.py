@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from engines.bundle import Bundle
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 from tests.conftest import ROOT
 from tests.training.conftest import DataSet, train_command
 from training.__main__ import main
@@ -24,7 +24,7 @@ from training.losses import LossSettings
 from training.models import open_network
 from training.recipes import CODE, PAPER, RECIPES, SMALL, make_optimiser, set_rate
 from training.state import STATE_FILE, read
-from training.train import Run, new_graph, train
+from training.train import Run, new_network, train
 
 
 def test_recipes_say_what_the_paper_and_the_code_say() -> None:
@@ -45,7 +45,7 @@ def test_recipes_say_what_the_paper_and_the_code_say() -> None:
 
 
 def test_parameter_groups_of_paper_and_code() -> None:
-    network = new_graph(NetworkSpec(depth=18, width=8, size=32), 0.5).network
+    network = new_network(MANetSpec(depth=18, width=8, size=32), 0.5)
     total = sum(p.numel() for p in network.parameters())
     for recipe, decays, scales in ((PAPER, [1e-4, 1e-4, 1e-4], [1, 1, 1]), (CODE, [1e-4, 0, 0], [1, 2, 1])):
         optimiser = make_optimiser(recipe, network)
@@ -92,7 +92,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(data: DataSet, tmp_path: Path)
     """SIGKILL in the middle of an epoch, twice."""
     more = ("--recipe", "small", "--epochs", "3", "--batch-size", "4", "--no-embedding", "--no-se", "--save-every", "1")
     recipe = replace(SMALL, epochs=3, batch_size=4, loss=replace(SMALL.loss, alpha=0.0))
-    spec = NetworkSpec(depth=18, width=8, size=32, length=4, se_ratio=0, embedding=False)
+    spec = MANetSpec(depth=18, width=8, size=32, length=4, se_ratio=0, embedding=False)
     torch.set_num_threads(1)  # as the commands below
     whole = train(
         Run(recipe, spec, 0, tmp_path / "whole", "data", "tests"),
@@ -136,7 +136,7 @@ def test_seeds_and_workers(data: DataSet, tmp_path: Path) -> None:
     """The same seed gives the same weights whoever prepares the batches; another seed gives others."""
     entries = read_list(data.train, data.folder)[::3]
     recipe = replace(CODE, epochs=1, loss=LossSettings(alpha=0.0))
-    spec = NetworkSpec(depth=18, width=8, size=32, length=4, embedding=False)
+    spec = MANetSpec(depth=18, width=8, size=32, length=4, embedding=False)
     found = []
     for seed, workers in ((0, 0), (0, 1), (1, 0)):
         run = Run(recipe, spec, seed, tmp_path / f"{seed}{workers}", "data", "tests", workers)

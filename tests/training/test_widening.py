@@ -8,13 +8,13 @@ from torch import nn
 
 from engines.common.errors import BadInput
 from engines.networks.manet import MANet
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 from training.models import start_from
 
 
 def network(width: int, depth: int = 18) -> MANet:
     """A network whose batch norms have seen something."""
-    made = MANet(NetworkSpec(depth=depth, width=width, size=32, length=4))  # type: ignore[arg-type]
+    made = MANet(MANetSpec(depth=depth, width=width, size=32, length=4))  # type: ignore[arg-type]
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)

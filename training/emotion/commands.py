@@ -16,8 +16,11 @@ from engines.bundle import Bundle, find
 from engines.card import Calibration
 from engines.common.errors import BadInput
 from engines.common.new_files import check_names_free
-from engines.networks.manet import MANet
-from engines.spec import STRETCH_LENGTH, EmotionSpec, NetworkSpec
+from engines.networks.contract import Network
+from engines.specs.base import EmotionSpec
+from engines.specs.maenet import LENGTH as STRETCH_LENGTH
+from engines.specs.maenet import MAENetSpec
+from engines.specs.manet import MANetSpec
 from training.commands import write_trained
 from training.emotion.evaluate import SCORES_FILES, judge, report
 from training.emotion.lists import LabelledVideo, read_emotion_list, split_subjects
@@ -116,7 +119,7 @@ def train_on_videos(options: argparse.Namespace, recipe: Recipe) -> None:
 
 
 def _judge_videos(bundle: Bundle, entries: Sequence[LabelledVideo], options: argparse.Namespace, folder: Path) -> None:
-    spec = bundle.card.maenet
+    spec = bundle.card.emotion
     source = Videos(
         entries,
         _files(entries, options, folder, spec, bundle.card.view),
@@ -146,7 +149,7 @@ def evaluate_emotion(options: argparse.Namespace) -> None:
         BadInput: not an emotion model, of the wrong view, or videos that cannot be used.
     """
     bundle = Bundle.load(find(options.model))
-    spec = bundle.card.maenet
+    spec = bundle.card.emotion
     scores = options.out if options.list is None else options.out / SCORES_FOLDER
     check_names_free(scores, SCORES_FILES, "--out")
     if options.list is not None:
@@ -169,7 +172,7 @@ def evaluate_emotion(options: argparse.Namespace) -> None:
     report(bundle.card.name, judge(bundle, source, options.threads or 0), bundle, Console(), options.out)
 
 
-def emotion_network(options: argparse.Namespace, branches: str | None = None) -> EmotionSpec:
+def emotion_network(options: argparse.Namespace, branches: str | None = None) -> MAENetSpec:
     """The network that the options ask for.
 
     Raises:
@@ -182,7 +185,7 @@ def emotion_network(options: argparse.Namespace, branches: str | None = None) ->
         "length": STRETCH_LENGTH,
         "size": options.size,
         "embedding": False,
-        "se_ratio": 0 if options.no_se else NetworkSpec().se_ratio,
+        "se_ratio": 0 if options.no_se else MANetSpec().se_ratio,
     }
     face = body | {"width": options.face_width, "size": options.face_size}
     branches = branches or options.branches
@@ -192,7 +195,7 @@ def emotion_network(options: argparse.Namespace, branches: str | None = None) ->
         "lower_limb": not options.no_lower_limb,
     }
     try:
-        return msgspec.convert(fields, EmotionSpec)
+        return msgspec.convert(fields, MAENetSpec)
     except msgspec.ValidationError as error:
         raise BadInput("a network that can be built", str(error), "see --help") from None
 
@@ -202,7 +205,7 @@ def listed_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _start(options: argparse.Namespace) -> tuple[MANet | None, str]:
+def _start(options: argparse.Namespace) -> tuple[Network | None, str]:
     """The micro-action network to start from, and words about it."""
     if options.init_body is None:
         return None, ""

@@ -29,7 +29,7 @@ def judge(bundle: Bundle, source: Source, threads: int = 0) -> Predictions:
         BadInput: it is no emotion model.
         RuntimeFailed: the runtime cannot run it.
     """
-    spec = bundle.card.maenet
+    spec = bundle.card.emotion
     emotion, actions = [], []
     with open_runtime(bundle, "auto", threads=threads) as runtime:
         for start in range(0, len(source), BATCH):
@@ -85,7 +85,7 @@ def report(name: str, found: Predictions, bundle: Bundle, console: Console, out:
             _write(out / SCORES_FILES[0], [("score", "value"), *rows])
             _write(
                 out / SCORES_FILES[1],
-                [("index", "name", "stretches", "average_precision"), *_actions(found, bundle.card.maenet.actions)],
+                [("index", "name", "stretches", "average_precision"), *_actions(found, bundle.card.emotion.actions)],
             )
         except OSError as error:
             raise BadInput("a folder that can be written", f"{out} ({error.strerror})", "choose another") from None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from engines.networks.maenet import Answer
 
 BETA = 0.03  # MANet paper, section VI-B
 
@@ -22,7 +21,7 @@ class EmotionLosses(NamedTuple):
 
 
 def emotion_losses(
-    answer: Answer, emotion: Tensor, actions: Tensor, beta: float = BETA, weights: Tensor | None = None
+    answer: Mapping[str, Tensor], emotion: Tensor, actions: Tensor, beta: float = BETA, weights: Tensor | None = None
 ) -> EmotionLosses:
     """Loss of a batch.
 
@@ -33,8 +32,8 @@ def emotion_losses(
         beta: weight of the emotion loss.
         weights: (5,) of the emotions, see `class_weights`.
     """
-    act = functional.binary_cross_entropy_with_logits(answer.actions.float(), actions)
-    emo = functional.cross_entropy(answer.emotion.float(), emotion, weight=weights)
+    act = functional.binary_cross_entropy_with_logits(answer["actions"].float(), actions)
+    emo = functional.cross_entropy(answer["emotion"].float(), emotion, weight=weights)
     return EmotionLosses(act + beta * emo, act, emo)
 
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from engines.landmarks.points import FACE_POINTS
-from engines.spec import EmotionSpec
+from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS
 from events.scores import FloatArray
 from simulation.action_units import UNITS, displacement, draw_shape

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engines.landmarks.face_drawing import mirror_face
 from engines.landmarks.mirror import mirror
-from engines.spec import EmotionSpec
+from engines.specs.base import EmotionSpec
 from engines.taxonomy import EMOTIONS
 
 if TYPE_CHECKING:

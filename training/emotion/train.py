@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from engines.common.errors import BadInput
 from engines.common.new_files import check_names_free
-from engines.networks.maenet import Answer, EmotionGraph, MAENet
-from engines.networks.manet import MANet
-from engines.spec import EmotionSpec
+from engines.networks.contract import Network
+from engines.networks.maenet import MAENet
+from engines.specs.maenet import MAENetSpec
 from engines.taxonomy import EMOTIONS
 from training.curves import write_curves
 from training.data import epoch_order
@@ -43,7 +43,7 @@ class EmotionRun:
     """One training run, but for its data."""
 
     recipe: Recipe
-    spec: EmotionSpec
+    spec: MAENetSpec
     seed: int
     out: Path
     data: str  # what it is trained on, exactly: a run resumes only with the same
@@ -92,7 +92,7 @@ class Predictions:
 
 
 def train_emotion(
-    run: EmotionRun, source: Source, held: Source | None, body: MANet | None, say: Callable[[str], None]
+    run: EmotionRun, source: Source, held: Source | None, body: Network | None, say: Callable[[str], None]
 ) -> MAENet:
     """Train a network; curves (CSV and picture) and the state after each epoch lie in `run.out`.
 
@@ -113,9 +113,6 @@ def train_emotion(
     """
     torch.manual_seed(run.seed)
     network = MAENet(run.spec)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     if body is not None:
         start_body(network, body)
     trainer = _Trainer(run, network, source)
@@ -128,7 +125,7 @@ def train_emotion(
             row: dict[str, float] = {"epoch": epoch + 1}
             row |= trainer.epoch(epoch, lambda done, loss: progress.update(task, completed=done, loss=f"{loss:.3f}"))
             if held is not None:
-                scores = predict(trainer.graph, held, run.recipe.batch_size).scores()
+                scores = predict(network, held, run.recipe.batch_size).scores()
                 row |= {"val_uar": scores.uar, "val_accuracy": scores.accuracy, "val_map": scores.map}
             row["seconds"] = time.perf_counter() - started
             epoch += 1
@@ -139,7 +136,7 @@ def train_emotion(
     return network.eval()
 
 
-def start_body(network: MAENet, body: MANet) -> None:
+def start_body(network: MAENet, body: Network) -> None:
     """Take over a micro-action network's trunk: its convolutions are the same for any number of frames.
 
     Raises:
@@ -147,7 +144,8 @@ def start_body(network: MAENet, body: MANet) -> None:
     """
     if network.body is None:
         raise BadInput("a network with a micro-action branch", "the face alone", "leave --init-body out")
-    mine, theirs = network.body.state_dict(), body.state_dict()
+    mine = network.body.state_dict()
+    theirs = {name.removeprefix("backbone."): value for name, value in body.state_dict().items()}
     for name, value in mine.items():
         got = tuple(theirs[name].shape) if name in theirs else "nothing"
         if got != tuple(value.shape):
@@ -159,18 +157,18 @@ def start_body(network: MAENet, body: MANet) -> None:
     network.body.load_state_dict({name: theirs[name] for name in mine})
 
 
-def predict(graph: EmotionGraph, source: Source, batch_size: int) -> Predictions:
+def predict(network: MAENet, source: Source, batch_size: int) -> Predictions:
     """What the network says of all stretches of a source."""
-    training = graph.training
-    graph.eval()
+    training = network.training
+    network.eval()
     emotion, actions = [], []
-    spec = graph.network.spec
+    spec = network.spec
     with torch.inference_mode():
         for batch in batches(source, range(len(source)), 0, batch_size, spec):
-            answer: Answer = graph(*batch.inputs.values())
-            emotion.append(answer.emotion.double().numpy())
-            actions.append(answer.actions.double().numpy())
-    graph.train(training)
+            answer = network(*batch.inputs.values())
+            emotion.append(answer["emotion"].double().numpy())
+            actions.append(answer["actions"].double().numpy())
+    network.train(training)
     felt, done = source.labels()
     return Predictions(
         np.concatenate(emotion),
@@ -185,13 +183,12 @@ class _Trainer:
 
     def __init__(self, run: EmotionRun, network: MAENet, source: Source) -> None:
         self._run, self._source, self._network = run, source, network
-        self.graph = EmotionGraph(network)
-        self.graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # bfloat16 needs it
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # bfloat16 needs it
         self._body: Tensor | None = None
         if run.frozen:
             if network.body is None:
                 raise BadInput("a network with a micro-action branch to freeze", "the face alone", "leave it trainable")
-            self._body = _features(self.graph, source, run.recipe.batch_size)
+            self._body = _features(network, source, run.recipe.batch_size)
             network.body.requires_grad_(False)
             self._source = source.without_body
         self.optimiser = make_optimiser(run.recipe, network)
@@ -203,7 +200,7 @@ class _Trainer:
         recipe, spec = self._run.recipe, self._run.spec
         order = epoch_order(len(self._source), self._run.seed, epoch)
         sums = np.zeros(3)
-        self.graph.train()
+        self._network.train()
         if self._body is not None and self._network.body is not None:
             self._network.body.eval()  # its batch norm, too, stays as it was
         for step, batch in enumerate(batches(self._source, order, epoch, recipe.batch_size, spec)):
@@ -220,13 +217,9 @@ class _Trainer:
         recipe = self._run.recipe
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.mixed_precision):
             if self._body is None:
-                answer = self.graph(*batch.inputs.values())
+                answer = self._network(*batch.inputs.values())
             else:
-                seen = {name: tensor.float() for name, tensor in batch.inputs.items() if name.endswith("_seen")}
-                face = self.graph.normalise(batch.inputs["face"]) if "face" in batch.inputs else None
-                answer = self._network.answer(
-                    self._body[batch.indices].float(), seen["body_seen"], face, seen.get("face_seen")
-                )
+                answer = self._network.scores(self._body[batch.indices].float(), batch.inputs)
         losses = emotion_losses(answer, batch.emotion, batch.actions, self._run.beta, self._weights)
         values = losses.total.item(), losses.actions.item(), losses.emotion.item()
         if not np.isfinite(values[0]):
@@ -239,15 +232,14 @@ class _Trainer:
         return values
 
 
-def _features(graph: EmotionGraph, source: Source, batch_size: int) -> Tensor:
+def _features(network: MAENet, source: Source, batch_size: int) -> Tensor:
     """What the body's MANet says of every stretch, unvaried: half (N, T, d)."""
-    network, kept = graph.network, []
+    kept = []
     plain = source.plain
-    graph.eval()
+    network.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for batch in batches(plain, range(len(plain)), 0, batch_size, network.spec):
-            body, seen = graph.normalise(batch.inputs["body"]), batch.inputs["body_seen"].float()
-            kept.append(network.body_features(body, seen).half())
+            kept.append(network.body_features(batch.inputs["body"], batch.inputs["body_seen"]).half())
     return torch.cat(kept).clone()  # made outside inference mode, so that it may be trained on
 
 

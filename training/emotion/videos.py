@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from engines.card import DRAWING
 from engines.common.errors import BadInput, Failed
-from engines.spec import EmotionSpec
+from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 from training.emotion.lists import LabelledVideo
 from training.emotion.stretches import Example, Float32Array, UInt8Array, Varied, vary
@@ -67,7 +67,7 @@ def prepare(entries: Sequence[LabelledVideo], data: Path, folder: Path, view: st
             "--view",
             view,
             "--size",
-            str(spec.size or 112),
+            str(spec.picture_size or 112),
             "--face-size",
             str(spec.face_size or 64),
             "--rate",
@@ -86,7 +86,7 @@ def prepare(entries: Sequence[LabelledVideo], data: Path, folder: Path, view: st
 def prepared_path(folder: Path, entry: LabelledVideo, data: Path, view: str, spec: EmotionSpec) -> Path:
     """Where a video's .npz is: its name changes with its bytes, what is asked of it and how it is drawn."""
     sees = f"{view} {DRAWING}" if view == "landmarks" else view
-    digest = hashlib.sha256(f"{sees} {spec.size} {spec.face_size} {RATE_HZ}".encode())
+    digest = hashlib.sha256(f"{sees} {spec.picture_size} {spec.face_size} {RATE_HZ}".encode())
     with (data / entry.video).open("rb") as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)

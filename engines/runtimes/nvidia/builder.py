@@ -89,7 +89,8 @@ def _check(trt: Any, network: Any, card: ModelCard, name: str) -> tuple[Tensor, 
     ends = [network.get_input(i) for i in range(network.num_inputs)]
     ends += [network.get_output(i) for i in range(network.num_outputs)]
     got = {end.name: Tensor(end.name, end.dtype.name, tuple(end.shape)) for end in ends}
-    want = {name: Tensor(name, "UINT8", (-1, *shape)) for name, shape in card.network.inputs.items()}
+    dtype = {"uint8": "UINT8", "float32": "FLOAT"}[card.network.input_dtype]
+    want = {name: Tensor(name, dtype, (-1, *shape)) for name, shape in card.network.inputs.items()}
     want |= {name: Tensor(name, "FLOAT", (-1, *shape)) for name, shape in card.network.outputs.items()}
     # The parser need not see that a width is constant, so a free one fits.
     fits = got.keys() == want.keys() and all(

@@ -11,8 +11,10 @@ import torch
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.export import onnx_export as export
-from engines.export.onnx_export import ExportFailed, network_from_onnx, write_bundle
+from engines.export.onnx_export import ExportFailed, write_bundle
+from engines.export.weights import read_network
 from engines.networks.initialise import initialise
+from engines.runtimes import open_runtime
 from tests.engines.conftest import SMALL
 
 
@@ -27,28 +29,31 @@ def test_the_graph_takes_pixels_and_holds_everything(small_bundle: Bundle) -> No
     assert {node.domain for node in model.graph.node} == {""}
 
 
-def test_weights_come_back_from_the_graph_bit_by_bit(small_bundle: Bundle) -> None:
-    back = network_from_onnx(SMALL, small_bundle.onnx_path).state_dict()
+def test_weights_come_back_bit_by_bit(small_bundle: Bundle) -> None:
+    back = read_network(small_bundle).state_dict()
     want = initialise(SMALL, 3).state_dict()
     assert all(torch.equal(back[name], want[name]) for name in want)
 
 
 def test_the_head_can_be_left_out_on_reading(small_bundle: Bundle) -> None:
     spec = msgspec.structs.replace(SMALL, embedding=False)
-    assert network_from_onnx(spec, small_bundle.onnx_path).embedding is None
+    assert read_network(small_bundle, spec).embedding is None
 
 
 def test_another_network_is_named(small_bundle: Bundle) -> None:
     spec = msgspec.structs.replace(SMALL, width=16)
-    with pytest.raises(BadInput, match=r"stem.conv.weight \(16, 3, 7, 7\).*got \(8, 3, 7, 7\)"):
-        network_from_onnx(spec, small_bundle.onnx_path)
+    with pytest.raises(BadInput, match=r"weights .* \(16,.*got \(8,"):
+        read_network(small_bundle, spec)
 
 
-def test_weights_outside_the_file_are_not_followed(small_bundle: Bundle, tmp_path: Path) -> None:
-    model = onnx.load(str(small_bundle.onnx_path))
-    onnx.save(model, str(tmp_path / "model.onnx"), save_as_external_data=True, size_threshold=0)
-    with pytest.raises(BadInput, match="an ONNX file"):
-        network_from_onnx(SMALL, tmp_path / "model.onnx")
+def test_a_bundle_of_an_earlier_version_runs_and_says_what_it_lacks(small_bundle: Bundle, tmp_path: Path) -> None:
+    reference = small_bundle.reference_arrays()
+    old = Bundle.write(tmp_path / "old", small_bundle.card, small_bundle.onnx_path, reference)
+    with open_runtime(old, "onnxruntime", 1) as runtime:
+        assert runtime.infer(reference.inputs["clips"]).logits.shape == (2, 52)
+    assert old.derive(tmp_path / "again", name="again").weights_path is None
+    with pytest.raises(BadInput, match=r"a bundle with weights\.safetensors, got .*, of an earlier version"):
+        read_network(old)
 
 
 def test_a_graph_that_answers_otherwise_is_not_written(
@@ -70,5 +75,5 @@ def test_a_graph_that_answers_otherwise_is_not_written(
 def test_reference_is_what_torch_said(small_bundle: Bundle) -> None:
     clips, logits = small_bundle.reference()
     with torch.inference_mode():
-        want = export.InferenceGraph(initialise(SMALL, 3)).eval()(torch.from_numpy(clips))[0].numpy()
+        want = initialise(SMALL, 3)(torch.from_numpy(clips))["logits"].numpy()
     assert np.abs(logits - want).max() <= 1e-5 * np.abs(want).max()

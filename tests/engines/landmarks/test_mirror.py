@@ -15,9 +15,9 @@ from engines.landmarks.drawing import draw_window
 from engines.landmarks.mirror import mirror
 from engines.landmarks.scene import BODY, HAND_PANELS, HEAD
 from engines.networks.initialise import initialise
-from engines.networks.manet import InferenceGraph, MANet
+from engines.networks.manet import MANet
 from engines.runtimes import open_runtime
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 from simulation.session import Session, Settings, simulate
 from simulation.tracker_noise import NOISELESS
 
@@ -68,22 +68,22 @@ def test_twice_is_the_same_again(session: Session) -> None:
 
 
 def test_a_mirrored_graph_answers_for_both(session: Session) -> None:
-    spec = NetworkSpec(depth=18, width=8, length=4, size=112, embedding=False)
-    plain = InferenceGraph(initialise(spec, 3)).eval()
-    both = InferenceGraph(MANet(msgspec.structs.replace(spec, mirrored=True))).eval()
-    both.network.load_state_dict(plain.network.state_dict())
+    spec = MANetSpec(depth=18, width=8, length=4, size=112, embedding=False)
+    plain = initialise(spec, 3)
+    both = MANet(msgspec.structs.replace(spec, mirrored=True)).eval()
+    both.load_state_dict(plain.state_dict())
     clips = np.stack([draw(session, False)[[0, 0, 1, 2]], draw(session, True)[[2, 1, 0, 1]]])
     with torch.inference_mode():
         first, second, mean = (
-            graph(torch.from_numpy(pixels))[0].numpy()
-            for graph, pixels in ((plain, clips), (plain, mirror(clips)), (both, clips))
+            network(torch.from_numpy(pixels))["logits"].numpy()
+            for network, pixels in ((plain, clips), (plain, mirror(clips)), (both, clips))
         )
     np.testing.assert_allclose(mean, 0.5 * (first + second), rtol=1e-5, atol=1e-5)
     assert np.abs(first - second).max() > 1e-3
 
 
 def test_a_mirrored_bundle_is_exported_and_sees_drawings(tmp_path: Path) -> None:
-    spec = NetworkSpec(depth=18, width=8, length=4, size=64, embedding=False, mirrored=True)
+    spec = MANetSpec(depth=18, width=8, length=4, size=64, embedding=False, mirrored=True)
     provenance = Provenance(trained=False, trained_on="nothing: untrained", made_with="a test")
     card = ModelCard(name="both", network=spec, provenance=provenance, intended_use="tests", view="landmarks")
     bundle = write_bundle(initialise(spec, 3), card, tmp_path / "both")
@@ -91,5 +91,5 @@ def test_a_mirrored_bundle_is_exported_and_sees_drawings(tmp_path: Path) -> None
     for name in ("onnxruntime", "openvino", "torch"):
         with open_runtime(bundle, name, threads=1) as runtime:  # each is checked against the reference when it opens
             assert runtime.infer(clips).logits.shape == (len(clips), 52)
-    with pytest.raises(ValueError, match="landmarks view, got rgb"):
+    with pytest.raises(ValueError, match=r"the network sees \(landmarks\)"):
         msgspec.structs.replace(card, view="rgb").__post_init__()

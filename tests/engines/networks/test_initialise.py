@@ -5,14 +5,13 @@ import pytest
 import torch
 
 from engines.networks.initialise import LOGIT_STD, SCENES, TAKES, initialise
-from engines.networks.manet import InferenceGraph
 from engines.patterns import moving_patterns
 from tests.engines.conftest import SMALL
 
 
 def logits(seed: int, clips: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        return InferenceGraph(initialise(SMALL, seed)).eval()(torch.from_numpy(clips))[0].numpy()
+        return initialise(SMALL, seed)(torch.from_numpy(clips))["logits"].numpy()
 
 
 def test_same_seed_same_weights_and_no_trace_on_the_global_generator() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -16,45 +17,31 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.compare import compare_bundles
 from engines.export.float16 import HALF_TOLERANCE, half_bundle
-from engines.export.onnx_export import graph_from_onnx
-from engines.networks.initialise import initialise_emotion
-from engines.networks.maenet import Answer, EmotionGraph, MAENet, mean_of_seen
+from engines.export.weights import read_network
+from engines.networks.initialise import initialise
+from engines.networks.maenet import MAENet, mean_of_seen
 from engines.networks.manet import MANet
 from engines.patterns import example_inputs
 from engines.runtimes import RUNTIMES, check_parity, open_runtime
-from engines.spec import EmotionSpec, NetworkSpec
+from engines.specs.maenet import MAENetSpec
+from engines.specs.manet import MANetSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 
-BODY = NetworkSpec(depth=18, width=8, length=16, size=48, embedding=False)
-FACE = NetworkSpec(depth=18, width=16, length=16, size=32, embedding=False)
-SPECS = {"full": EmotionSpec(BODY, FACE), "face": EmotionSpec(None, FACE), "action": EmotionSpec(BODY, None)}
-COMMON = (
-    "--network",
-    "maenet",
-    "--depth",
-    "18",
-    "--width",
-    "8",
-    "--size",
-    "48",
-    "--face-size",
-    "32",
-    "--face-width",
-    "16",
-    "--view",
-    "landmarks",
-    "--seed",
-    "5",
-)
+BODY = MANetSpec(depth=18, width=8, length=16, size=48, embedding=False)
+FACE = MANetSpec(depth=18, width=16, length=16, size=32, embedding=False)
+SPECS = {"full": MAENetSpec(BODY, FACE), "face": MAENetSpec(None, FACE), "action": MAENetSpec(BODY, None)}
+BRANCHES = {"full": (), "face": ("--set", "body=null"), "action": ("--set", "face=null")}
+FIELDS = ("body.depth=18", "body.width=8", "body.size=48", "face.depth=18", "face.width=16", "face.size=32")
+COMMON = ("--network", "maenet", "--view", "landmarks", "--seed", "5", *(f"--set={field}" for field in FIELDS))
 
 
 @pytest.fixture(scope="module", params=list(SPECS))
-def spec(request: pytest.FixtureRequest) -> EmotionSpec:
+def spec(request: pytest.FixtureRequest) -> MAENetSpec:
     return SPECS[request.param]
 
 
 @pytest.fixture(scope="module")
-def network(spec: EmotionSpec) -> MAENet:
+def network(spec: MAENetSpec) -> MAENet:
     torch.manual_seed(1)
     return MAENet(spec).eval()
 
@@ -66,27 +53,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
 
     def make(branches: str) -> Bundle:
         path = folder / branches
-        assert path.exists() or main(["init", *COMMON, "--branches", branches, "--out", str(path)]) == 0
+        assert path.exists() or main(["init", *COMMON, *BRANCHES[branches], "--out", str(path)]) == 0
         return Bundle.load(path)
 
     return make
 
 
 @pytest.fixture(scope="module")
-def bundle(spec: EmotionSpec, made: Callable[[str], Bundle]) -> Bundle:
+def bundle(spec: MAENetSpec, made: Callable[[str], Bundle]) -> Bundle:
     return made(next(name for name, each in SPECS.items() if each == spec))
 
 
-def inputs_of(spec: EmotionSpec, seed: int = 3, count: int = 2) -> dict[str, torch.Tensor]:
+def inputs_of(spec: MAENetSpec, seed: int = 3, count: int = 2) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(array) for name, array in example_inputs(spec, seed, count).items()}
 
 
-def answer(network: MAENet, inputs: dict[str, torch.Tensor]) -> Answer:
+def answer(network: MAENet, inputs: dict[str, torch.Tensor]) -> SimpleNamespace:
     with torch.inference_mode():
-        return EmotionGraph(network).eval()(*inputs.values())
+        return SimpleNamespace(**network.eval()(*inputs.values()))
 
 
-def test_shapes_are_those_of_eq_7(spec: EmotionSpec, network: MAENet) -> None:
+def test_shapes_are_those_of_eq_7(spec: MAENetSpec, network: MAENet) -> None:
     """A in R^(N_A), E in R^(N_E) from [X_face; X_act], T = 16."""
     got = answer(network, inputs_of(spec))
     assert got.emotion.shape == (2, len(EMOTIONS))
@@ -104,9 +91,8 @@ def test_eq_7_by_hand() -> None:
     inputs["body_seen"][:], inputs["face_seen"][:] = 1, 1
     got = answer(network, inputs)
     with torch.inference_mode():
-        graph = EmotionGraph(network)
-        face = network.face.features(graph.normalise(inputs["face"])).reshape(2, 16, -1)
-        body = network.body.features(graph.normalise(inputs["body"])).reshape(2, 16, -1)
+        face = network.face.frame_features(inputs["face"], torch.ones(2, 16))
+        body = network.body.frame_features(inputs["body"], torch.ones(2, 16))
         acted = network.encoder(body, torch.ones(2, 16))
         together = torch.cat((face, acted), dim=2).mean(dim=1)  # AvgPool([X_face; X_act])
         torch.testing.assert_close(got.emotion, network.emotion(together))
@@ -155,16 +141,16 @@ def test_the_encoder_is_the_library_s(network: MAENet) -> None:
 
 def test_gradient_reaches_every_weight_of_both_branches() -> None:
     network = MAENet(SPECS["full"]).train()
-    got = EmotionGraph(network)(*inputs_of(SPECS["full"], count=3).values())
-    (got.emotion.logsumexp(1).sum() + got.actions.square().sum()).backward()
+    got = network(*inputs_of(SPECS["full"], count=3).values())
+    (got["emotion"].logsumexp(1).sum() + got["actions"].square().sum()).backward()
     still = [
         name
         for name, parameter in network.named_parameters()
         if parameter.grad is None or not parameter.grad.abs().sum() > 0
     ]
-    assert [name for name in still if ".gate." not in name] == []  # a gate of 2 units may be dead at first
+    assert [name for name in still if ".mix." not in name] == []  # a gate of 2 units may be dead at first
     network.zero_grad()
-    EmotionGraph(network)(*inputs_of(SPECS["full"], count=3).values()).actions.sum().backward()
+    network(*inputs_of(SPECS["full"], count=3).values())["actions"].sum().backward()
     assert all(parameter.grad is None for parameter in network.face.parameters()), "A is of X_act alone"
 
 
@@ -230,25 +216,29 @@ def test_networks_that_cannot_be_are_refused(fields: dict, match: str) -> None:
         if fields[name] is not None:
             fields[name]["architecture"] = "manet"
     with pytest.raises(msgspec.ValidationError, match=match):
-        msgspec.convert(fields, EmotionSpec)
+        msgspec.convert(fields, MAENetSpec)
 
 
-def test_the_bundle_keeps_the_network(bundle: Bundle, spec: EmotionSpec) -> None:
+def test_the_bundle_keeps_the_network(bundle: Bundle, spec: MAENetSpec) -> None:
     card = bundle.card
-    assert (card.network, card.length, card.size, card.maenet.face_size) == (spec, 16, spec.size, spec.face_size)
+    assert (card.network, card.length, card.size, card.emotion.face_size) == (
+        spec,
+        16,
+        spec.picture_size,
+        spec.face_size,
+    )
     assert card.span_s == pytest.approx(3.8)
     assert not card.trained
     inputs = bundle.reference_arrays().inputs
     assert {name: array.shape[1:] for name, array in inputs.items()} == spec.inputs
-    graph = graph_from_onnx(card.network, bundle.onnx_path)
     with torch.inference_mode():
-        emotion, actions = graph(*map(torch.from_numpy, inputs.values()))
-    np.testing.assert_allclose(bundle.reference_arrays().outputs["emotion"], emotion.numpy(), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(bundle.reference_arrays().outputs["actions"], actions.numpy(), rtol=1e-5, atol=1e-5)
+        outputs = read_network(bundle)(*map(torch.from_numpy, inputs.values()))
+    for name, want in bundle.reference_arrays().outputs.items():
+        np.testing.assert_allclose(want, outputs[name].numpy(), rtol=1e-5, atol=1e-5)
 
 
-def test_untrained_weights_respond_to_their_input(bundle: Bundle, spec: EmotionSpec) -> None:
-    network = initialise_emotion(spec, 5)
+def test_untrained_weights_respond_to_their_input(bundle: Bundle, spec: MAENetSpec) -> None:
+    network = initialise(spec, 5)
     got = answer(network, inputs_of(spec, seed=20, count=8))
     assert got.emotion.std(dim=0).mean() > 0.5
     assert got.actions.std(dim=0).mean() > 0.5
@@ -277,7 +267,7 @@ def test_other_inputs_are_refused(made: Callable[[str], Bundle], tmp_path: Path)
             runtime.run(inputs | {"face_seen": inputs["face_seen"].astype(np.float32)})
         with pytest.raises(ValueError, match=r"face: expected C-contiguous uint8 \(2, 16, 32, 32, 3\)"):
             runtime.run(inputs | {"face": inputs["face"][:1]})
-    assert bundle.card.maenet == SPECS["full"]
+    assert bundle.card.emotion == SPECS["full"]
     with pytest.raises(BadInput, match=r"expected a micro-action model, got full, an emotion model"):
         bundle.reference()
     compared = compare_bundles(

@@ -7,10 +7,10 @@ import torch
 
 from engines.networks.blocks import temporal_shift
 from engines.networks.initialise import initialise
-from engines.networks.manet import InferenceGraph, MANet
-from engines.networks.pretrained import dead_shapes, network_from_official
+from engines.networks.manet import MANet
+from engines.networks.pretrained import Checkpoint, load_checkpoint
 from engines.patterns import moving_patterns
-from engines.spec import NetworkSpec
+from engines.specs.manet import MANetSpec
 from tests.engines.conftest import SMALL
 from tests.engines.networks.official_reference import official_forward, shift_frame_by_frame
 
@@ -21,10 +21,11 @@ def parameters(module: torch.nn.Module) -> int:
 
 def test_parameter_counts_are_the_official_ones() -> None:
     with torch.device("meta"):
-        network = MANet(NetworkSpec())
-        bare = MANet(NetworkSpec(embedding=False))
-    dead = sum(int(np.prod(shape)) for shape in dead_shapes().values())
-    gates = sum(parameters(m) for name, m in network.named_modules() if name.endswith("gate"))
+        network = MANet(MANetSpec())
+        bare = MANet(MANetSpec(embedding=False))
+        unused = network.unused_tensors("official")
+    dead = sum(value.numel() for value in unused.values())
+    gates = sum(parameters(m) for name, m in network.named_modules() if name.endswith("mix"))
     assert parameters(bare) == 31_579_252
     assert parameters(network) - parameters(bare) == 705_000
     assert dead == 10_951_424
@@ -33,13 +34,14 @@ def test_parameter_counts_are_the_official_ones() -> None:
 
 
 def test_answers_as_the_official_description_says(official_weights: dict[str, torch.Tensor]) -> None:
-    graph = InferenceGraph(network_from_official(official_weights, NetworkSpec(size=96))).eval()
+    network = MANet(MANetSpec(size=96)).eval()
+    load_checkpoint(network, Checkpoint(official_weights, "", True))
     clips = torch.from_numpy(moving_patterns(5, 2, 8, 96))
     with torch.inference_mode():
-        logits, embedding = graph(clips)
+        outputs = network(clips)
         want_logits, want_embedding = official_forward(official_weights, clips)
     assert want_logits.std() > 0.1  # the comparison means something
-    for got, want in ((logits, want_logits), (embedding, want_embedding)):
+    for got, want in ((outputs["logits"], want_logits), (outputs["embedding"], want_embedding)):
         assert (got - want).abs().max() <= 1e-5 * want.abs().max()
 
 
@@ -57,49 +59,49 @@ def test_shift_moves_eighths_and_stays_inside_the_clip(length: int) -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        NetworkSpec(depth=18, width=8, size=48, length=4, embedding=False),
-        NetworkSpec(depth=34, width=16, size=33, length=16, shift_fraction=4, se_ratio=2),
-        NetworkSpec(depth=50, width=8, size=64),
+        MANetSpec(depth=18, width=8, size=48, length=4, embedding=False),
+        MANetSpec(depth=34, width=16, size=33, length=16, shift_fraction=4, se_ratio=2),
+        MANetSpec(depth=50, width=8, size=64),
     ],
 )
-def test_every_shape_of_network_runs(spec: NetworkSpec) -> None:
+def test_every_shape_of_network_runs(spec: MANetSpec) -> None:
     clips = torch.zeros(2, *spec.clip_shape, dtype=torch.uint8)
-    outputs = InferenceGraph(MANet(spec)).eval()(clips)
-    assert [tuple(o.shape) for o in outputs] == ([(2, 52), (2, 300)] if spec.embedding else [(2, 52)])
+    outputs = MANet(spec).eval()(clips)
+    assert {name: tuple(o.shape[1:]) for name, o in outputs.items()} == spec.outputs
 
 
 def test_without_squeeze_and_excitation_only_the_gates_are_gone() -> None:
     """MANet paper, Table V, "w/o SE"."""
     with torch.device("meta"):
-        full, plain = MANet(NetworkSpec()).state_dict(), MANet(NetworkSpec(se_ratio=0)).state_dict()
-    assert {name for name in full if ".gate." not in name} == plain.keys()
+        full, plain = MANet(MANetSpec()).state_dict(), MANet(MANetSpec(se_ratio=0)).state_dict()
+    assert {name for name in full if ".mix." not in name} == plain.keys()
     clips = torch.zeros(2, 8, 32, 32, 3, dtype=torch.uint8)
-    spec = NetworkSpec(depth=18, width=8, size=32, se_ratio=0, embedding=False)
-    assert InferenceGraph(MANet(spec)).eval()(clips)[0].shape == (2, 52)
+    spec = MANetSpec(depth=18, width=8, size=32, se_ratio=0, embedding=False)
+    assert MANet(spec).eval()(clips)["logits"].shape == (2, 52)
 
 
 def test_clips_do_not_see_each_other() -> None:
-    graph = InferenceGraph(initialise(SMALL, 0)).eval()
+    network = initialise(SMALL, 0)
     clips = torch.from_numpy(moving_patterns(8, 3, 8, 64))
     with torch.inference_mode():
-        together, alone = graph(clips)[0], torch.cat([graph(clip[None])[0] for clip in clips])
+        together = network(clips)["logits"]
+        alone = torch.cat([network(clip[None])["logits"] for clip in clips])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
 def test_order_of_frames_matters() -> None:
-    graph = InferenceGraph(initialise(SMALL, 0)).eval()
+    network = initialise(SMALL, 0)
     clips = torch.from_numpy(moving_patterns(8, 1, 8, 64))
     with torch.inference_mode():
-        assert (graph(clips)[0] - graph(clips.flip(1))[0]).abs().max() > 0.01
+        assert (network(clips)["logits"] - network(clips.flip(1))["logits"]).abs().max() > 0.01
 
 
 def test_training_mode_learns() -> None:
     """Gradients reach every parameter: nothing is cut off, gates and embedding head included."""
     torch.manual_seed(0)
-    network = MANet(NetworkSpec(depth=18, width=64, size=32)).train()
-    heads = network(torch.randn(2, 8, 3, 32, 32))
-    assert heads.embedding is not None
-    (heads.logits.square().mean() + heads.embedding.square().mean()).backward()
+    network = MANet(MANetSpec(depth=18, width=64, size=32)).train()
+    heads = network(torch.randint(0, 256, (2, 8, 32, 32, 3), dtype=torch.uint8))
+    (heads["logits"].square().mean() + heads["embedding"].square().mean()).backward()
     silent = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == []
 
@@ -109,4 +111,4 @@ def test_training_mode_learns() -> None:
 )
 def test_impossible_networks_are_refused(fields: dict[str, int]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert(fields, NetworkSpec)
+        msgspec.convert(fields, MANetSpec)

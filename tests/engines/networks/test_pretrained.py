@@ -11,19 +11,19 @@ import torch
 
 from engines.common.errors import BadInput
 from engines.networks.manet import MANet
-from engines.networks.pretrained import (
-    network_from_official,
-    official_name,
-    official_shapes,
-    read_checkpoint,
-    to_official,
-    write_official,
-)
-from engines.spec import NetworkSpec
+from engines.networks.pretrained import Checkpoint, load_checkpoint, read_checkpoint, write_checkpoint
+from engines.specs.manet import MANetSpec
 from tests.conftest import ROOT
-from tests.engines.conftest import SMALL
+from tests.engines.conftest import official_shapes
 
 Weights = dict[str, torch.Tensor]
+OFFICIAL = MANetSpec()
+
+
+def loaded(weights: Weights, spec: MANetSpec = OFFICIAL) -> MANet:
+    network = MANet(spec)
+    assert load_checkpoint(network, Checkpoint(weights, "", True))[0] == "official"
+    return network
 
 
 def test_names_and_shapes_are_the_official_ones() -> None:
@@ -35,19 +35,16 @@ def test_names_and_shapes_are_the_official_ones() -> None:
     assert official_shapes() == want
 
 
-def test_there_and_back_is_identical(official_weights: Weights) -> None:
-    back = to_official(network_from_official(official_weights))
+@pytest.mark.parametrize("embedding", [True, False])
+def test_there_and_back_is_identical(official_weights: Weights, tmp_path: Path, embedding: bool) -> None:
+    network = loaded(official_weights, MANetSpec(embedding=embedding))
+    write_checkpoint(network, "official", tmp_path / "back.pth")
+    back = read_checkpoint(tmp_path / "back.pth").weights
     assert back.keys() == official_weights.keys() == official_shapes().keys()
     assert len(back) == 404
     for name, value in back.items():
-        want = torch.zeros_like(value) if "action_p2_" in name else official_weights[name]
-        assert torch.equal(value, want), name
-
-
-def test_names_map_one_to_one() -> None:
-    with torch.device("meta"):
-        names = list(MANet(NetworkSpec()).state_dict())
-    assert len({official_name(name) for name in names}) == len(names) == 404 - 48
+        lost = "action_p2_" in name or (not embedding and "fc_emb" in name)
+        assert torch.equal(value, torch.zeros_like(value) if lost else official_weights[name]), name
 
 
 def test_numpy_scalars_are_read_and_code_is_not_run(official_weights: Weights, tmp_path: Path) -> None:
@@ -112,40 +109,33 @@ def test_what_is_no_checkpoint_is_refused(official_file: Path, tmp_path: Path) -
     [
         "backbone.conv1.conv.weight",
         "backbone.layer3.4.conv1.conv.fcce.2.weight",
-        "backbone.layer2.1.conv1.conv.action_p2_conv1.weight",
         "cls_head.fc_emb_t.bias",
     ],
 )
 def test_the_first_tensor_that_does_not_fit_is_named(official_weights: Weights, name: str) -> None:
     without = {key: value for key, value in official_weights.items() if key != name}
     with pytest.raises(BadInput, match=name):
-        network_from_official(without)
+        loaded(without)
     shape = tuple(official_weights[name].shape)
     with pytest.raises(BadInput) as caught:
-        network_from_official(official_weights | {name: torch.zeros(3, 2)})
+        loaded(official_weights | {name: torch.zeros(3, 2)})
     assert f"expected {name} {shape}, got (3, 2)" in str(caught.value)
     with pytest.raises(BadInput, match=r"got backbone\.layer5\.0"):
-        network_from_official(official_weights | {"backbone.layer5.0": torch.zeros(1)})
-
-
-def test_only_the_official_network_has_an_official_layout() -> None:
-    for spec in (SMALL, NetworkSpec(se_ratio=8)):
-        with torch.device("meta"):
-            network = MANet(spec)
-        with pytest.raises(BadInput, match="MANet-50 of width 64"):
-            to_official(network)
+        loaded(official_weights | {"backbone.layer5.0": torch.zeros(1)})
 
 
 def test_untrained_weights_stay_untrained_through_the_official_layout(tmp_path: Path) -> None:
-    network = MANet(NetworkSpec(embedding=False))
+    network = MANet(MANetSpec(embedding=False))
     for trained in (False, True):
         path = tmp_path / f"{trained}.pth"
-        write_official(network, path, trained=trained)
+        write_checkpoint(network, "official", path, trained=trained)
         checkpoint = read_checkpoint(path)
         assert checkpoint.trained is trained
         assert not checkpoint.weights["cls_head.fc_emb.weight"].any()
     with pytest.raises(BadInput, match="which exists"):
-        write_official(network, path, trained=True)
+        write_checkpoint(network, "official", path)
     with pytest.raises(BadInput, match="can be written"):
-        write_official(network, tmp_path / "absent" / "x.pth", trained=True)
+        write_checkpoint(network, "official", tmp_path / "absent" / "x.pth")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["False.pth", "True.pth"]
+    with pytest.raises(BadInput, match="a layout of official, torchvision, got 'caffe'"):
+        write_checkpoint(network, "caffe", tmp_path / "x.pth")

@@ -21,7 +21,8 @@ from engines.__main__ import main
 from engines.bundle import Bundle, find
 from engines.card import Parity
 from engines.export.float16 import HALF_TOLERANCE, half_bundle
-from engines.export.onnx_export import network_from_onnx, to_onnx
+from engines.export.onnx_export import to_onnx
+from engines.export.weights import read_network
 from engines.patterns import moving_patterns
 from engines.runtimes import RUNTIMES, Runtime, open_runtime
 from engines.runtimes.nvidia import device as devices
@@ -153,12 +154,9 @@ def test_faster_than_torch_with_cuda_graphs(
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("this torch was built without CUDA: pip install torch from PyTorch's own index")
-    from engines.networks.manet import InferenceGraph
-
     clips = moving_patterns(65, count, 8, 224)
     dtype = torch.float16 if bundle.card.precision == "fp16" else torch.float32
-    graph = InferenceGraph(network_from_onnx(official_bundle.card.manet, official_bundle.onnx_path)).eval()
-    graph = graph.to("cuda", dtype).to(memory_format=torch.channels_last)
+    graph = read_network(official_bundle).to("cuda", dtype).to(memory_format=torch.channels_last)
     pixels = torch.from_numpy(clips).pin_memory()
     staged, replay = pixels.cuda(), torch.cuda.CUDAGraph()
     with torch.inference_mode():
@@ -169,7 +167,7 @@ def test_faster_than_torch_with_cuda_graphs(
                 graph(staged)
         torch.cuda.current_stream().wait_stream(side)
         with torch.cuda.graph(replay):
-            logits = graph(staged)[0]
+            logits = graph(staged)["logits"]
 
     def call() -> object:
         staged.copy_(pixels, non_blocking=True)
@@ -193,7 +191,7 @@ def test_int8_says_what_fp32_says(name: str, tmp_path: Path) -> None:
     ranging, judging = (
         simulated_windows(full.card, split, count, 0) for split, count in (("validation", 64), ("test", 400))
     )
-    graph = Graph(to_onnx(network_from_onnx(full.card.manet, full.onnx_path)))
+    graph = Graph(to_onnx(read_network(full)))
     ranges = measure_ranges(graph.observed(), graph.activations, ranging.inputs, "percentile")
     made = full.derive(
         tmp_path / "int8",

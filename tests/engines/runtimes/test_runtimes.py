@@ -12,8 +12,7 @@ import torch
 from engines import runtimes
 from engines.bundle import Bundle, Reference, find
 from engines.common.errors import BadInput
-from engines.export.onnx_export import network_from_onnx
-from engines.networks.manet import InferenceGraph
+from engines.export.weights import read_network
 from engines.patterns import moving_patterns
 from engines.runtimes import (
     RUNTIMES,
@@ -43,15 +42,14 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("count", [1, 3])
 def test_every_runtime_answers_as_torch_does(small_bundle: Bundle, name: str, count: int) -> None:
     clips = moving_patterns(21, count, 8, 64)
-    graph = InferenceGraph(network_from_onnx(small_bundle.card.network, small_bundle.onnx_path)).eval()
     with torch.inference_mode():
-        logits, embedding = (output.numpy() for output in graph(torch.from_numpy(clips)))
+        want = {key: value.numpy() for key, value in read_network(small_bundle)(torch.from_numpy(clips)).items()}
     with open_runtime(small_bundle, name, threads=1) as runtime:
         scores = runtime.infer(clips)
     assert scores.embedding is not None
-    for got, want in ((scores.logits, logits), (scores.embedding, embedding)):
+    for got, wanted in ((scores.logits, want["logits"]), (scores.embedding, want["embedding"])):
         assert got.dtype == np.float32
-        assert np.abs(got - want).max() <= 1e-3 * np.abs(want).max()
+        assert np.abs(got - wanted).max() <= 1e-3 * np.abs(wanted).max()
 
 
 def test_scores_outlive_the_next_inference(small_bundle: Bundle, name: str) -> None:

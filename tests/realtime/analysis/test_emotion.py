@@ -78,7 +78,7 @@ def test_pictures_that_are_held_are_no_evidence(emotion_bundle):
     assert (stretch.end_ns, stretch.recorded_end_ns) == (SPAN_NS, 2 * NS_PER_S)
     pictures = len(set(stretch.frame_ids.tolist()))
     assert stretch.face_seen.sum() < 16 - 2
-    assert seen(model.card.maenet, stretch) == (pytest.approx(1 - 0.5 / pictures), pytest.approx(1 - 1 / pictures))
+    assert seen(model.card.emotion, stretch) == (pytest.approx(1 - 0.5 / pictures), pytest.approx(1 - 1 / pictures))
 
 
 def test_two_seconds_are_not_enough_to_go_on(odd_recordings):

@@ -15,7 +15,8 @@ from engines.common.errors import Failed
 from engines.landmarks.points import FACE_MESH_INDICES
 from engines.networks.manet import MANet
 from engines.runtimes import check_parity, open_runtime
-from engines.spec import EmotionSpec, NetworkSpec
+from engines.specs.maenet import MAENetSpec
+from engines.specs.manet import MANetSpec
 from training.__main__ import main
 from training.emotion import train as training
 from training.emotion.simulated import resting
@@ -135,7 +136,7 @@ def test_a_broken_off_run_goes_on_to_the_same_weights(
 @pytest.mark.parametrize(("branches", "inputs"), [("face", {"face", "face_seen"}), ("action", {"body", "body_seen"})])
 def test_each_branch_alone_is_one_flag(tmp_path: Path, cache: Path, branches: str, inputs: set[str]) -> None:
     run = simulate(tmp_path / branches, cache, "--branches", branches, "--no-lower-limb")
-    spec = Bundle.load(run / "model").card.maenet
+    spec = Bundle.load(run / "model").card.emotion
     assert set(spec.inputs) == inputs
     assert spec.outputs == {"emotion": (5,), "actions": (40,)}
 
@@ -147,7 +148,7 @@ def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns(
     from engines.export.onnx_export import write_bundle
 
     torch.manual_seed(3)
-    start = MANet(NetworkSpec(depth=18, width=8, length=8, size=32, embedding=False)).eval()
+    start = MANet(MANetSpec(depth=18, width=8, length=8, size=32, embedding=False)).eval()
     card = ModelCard(
         name="start",
         network=start.spec,
@@ -187,9 +188,9 @@ def test_bad_input_is_one_line(tmp_path: Path, cache: Path, capsys: pytest.Captu
 
 
 def test_varied_stretches_are_mirrored_and_hidden_now_and_then() -> None:
-    spec = EmotionSpec(
-        NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False),
-        NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False),
+    spec = MAENetSpec(
+        MANetSpec(depth=18, width=8, length=16, size=32, embedding=False),
+        MANetSpec(depth=18, width=8, length=16, size=32, embedding=False),
     )
     inputs = {name: np.ones(shape, np.uint8) for name, shape in spec.inputs.items()}
     inputs["face"][:, :, 16:, 0] = 200

@@ -13,13 +13,14 @@ import pytest
 
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
-from engines.spec import EmotionSpec, NetworkSpec
+from engines.specs.maenet import MAENetSpec
+from engines.specs.manet import MANetSpec
 from training.__main__ import main
 from training.emotion.lists import HEADER, LabelledVideo
 from training.emotion.videos import Prepared, Videos, check, prepared_path, read_prepared
 
-BRANCH = NetworkSpec(depth=18, width=8, length=16, size=32, embedding=False)
-SPEC = EmotionSpec(BRANCH, BRANCH)
+BRANCH = MANetSpec(depth=18, width=8, length=16, size=32, embedding=False)
+SPEC = MAENetSpec(BRANCH, BRANCH)
 SMALL = (
     "--view",
     "rgb",

@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from engines.networks.sampling import Sampling
-from engines.spec import NUM_CLASSES, Shapes
+from engines.specs.base import NUM_CLASSES, Colours, VideoSpec
+from engines.specs.sampling import Sampling
 
 Length = Annotated[int, Meta(ge=1, le=64)]  # T, frames of a clip
 Stride = Annotated[int, Meta(ge=1, le=64)]  # frames of the recording from one to the next
@@ -19,17 +19,16 @@ Size = Annotated[int, Meta(ge=32, le=512)]  # S, pixels
 PatchedSize = Annotated[int, Meta(ge=32, le=512, multiple_of=16)]
 Width = Annotated[int, Meta(ge=8, le=1024, multiple_of=8)]
 Classes = Annotated[int, Meta(ge=NUM_CLASSES, le=NUM_CLASSES)]
-Colours = tuple[float, float, float]
 
 # Residual blocks of each stage (He et al. 2016, Table 1).
 STAGE_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-class VideoSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", kw_only=True):
-    """What all video networks share: RGB clips in, 52 logits out."""
+class ClipSpec(
+    VideoSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", kw_only=True
+):
+    """What these networks share."""
 
-    MEAN: ClassVar[Colours] = (123.675, 116.28, 103.53)  # of a pixel's colours, subtracted: ImageNet's
-    STD: ClassVar[Colours] = (58.395, 57.12, 57.375)  # and divided by
     LAYOUT: ClassVar[Literal["segments", "dense"]] = "dense"
 
     length: Length = 8
@@ -42,23 +41,8 @@ class VideoSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         """Frames of a recording that make a clip."""
         return Sampling(self.length, self.LAYOUT, self.stride)
 
-    @property
-    def clip_shape(self) -> tuple[int, int, int, int]:
-        """(T, S, S, 3), the shape of one uint8 input clip."""
-        return self.length, self.size, self.size, 3
 
-    @property
-    def inputs(self) -> Shapes:
-        """uint8 tensors that the exported graph takes."""
-        return {"clips": self.clip_shape}
-
-    @property
-    def outputs(self) -> Shapes:
-        """float32 tensors that the exported graph gives."""
-        return {"logits": (self.num_classes,)}
-
-
-class SegmentSpec(VideoSpec, frozen=True, kw_only=True):
+class SegmentSpec(ClipSpec, frozen=True, kw_only=True):
     """A 2-D ResNet on one frame of each of T segments."""
 
     LAYOUT: ClassVar[Literal["segments", "dense"]] = "segments"
@@ -83,7 +67,7 @@ class TINSpec(SegmentSpec, frozen=True, tag="tin"):
     width: Annotated[int, Meta(ge=16, le=1024, multiple_of=16)] = 64  # four groups of a quarter of the channels
 
 
-class C3DSpec(VideoSpec, frozen=True, tag="c3d"):
+class C3DSpec(ClipSpec, frozen=True, tag="c3d"):
     """C3D (Tran et al. 2015): eight 3×3×3 convolutions, two large linear layers, no normalisation."""
 
     # Statistics of blue, green, red, which the published weights are used with on red, green, blue.
@@ -96,7 +80,7 @@ class C3DSpec(VideoSpec, frozen=True, tag="c3d"):
     hidden: Annotated[int, Meta(ge=8, le=4096)] = 4096  # units of the two linear layers
 
 
-class I3DSpec(VideoSpec, frozen=True, tag="i3d"):
+class I3DSpec(ClipSpec, frozen=True, tag="i3d"):
     """I3D (Carreira and Zisserman 2017) as inflated ResNet-50."""
 
     length: Annotated[int, Meta(ge=4, le=64)] = 32
@@ -104,7 +88,7 @@ class I3DSpec(VideoSpec, frozen=True, tag="i3d"):
     width: Width = 64
 
 
-class SlowFastSpec(VideoSpec, frozen=True, tag="slowfast"):
+class SlowFastSpec(ClipSpec, frozen=True, tag="slowfast"):
     """SlowFast (Feichtenhofer et al. 2019), ResNet-50: 4×16, or 8×8 with `slow_length` 8."""
 
     length: Annotated[int, Meta(ge=4, le=64, multiple_of=4)] = 32  # of the fast path
@@ -117,7 +101,7 @@ class SlowFastSpec(VideoSpec, frozen=True, tag="slowfast"):
             raise ValueError(f"expected a slow_length that divides {self.length}, got {self.slow_length}")
 
 
-class VideoSwinSpec(VideoSpec, frozen=True, tag="video_swin"):
+class VideoSwinSpec(ClipSpec, frozen=True, tag="video_swin"):
     """Video Swin Transformer (Liu et al. 2022), tiny."""
 
     length: Annotated[int, Meta(ge=2, le=64, multiple_of=2)] = 32
@@ -129,7 +113,7 @@ class VideoSwinSpec(VideoSpec, frozen=True, tag="video_swin"):
     window: tuple[int, int, int] = (8, 7, 7)
 
 
-class TimeSformerSpec(VideoSpec, frozen=True, tag="timesformer"):
+class TimeSformerSpec(ClipSpec, frozen=True, tag="timesformer"):
     """TimeSformer (Bertasius et al. 2021) with divided attention: over time, then over space."""
 
     MEAN: ClassVar[Colours] = (127.5, 127.5, 127.5)
@@ -142,7 +126,7 @@ class TimeSformerSpec(VideoSpec, frozen=True, tag="timesformer"):
     heads: Annotated[int, Meta(ge=1, le=16)] = 12
 
 
-class UniFormerSpec(VideoSpec, frozen=True, tag="uniformer"):
+class UniFormerSpec(ClipSpec, frozen=True, tag="uniformer"):
     """UniFormer (Li et al. 2022), small: convolutions in two stages, attention over all tokens in two."""
 
     MEAN: ClassVar[Colours] = (114.75, 114.75, 114.75)
@@ -156,7 +140,7 @@ class UniFormerSpec(VideoSpec, frozen=True, tag="uniformer"):
     head_width: Annotated[int, Meta(ge=8, le=128)] = 64
 
 
-class VideoMAESpec(VideoSpec, frozen=True, tag="videomae"):
+class VideoMAESpec(ClipSpec, frozen=True, tag="videomae"):
     """VideoMAE's classifier (Tong et al. 2022), base: a plain transformer on tubelets of two frames."""
 
     length: Annotated[int, Meta(ge=2, le=64, multiple_of=2)] = 16
