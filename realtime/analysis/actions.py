@@ -122,7 +122,7 @@ class ActionConsumer(Consumer):
         """Windows that the person's rest was measured on."""
         return self.aggregator.baseline.windows if self.aggregator.baseline else 0
 
-    def news(self) -> str:
+    def notice(self) -> str:
         reported, self._baseline_reported = self._baseline_reported, self.baseline
         return self._baseline_reported if self._baseline_reported != reported else ""
 

@@ -201,7 +201,7 @@ def test_wrong_use_is_one_line(recording, tmp_path):
     outside = ("--publish", "tcp://0.0.0.0:5555")
     assert "--keys DIR" in refused("replay", recording, "--headless", *outside)
     assert "a folder with keys" in refused("replay", recording, "--headless", *outside, "--keys", tmp_path / "none")
-    assert "say where to publish" in refused("replay", recording, *EVENTFUL, "--keys", tmp_path)
+    assert "name an endpoint to publish on" in refused("replay", recording, *EVENTFUL, "--keys", tmp_path)
     assert "client's name" in refused("keys", tmp_path, "--client", "../up")
 
 
