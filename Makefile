@@ -3,27 +3,35 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest
+BESIDE := --numprocesses logical --dist loadfile     # a file's tests share one process and its fixtures
+REST   := large or browser or cluster
 
-# What waits for the clock runs alone; what goes by media time alone need not.
-MEDIA_TIME := $(addprefix tests/realtime/,test_baseline_session.py test_landmark_session.py test_simulated_source.py analysis \
-    capture/views)
-CLOCKED := $(filter-out $(MEDIA_TIME) %__init__.py %conftest.py %.toml %__pycache__,$(wildcard tests/realtime/* tests/realtime/capture/*)) \
-    tests/benchmarks tests/engines/runtimes/test_gpu.py
-CLOCKED := $(filter-out tests/realtime/capture,$(CLOCKED))
-
-.PHONY: demo test fuzz lint bench clean
+.PHONY: demo check test test-all fast fuzz lint bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
 	$(BIN)/python run_live.py demo
 
+# While you work: lint and fast tests, side by side.
+check: $(VENV)/.dev
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint fast
+
+fast: $(VENV)/.dev
+	$(PYTEST) $(BESIDE) -m "not (slow or clock or $(REST))"
+
+# Before you commit: every test but those of the next target. What goes by the clock runs alone.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses logical --dist loadfile $(addprefix --ignore=,$(CLOCKED))
-	$(BIN)/python -m pytest $(CLOCKED)
+	$(PYTEST) $(BESIDE) -m "not (clock or $(REST))"
+	$(PYTEST) -m "clock and not ($(REST))"
+
+# What needs a browser, a cluster, an inference server, or networks at full size, too.
+test-all: test
+	$(PYTEST) -m "$(REST)"
 
 # Many more damaged recordings than `make test` reads; FUZZ_FIRST is the first seed.
 fuzz: $(VENV)/.dev
-	FUZZ_COUNT=$${FUZZ_COUNT:-50000} $(BIN)/python -m pytest tests/realtime/capture/sources/test_fuzz.py
+	FUZZ_COUNT=$${FUZZ_COUNT:-50000} $(PYTEST) tests/realtime/capture/sources/test_fuzz.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from benchmarks.sessions import TimedRuntime, run_session
 from engines.runtimes import open_runtime
 from realtime.config import Config
 from realtime.latency.stages import FRAME_COLUMNS
-from realtime.session import Session
+from realtime.session_loop import SessionLoop
 
 SECONDS = 20.0
 TARGET_P50_MS, TARGET_P99_MS = 1.0, 5.0
@@ -25,8 +25,8 @@ def run() -> Result:
     """p50 of crop to window against its target; p99 and the same from the grab on in the details."""
     kept: list[np.ndarray[tuple[int, int], np.dtype[np.int64]]] = []
 
-    def after(session: Session) -> None:
-        kept.append(session.channels[0].latency.rows("frame"))
+    def after(session: SessionLoop) -> None:
+        kept.append(session.pipelines[0].latency.rows("frame"))
 
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         recording = Path(folder) / "seated.mp4"

@@ -27,7 +27,7 @@ from realtime.capture.views.landmark_tracker import LandmarkTracker
 from realtime.config import Config
 from realtime.messages import Frame
 from realtime.output.overlay import Overlay, OverlayState
-from realtime.session import Session
+from realtime.session_loop import SessionLoop
 from realtime.transport import wire
 
 MODEL = "landmarks-small"
@@ -48,8 +48,8 @@ def run() -> Result:
         model = Bundle.load(find(MODEL))
         states: list[OverlayState] = []
 
-        def watch(session: Session) -> None:
-            while session.channels[0].analysis.processed < 20 and session.engine.alive:
+        def watch(session: SessionLoop) -> None:
+            while session.pipelines[0].actions.judged < 20 and session.engine.alive:
                 time.sleep(0.05)
             states.append(session.snapshot()[0])
 
@@ -106,7 +106,7 @@ def _parts(recording: Path, size: int) -> dict[str, float]:
             start = timed("track_ms", start)
             body = drawing.draw(tracks[-1])
             start = timed("draw_ms", start)
-            wire.decode([bytes(part) for part in wire.encode_frame(Frame(0, index, 0, time_ns, body), 0)])
+            wire.decode([bytes(part) for part in wire.encode(Frame(0, index, 0, time_ns, body))])
             start = timed("wire_ms", start)
             for task in alternative:
                 task.detect(pixels, time_ns)

@@ -13,12 +13,16 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime, Scores
+from realtime.analysis.actions import ActionModel
 from realtime.analysis.emotion import EmotionModel
 from realtime.capture.sources import FileSpec
+from realtime.clock import MonotonicClock
 from realtime.config import Config
-from realtime.output.event_stream import EventStream, StatsLine
+from realtime.output.event_stream import EventStream
+from realtime.output.lines import StatsLine
 from realtime.request import Request
-from realtime.session import Session
+from realtime.session_loop import SessionLoop
+from realtime.setup import Setup
 
 
 class TimedRuntime:
@@ -51,9 +55,9 @@ def run_session(
     model: Bundle,
     runtime: TimedRuntime,
     config: Config | None = None,
-    watch: Callable[[Session], None] | None = None,
+    watch: Callable[[SessionLoop], None] | None = None,
     speed: float | None = None,
-    after: Callable[[Session], None] = lambda _: None,
+    after: Callable[[SessionLoop], None] = lambda _: None,
     emotion: EmotionModel | None = None,
 ) -> list[StatsLine]:
     """One session, lossless unless a speed is given; what it says of each recording at its end.
@@ -65,7 +69,9 @@ def run_session(
     sources = tuple(FileSpec(str(path)) for path in recordings)
     request = Request(sources, str(model.path), config or Config(), speed=speed, headless=True)
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
-        session = Session(request, model, runtime, EventStream([]), Path(folder), emotion)  # type: ignore[arg-type]
+        actions = ActionModel(model, runtime, request.config)  # type: ignore[arg-type]
+        models = (actions,) if emotion is None else (actions, emotion)
+        session = SessionLoop(Setup(request, models, EventStream(), Path(folder), MonotonicClock()))
         watcher = threading.Thread(target=watch, args=(session,)) if watch else None
         try:
             if watcher:

@@ -19,8 +19,8 @@ from engines.bundle import Bundle
 from engines.runtimes import open_runtime
 from realtime.latency.log import LatencyLog, spans_ms
 from realtime.latency.stages import BY_NAME
-from realtime.output.event_stream import StatsLine
-from realtime.session import Session
+from realtime.output.lines import StatsLine
+from realtime.session_loop import SessionLoop
 
 FRAMES = 200_000
 MODEL = "untrained-small"
@@ -44,14 +44,14 @@ def soak(frames: int, sample_s: float = 0.25) -> Soak:
     """Replay about so many frames at full speed, and watch."""
     samples: list[tuple[float, dict[str, float]]] = []  # (share of the frames received, quantity → value)
 
-    def watch(session: Session) -> None:
-        (channel,) = session.channels
-        while not channel.capture.pid:
+    def watch(session: SessionLoop) -> None:
+        (pipeline,) = session.pipelines
+        while not pipeline.capture.pid:
             time.sleep(0.01)
-        processes = [psutil.Process(os.getpid()), psutil.Process(channel.capture.pid)]
+        processes = [psutil.Process(os.getpid()), psutil.Process(pipeline.capture.pid)]
         while session.engine.alive:
             try:
-                samples.append((channel.intake.received / frames, _sample(channel.latency, processes)))
+                samples.append((pipeline.intake.received / frames, _sample(pipeline.latency, processes)))
             except psutil.NoSuchProcess:
                 break
             time.sleep(sample_s)

@@ -28,7 +28,7 @@ from benchmarks.harness import Result, machine
 from engines.preprocess import center_crop
 from realtime.messages import Frame
 from realtime.transport import wire
-from realtime.transport.authentication import ClientKeys, ServerKeys, Token, link_for, new_link
+from realtime.transport.authentication import ClientKeys, ServerKeys, Token, link_keys, new_link
 
 FULL, CROP = (1080, 1920, 3), (224, 224, 3)
 SQUARE = (1440, 1440, 3)  # the bytes of FULL in the shape that our frames have
@@ -79,9 +79,9 @@ def _our_receiver(end: End) -> Iterator[UInt8Array]:
     receiver = wire.Receiver(end.endpoint, QUEUE, end.server)
     while True:
         message = receiver.receive(10.0)
-        if not isinstance(message, wire.FrameMessage):
+        if not isinstance(message, Frame):
             raise RuntimeError("no frame came for 10 s")
-        yield message.frame.body
+        yield message.body
 
 
 def _our_sender(end: End) -> Callable[[UInt8Array], object]:
@@ -92,7 +92,7 @@ def _our_sender(end: End) -> Callable[[UInt8Array], object]:
 
     def send(picture: UInt8Array) -> None:
         frame = Frame(0, 0, 0, 0, picture.reshape(side))
-        if not sender.send(wire.encode_frame(frame, 0), 10.0):
+        if not sender.send(wire.encode(frame), 10.0):
             raise RuntimeError("no room for a frame for 10 s")
 
     return send
@@ -198,7 +198,7 @@ def _memory_sender(end: End) -> Callable[[UInt8Array], object]:
 
 
 LINKS: dict[str, Link] = {
-    "ours": Link("ipc", link_for, _our_receiver, _our_sender, crops_first=True),
+    "ours": Link("ipc", link_keys, _our_receiver, _our_sender, crops_first=True),
     "ours, CURVE": Link("ipc", lambda _: new_link(), _our_receiver, _our_sender, crops_first=True),
     "raw pyzmq": Link("ipc", None, _raw_receiver, _raw_sender),
     "shared memory": Link("ipc", None, _memory_receiver, _memory_sender),

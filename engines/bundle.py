@@ -27,6 +27,7 @@ from engines.card import DRAWING, NAME_PATTERN, ModelCard, from_json, to_json
 from engines.common.digest import digest_file
 from engines.common.errors import BadInput
 from engines.specs.base import Spec
+from engines.taxonomy import ACTIONS, BODY_PARTS
 
 AnyArray = npt.NDArray[Any]
 UInt8Array = npt.NDArray[np.uint8]
@@ -212,11 +213,35 @@ class Bundle:
         calibration = self.card.calibration
         scaled = np.asarray(logits, np.float64) / calibration.temperature
         if calibration.activation == "sigmoid":
-            each: Float32Array = (0.5 + 0.5 * np.tanh(0.5 * scaled)).astype(np.float32)  # never overflows
-            return each
+            return _sigmoid(scaled)
         exp = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
         probabilities: Float32Array = (exp / exp.sum(axis=-1, keepdims=True)).astype(np.float32)
         return probabilities
+
+    def part_probabilities(self, probs: Float32Array, logits: Float32Array | None = None) -> Float32Array | None:
+        """Probabilities of the 7 body parts, (..., 7); None where the card has no limits for parts.
+
+        Args:
+            probs: (..., 52) of the actions.
+            logits: (..., 7) of the parts, where the network scores them. Elsewhere a part is as likely as any of its
+                actions: their sum where they exclude each other (softmax), else 1 - Π(1 - p).
+        """
+        calibration = self.card.calibration
+        parts = calibration.parts or None
+        if parts is None:
+            return None
+        if logits is not None:
+            return _sigmoid(np.asarray(logits, np.float64) / parts.temperature)
+        members = [[action.index for action in ACTIONS if action.part_index == at] for at in range(len(BODY_PARTS))]
+        values = [np.asarray(probs, np.float64)[..., mine] for mine in members]
+        if calibration.activation == "softmax":
+            return np.stack([np.minimum(one.sum(axis=-1), 1.0) for one in values], axis=-1).astype(np.float32)
+        return np.stack([1.0 - np.prod(1.0 - one, axis=-1) for one in values], axis=-1).astype(np.float32)
+
+
+def _sigmoid(values: npt.NDArray[np.float64]) -> Float32Array:
+    each: Float32Array = (0.5 + 0.5 * np.tanh(0.5 * values)).astype(np.float32)  # never overflows
+    return each
 
 
 def model_folders() -> tuple[Path, ...]:

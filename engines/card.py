@@ -12,7 +12,7 @@ from msgspec import Meta
 from engines.common.errors import BadInput
 from engines.networks.registry import read_spec
 from engines.specs.base import NUM_CLASSES, OFFICIAL_SPAN_S, EmotionSpec, Spec, Task, View
-from engines.taxonomy import ACTIONS
+from engines.taxonomy import ACTIONS, BODY_PARTS
 
 LABELS = tuple(action.name for action in ACTIONS)
 DRAWING = 2  # of `engines.landmarks.drawing`: weights know the drawings that they have learnt from, and no others
@@ -22,6 +22,8 @@ RESEARCH_USE = (
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Thresholds = Probability | tuple[Probability, ...] | None  # one for all, one per action, or the program's default
+Duration = Annotated[float, Meta(ge=0.0, le=30.0)]
+Durations = Duration | tuple[Duration, ...] | None  # s; one for all, one per class, or the program's default
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 MOST_LETTERS = 500
 Line = Annotated[str, Meta(max_length=MOST_LETTERS, pattern=r"^[^\n\r\x00-\x1f]*\Z")]
@@ -36,6 +38,19 @@ class Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the card's parts."""
 
 
+class PartCalibration(Plain, frozen=True):
+    """The same for the 7 body parts: a model with these gives events of two levels, a part and its action."""
+
+    # probabilities = sigmoid(logits / temperature), where the network scores parts
+    temperature: Annotated[float, Meta(ge=0.01, le=100.0)] = 1.0
+    enter: Thresholds = None
+    exit: Thresholds = None
+    min_duration_s: Durations = None
+
+    def __post_init__(self) -> None:
+        _check_levels(self, BODY_PARTS)
+
+
 class Calibration(Plain, frozen=True):
     """How logits become probabilities, and probabilities become events. Of a MAENet: of its emotions."""
 
@@ -48,21 +63,29 @@ class Calibration(Plain, frozen=True):
     # of emotion models: what a second of video is worth to the rolling estimate (events/emotion.py)
     counts_per_s: Annotated[float, Meta(ge=0.01, le=100.0)] | msgspec.UnsetType = msgspec.UNSET
 
+    min_duration_s: Durations | msgspec.UnsetType = msgspec.UNSET  # events that are shorter are retracted
+    parts: PartCalibration | msgspec.UnsetType = msgspec.UNSET
+
     def __post_init__(self) -> None:
-        for name in ("enter", "exit"):
-            value = getattr(self, name)
-            if isinstance(value, tuple) and len(value) != NUM_CLASSES:
-                raise ValueError(f"{name} needs one value or {NUM_CLASSES}, got {len(value)}")
-        if self.enter is None or self.exit is None:
-            return
-        pairs = zip(_per_action(self.enter), _per_action(self.exit), strict=True)
-        for index, (enter, leave) in enumerate(pairs):
-            if leave > enter:
-                raise ValueError(f"exit ({leave:g}) is above enter ({enter:g}) for {LABELS[index]}")
+        _check_levels(self, LABELS)
 
 
-def _per_action(value: float | tuple[float, ...]) -> tuple[float, ...]:
-    return value if isinstance(value, tuple) else (value,) * NUM_CLASSES
+def _check_levels(levels: Calibration | PartCalibration, names: tuple[str, ...]) -> None:
+    """Raises ValueError unless there is one value for all classes or one for each, and no exit above its enter."""
+    for name in ("enter", "exit", "min_duration_s"):
+        value = getattr(levels, name)
+        if isinstance(value, tuple) and len(value) != len(names):
+            raise ValueError(f"{name} needs one value or {len(names)}, got {len(value)}")
+    if levels.enter is None or levels.exit is None:
+        return
+    pairs = zip(_per_class(levels.enter, len(names)), _per_class(levels.exit, len(names)), strict=True)
+    for index, (enter, leave) in enumerate(pairs):
+        if leave > enter:
+            raise ValueError(f"exit ({leave:g}) is above enter ({enter:g}) for {names[index]}")
+
+
+def _per_class(value: float | tuple[float, ...], count: int) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,) * count
 
 
 class Parity(Plain, frozen=True):

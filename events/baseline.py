@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from engines.common.errors import BadInput
-from engines.taxonomy import ACTIONS
+from events.limits import NAMES
 from events.log_odds import log_odds, lowered
 from events.posterior import FloatArray
 from events.types import Float32Array
@@ -26,7 +26,7 @@ class Baseline:
     Args:
         rest_ns: how long the person sits still, from the start of the first window.
         span_ns: of a window.
-        exit_: (52,) posteriors below which events end.
+        exit_: (K,) posteriors below which events end.
 
     Raises:
         BadInput: too short to hold a window and its follower.
@@ -42,17 +42,17 @@ class Baseline:
         self.rest_s = rest_ns * 1e-9
         self._rest_ns = rest_ns
         self._allowed = log_odds(exit_) - MARGIN
-        self._resting: list[FloatArray] = []  # (52,) log-odds each
+        self._resting: list[FloatArray] = []  # (K,) log-odds each
         self._until_ns: int | None = None
         self.windows = 0  # measured on
-        self.offsets: FloatArray | None = None  # (52,) log-odds taken off; none while it measures
+        self.offsets: FloatArray | None = None  # (K,) log-odds taken off; none while it measures
 
     def take(self, start_ns: int, end_ns: int, probs: Float32Array) -> Float32Array | None:
-        """Probabilities (52,) as they count against this person's rest; None for windows that it is measured on."""
+        """Probabilities (K,) or (T, K) as they count against this person's rest; None for those it is measured on."""
         if self._until_ns is None:
             self._until_ns = start_ns + self._rest_ns
         if self.offsets is None and (end_ns <= self._until_ns or len(self._resting) < LEAST_WINDOWS):
-            self._resting.append(log_odds(probs))
+            self._resting.append(np.atleast_2d(log_odds(probs)).max(axis=0))
             self.windows += 1
             return None
         if self.offsets is None:
@@ -65,5 +65,5 @@ class Baseline:
         if self.offsets is None:
             return f"sit still for {self.rest_s:g} s: the baseline is being measured"
         order = [index for index in np.argsort(-self.offsets, kind="stable") if self.offsets[index] > 0.0]
-        named = [f"{ACTIONS[index].name} by {self.offsets[index]:.1f}" for index in order]
+        named = [f"{NAMES[index]} by {self.offsets[index]:.1f}" for index in order]
         return f"baseline: {', '.join(named)} in log-odds" if named else "baseline: nothing had to be lowered"

@@ -19,6 +19,6 @@ def log_odds(probs: npt.NDArray[np.floating]) -> FloatArray:
 
 
 def lowered(probs: Float32Array, odds: FloatArray, offsets: FloatArray) -> Float32Array:
-    """`probs` (52,), which are `odds` (52,) in log-odds, with `offsets` (52,) >= 0 taken off; unchanged where 0."""
+    """`probs` (..., K), which are `odds` in log-odds, with `offsets` (K,) >= 0 taken off; unchanged where 0."""
     shifted = 0.5 + 0.5 * np.tanh(0.5 * (odds - offsets))
     return np.where(offsets > 0.0, shifted, probs).astype(np.float32)

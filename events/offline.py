@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.card import ModelCard
-from events.aggregator import Aggregator, thresholds
-from events.posterior import FloatArray
+from engines.taxonomy import BODY_PARTS
+from events.aggregator import Aggregator
+from events.limits import Limits, limits
+from events.posterior import PosteriorGrid
 from events.scores import Event
 from events.settings import AggregatorSettings
-from events.types import ActionEvent, EventState, Float32Array, Prediction, Stamps
-
-Int64Array = npt.NDArray[np.int64]
+from events.steps import StepGrid
+from events.types import (
+    ActionEvent,
+    BoolArray,
+    EventState,
+    Float32Array,
+    Int64Array,
+    Prediction,
+    Stamps,
+    Steps,
+)
 
 HOP_S = 0.25  # of the live path, by default
 
@@ -31,12 +41,13 @@ class WindowGrid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedSession:
-    """The scores of a session, window by window on the live grid, and its ground truth. K windows."""
+    """The scores of a session and its ground truth: of K windows on the live grid, or of K steps."""
 
-    ends_ns: Int64Array  # (K,) ends of the windows in media time
+    ends_ns: Int64Array  # (K,) media time: ends of the windows, or the steps
     logits: Float32Array  # (K, 52)
     events: list[Event]  # ground truth
     seconds: float
+    parts: Float32Array | None = None  # (K, 7) logits of body parts: the scores are of steps
 
 
 def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
@@ -46,10 +57,7 @@ def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
 
 
 def session_reports(
-    bundle: Bundle,
-    session: JudgedSession,
-    settings: AggregatorSettings | None = None,
-    pair: tuple[FloatArray, FloatArray] | None = None,
+    bundle: Bundle, session: JudgedSession, settings: AggregatorSettings | None = None, chosen: Limits | None = None
 ) -> list[ActionEvent]:
     """Everything that the live path reports of a session, in the order of reports.
 
@@ -57,41 +65,26 @@ def session_reports(
         bundle: the model of the scores: calibration and window grid.
         session: its scores.
         settings: of the aggregator; by default the live path's.
-        pair: (enter, exit), (52,) each, instead of the card's.
+        chosen: instead of the limits in the model's card.
     """
-    settings, calibration = settings or AggregatorSettings(), bundle.card.calibration
-    enter, exit_ = pair or thresholds(settings, calibration.enter, calibration.exit)
+    settings = settings or AggregatorSettings()
+    chosen = chosen or limits(settings, bundle.card.calibration)
     probs = bundle.probabilities(session.logits)
-    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, enter, exit_)
+    parts = bundle.part_probabilities(probs, session.parts) if chosen.parts else None
+    if session.parts is not None:
+        return step_reports(session.ends_ns, probs, parts, settings, chosen)
+    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, chosen, parts)
 
 
 def session_events(
-    bundle: Bundle,
-    session: JudgedSession,
-    settings: AggregatorSettings | None = None,
-    pair: tuple[FloatArray, FloatArray] | None = None,
+    bundle: Bundle, session: JudgedSession, settings: AggregatorSettings | None = None, chosen: Limits | None = None
 ) -> list[Event]:
-    """The confirmed events of `session_reports`: (action index, onset s, offset s), by onset."""
-    return ended(session_reports(bundle, session, settings, pair))
-
-
-def ended(reported: list[ActionEvent]) -> list[Event]:
-    """(action index, onset s, offset s) of every confirmed event that ended, by onset."""
-    found = [
-        (one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
-        for one in reported
-        if one.state is EventState.ENDED and one.offset_ns is not None
-    ]
-    return sorted(found, key=lambda event: (event[1], event[0]))
+    """The confirmed events of `session_reports` whose action is known: (action index, onset s, offset s), by onset."""
+    return ended(session_reports(bundle, session, settings, chosen))
 
 
 def detect(
-    ends_ns: Int64Array,
-    probs: Float32Array,
-    grid: WindowGrid,
-    settings: AggregatorSettings,
-    enter: FloatArray,
-    exit_: FloatArray,
+    ends_ns: Int64Array, probs: Float32Array, grid: WindowGrid, settings: AggregatorSettings, bounds: Limits
 ) -> list[Event]:
     """The events that the live path ends on windows that end at `ends_ns` (K,) with probabilities `probs` (K, 52).
 
@@ -100,12 +93,12 @@ def detect(
         probs: calibrated, 0..1.
         grid: how the windows lie.
         settings: of the aggregator.
-        enter, exit_: (52,) posteriors as from `events.aggregator.thresholds`.
+        bounds: as from `events.limits.limits`.
 
     Returns:
-        (action index, onset s, offset s) of every confirmed event, by onset.
+        (action index, onset s, offset s) of every confirmed event whose action is known, by onset.
     """
-    return ended(reports(ends_ns, probs, grid, settings, enter, exit_))
+    return ended(reports(ends_ns, probs, grid, settings, bounds))
 
 
 def reports(
@@ -113,16 +106,81 @@ def reports(
     probs: Float32Array,
     grid: WindowGrid,
     settings: AggregatorSettings,
-    enter: FloatArray,
-    exit_: FloatArray,
+    bounds: Limits,
+    parts: Float32Array | None = None,
 ) -> list[ActionEvent]:
-    """Everything that the live path reports of a recording, in the order of reports; arguments as for `detect`."""
-    aggregator = Aggregator(0, grid.span_ns, grid.hop_ns, settings, enter, exit_, grid.centre_shift_ns)
+    """Everything that the live path reports of a recording, in the order of reports; arguments as for `detect`.
+
+    parts: (K, 7) probabilities of body parts, where `bounds` has limits for them.
+    """
     stamps, logits = Stamps(), np.zeros(probs.shape[1], np.float32)
-    found = []
-    for index, end_ns in enumerate(ends_ns.tolist()):
-        found += aggregator.push(
-            Prediction(0, index, end_ns - grid.span_ns, end_ns, logits, probs[index], None, stamps)
+    windows = [
+        Prediction(
+            0,
+            index,
+            end_ns - grid.span_ns,
+            end_ns,
+            logits,
+            probs[index],
+            None,
+            stamps,
+            parts=None if parts is None else parts[index],
         )
-    found += aggregator.finish()
-    return found
+        for index, end_ns in enumerate(ends_ns.tolist())
+    ]
+    posteriors = PosteriorGrid(grid.span_ns, grid.hop_ns, round(settings.latency_s * 1e9), grid.centre_shift_ns)
+    return aggregate(windows, posteriors, bounds, settings)
+
+
+def step_reports(
+    times_ns: Int64Array,
+    probs: Float32Array,
+    parts: Float32Array | None,
+    settings: AggregatorSettings,
+    bounds: Limits,
+    seen: BoolArray | None = None,
+) -> list[ActionEvent]:
+    """Everything that comes of one score for each step of a recording, T of them, as if one window held it all.
+
+    Args:
+        times_ns: (T,) evenly spaced.
+        probs: (T, 52) calibrated.
+        parts: (T, 7) calibrated, where `bounds` has limits for body parts.
+        settings: of the aggregator.
+        bounds: as from `events.limits.limits`.
+        seen: (T,) whether a picture stands for that step; None: all.
+    """
+    step_ns = int(times_ns[1] - times_ns[0])
+    span_ns, last_ns = int(times_ns[-1] - times_ns[0]) + step_ns, int(times_ns[-1])
+    steps = Steps(times_ns, np.ones(len(times_ns), np.bool_) if seen is None else seen)
+    whole = Prediction(0, 0, last_ns - span_ns, last_ns, probs, probs, None, Stamps(), steps=steps, parts=parts)
+    return aggregate([whole], StepGrid(span_ns, step_ns, 0), bounds, settings)
+
+
+def aggregate(
+    predictions: Iterable[Prediction], grid: PosteriorGrid | StepGrid, bounds: Limits, settings: AggregatorSettings
+) -> list[ActionEvent]:
+    """Everything that is reported of a recording's predictions, in the order of reports."""
+    aggregator = Aggregator(0, grid, bounds, settings)
+    found = [event for prediction in predictions for event in aggregator.push(prediction)]
+    return found + aggregator.finish()
+
+
+def ended(reported: Iterable[ActionEvent]) -> list[Event]:
+    """(action index, onset s, offset s) of every confirmed event whose action is known, by onset."""
+    found = [
+        (one.action.index, one.onset_ns * 1e-9, one.offset_ns * 1e-9)
+        for one in reported
+        if one.state is EventState.ENDED and one.offset_ns is not None and one.action is not None
+    ]
+    return sorted(found, key=lambda event: (event[1], event[0]))
+
+
+def ended_parts(reported: Iterable[ActionEvent]) -> list[Event]:
+    """(index of the body part, onset s, offset s) of every confirmed event, by onset."""
+    found = [
+        (BODY_PARTS.index(one.body_part), one.onset_ns * 1e-9, one.offset_ns * 1e-9)
+        for one in reported
+        if one.state is EventState.ENDED and one.offset_ns is not None
+    ]
+    return sorted(found, key=lambda event: (event[1], event[0]))

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from events.types import Float32Array
+from events.types import Float32Array, Prediction
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class Cell:
 
     start_ns: int
     end_ns: int
-    probs: Float32Array  # (52,) posterior
+    probs: Float32Array  # (K,) posterior of each class
 
 
 class PosteriorGrid:
@@ -84,14 +84,15 @@ class PosteriorGrid:
         """Does a window from `start_ns` belong to the present stretch? True where there is none."""
         return not self._windows or start_ns <= self._windows[-1][1]
 
-    def add(self, start_ns: int, end_ns: int, probs: Float32Array) -> list[Cell]:
-        """Take the next window; return the cells that no longer wait for any, oldest first.
+    def add(self, prediction: Prediction, probs: Float32Array) -> list[Cell]:
+        """Take the next window with its probabilities (K,); return the cells that no longer wait for any, oldest first.
 
         A cell whose last window is missing is judged by the next one that comes, with all that cover it by then.
 
         Raises:
             ValueError: the window is not of the span's length, not after the last one, or beyond a gap.
         """
+        start_ns, end_ns = prediction.start_ns, prediction.end_ns
         if end_ns - start_ns != self.span_ns:
             raise ValueError(f"expected a window of {self.span_ns} ns, got {start_ns}..{end_ns}")
         if self._windows and not self._windows[-1][1] < end_ns:
@@ -133,7 +134,7 @@ class PosteriorGrid:
         covering = [window for window in self._windows if window[0] <= centre_ns < window[1]]
         distances = np.array([centre_ns - start - self._centre_ns for start, _, _ in covering])
         weights = _taper(distances / self.span_ns)
-        mean = weights @ np.stack([probs for _, _, probs in covering]) / weights.sum()  # (n,) @ (n, 52)
+        mean = weights @ np.stack([probs for _, _, probs in covering]) / weights.sum()  # (n,) @ (n, K)
         posterior: Float32Array = mean.astype(np.float32)  # takes the rounding off: constant scores stay constant
         return posterior
 

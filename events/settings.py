@@ -24,17 +24,36 @@ class AggregatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             "(fast) and span (steady), clipped to them",
         ),
     ] = 0.5
+    lookahead_s: Annotated[
+        Seconds,
+        Meta(
+            ge=0.2,
+            le=0.95,
+            description="models that score every step: wait this long behind a moment before judging it",
+        ),
+    ] = 0.35
     enter: Annotated[
         Probability | None, Meta(description="posterior that starts an event; none: the model card's, else 0.35")
     ] = None
     exit: Annotated[
         Probability | None, Meta(description="posterior below which it ends; none: the model card's, else 0.2")
     ] = None
-    min_duration_s: Annotated[Seconds, Meta(ge=0.0, le=30.0, description="shorter events are retracted")] = 0.5
+    min_duration_s: Annotated[
+        Annotated[float, Meta(ge=0.0, le=30.0)] | None,
+        Meta(description="shorter events are retracted; none: the model card's, else 0.5"),
+    ] = None
     merge_gap_s: Annotated[Seconds, Meta(ge=0.0, le=30.0, description="shorter pauses do not end an event")] = 0.5
     refractory_s: Annotated[
         Seconds, Meta(ge=0.0, le=60.0, description="no new event of an action this soon after its last")
     ] = 0.25
+    posture_s: Annotated[
+        Seconds,
+        Meta(
+            ge=0.0,
+            le=3600.0,
+            description="models that score body parts: an event that lasts this long ends as a posture; 0: never",
+        ),
+    ] = 30.0
     habituation_s: Annotated[
         Seconds,
         Meta(

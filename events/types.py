@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engines.taxonomy import ACTIONS, Action
+from engines.taxonomy import ACTIONS, BODY_PARTS, Action
 
 Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def check_array(name: str, array: npt.NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
@@ -43,26 +45,42 @@ class Stamps:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """The moments that a prediction scores one by one, evenly spaced, the last at the end of the window."""
+
+    times_ns: Int64Array  # (T,) ascending
+    seen: BoolArray  # (T,) whether a picture stands for that moment; nothing is decided on others
+
+    def __post_init__(self) -> None:
+        check_array("seen", self.seen, np.bool_, (len(self.times_ns),))
+        if len(self.times_ns) < 2 or np.any(np.diff(self.times_ns) <= 0):
+            raise ValueError("steps: expected at least two ascending times")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What the engine said of one window."""
+    """What the engine said of one window: as a whole, or of each of its T steps."""
 
     camera_id: int
     index: int  # the window's
     start_ns: int
     end_ns: int
-    logits: Float32Array  # (52,)
-    probs: Float32Array  # (52,) calibrated: `Bundle.probabilities` of the logits
+    logits: Float32Array  # (52,) or (T, 52)
+    probs: Float32Array  # the same, calibrated: `Bundle.probabilities` of the logits
     embedding: Float32Array | None  # (300,) label-space embedding, where the model has one
     stamps: Stamps
     recorded_end_ns: int | None = None  # before end_ns where the recording ended inside the window
+    steps: Steps | None = None  # None: the scores are of the window as a whole
+    parts: Float32Array | None = None  # (7,) or (T, 7) calibrated; None: events of this model are of actions alone
 
     def __post_init__(self) -> None:
-        check_array("logits", self.logits, np.float32, (len(ACTIONS),))
-        check_array("probs", self.probs, np.float32, (len(ACTIONS),))
+        lead = () if self.steps is None else (len(self.steps.times_ns),)
+        check_array("logits", self.logits, np.float32, (*lead, len(ACTIONS)))
+        _check_probabilities("probs", self.probs, (*lead, len(ACTIONS)))
+        if self.parts is not None:
+            _check_probabilities("parts", self.parts, (*lead, len(BODY_PARTS)))
         if self.embedding is not None:
             check_array("embedding", self.embedding, np.float32, (300,))
-        if not np.all(np.isfinite(self.probs)) or self.probs.min() < 0 or self.probs.max() > 1:
-            raise ValueError("probs: expected finite values in 0..1")
         if self.recorded_end_ns is not None and not self.start_ns < self.recorded_end_ns <= self.end_ns:
             raise ValueError(f"expected a recorded end in {self.start_ns}..{self.end_ns}, got {self.recorded_end_ns}")
 
@@ -72,9 +90,16 @@ class Prediction:
         return self.end_ns if self.recorded_end_ns is None else self.recorded_end_ns
 
 
+def _check_probabilities(name: str, probs: Float32Array, shape: tuple[int, ...]) -> None:
+    check_array(name, probs, np.float32, shape)
+    if not np.all(np.isfinite(probs)) or probs.min() < 0 or probs.max() > 1:
+        raise ValueError(f"{name}: expected finite values in 0..1")
+
+
 class EventState(enum.Enum):
     PROVISIONAL = "provisional"
     CONFIRMED = "confirmed"
+    REFINED = "refined"  # still confirmed: which action it is has become known
     ENDED = "ended"
     RETRACTED = "retracted"
 
@@ -96,20 +121,33 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """An action that an event may be."""
+
+    action: Action
+    probability: float  # mean calibrated posterior since the event was raised, 0..1
+
+
+@dataclass(frozen=True, slots=True)
 class ActionEvent:
     """One state change of one micro-action event. Times are on the media clock."""
 
     id: int
     camera_id: int
     state: EventState
-    action: Action
+    action: Action | None  # None: only the body part is known
+    body_part: str
     onset_ns: int
     offset_ns: int | None  # None while the action runs
-    confidence: float  # mean calibrated posterior from onset to now, 0..1
+    confidence: float  # mean calibrated posterior from onset to now, 0..1: of the action, else of the body part
     emitted_ns: int
     delay: Delay
+    candidates: tuple[Candidate, ...] = ()  # the likeliest actions of the body part, where the model scores parts
+    posture: bool = False  # ended because it lasted too long for a micro-action
 
     def __post_init__(self) -> None:
+        if self.body_part not in BODY_PARTS or (self.action is not None and self.action.body_part != self.body_part):
+            raise ValueError(f"event {self.id}: expected the action's body part, got {self.body_part!r}")
         if not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"confidence: expected 0..1, got {self.confidence}")
         if self.offset_ns is not None and self.offset_ns < self.onset_ns:

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.common.command_line import Parser, notify, run_guarded
+from engines.common.command_line import Parser, run_guarded
 from engines.common.errors import BadInput
 from engines.common.new_files import check_new_file
 from events.settings import EmotionSettings
+from realtime.capture.order import ViewSpec
 from realtime.capture.sources import EndOfSource, FileSpec, open_source
-from realtime.capture.views.view import make_view, prepare_view
+from realtime.capture.views.make import fetch_models, make_view
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
 from realtime.messages import HEARTBEAT_S
@@ -64,9 +65,11 @@ def seen(options: argparse.Namespace) -> dict[str, np.ndarray]:
     Raises:
         BadInput: not a recording, nothing in it, or a model file cannot be had.
     """
-    settings = ViewSettings(crop=options.crop)
-    prepare_view(settings, notify, options.view, faces=True)
-    view = make_view(settings, options.size, options.view, False, options.face_size, EmotionSettings().face_margin)
+    spec = ViewSpec(
+        options.size, options.view, ViewSettings(crop=options.crop), options.face_size, EmotionSettings().face_margin
+    )
+    fetch_models(spec)
+    view = make_view(spec)
     kept: dict[str, list[np.ndarray]] = {name: [] for name in ("times_ns", "body", "face", "body_seen", "face_seen")}
     black = np.zeros((options.face_size, options.face_size, 3), np.uint8)
     due_ns: int | None = None

@@ -6,21 +6,23 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
+import msgspec
+
+from realtime.bounds import Count, Time
 from realtime.clock import NS_PER_MS
 
 EXCHANGES_KEPT = 64
-DRIFT = 50e-6  # by which the rates of two quartz clocks may differ; makes old exchanges worth less
+DRIFT = 50e-6  # by which the rates of two quartz clocks may differ; old exchanges count for less
 SLEW = 500e-6  # ns a ns by which a correction in use may move, so that corrected times never run backwards
 ROUNDING_NS = 2  # of an offset and half a delay, together
 STEP_NS = 128 * NS_PER_MS  # a larger change is taken at once: a machine slept (RFC 5905, section 10: STEPT)
 
 
-@dataclass(frozen=True, slots=True)
-class ClockReading:
+class ClockReading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The other clock minus ours, ns. The truth is within `error_ns`, if the rates differ by no more than `DRIFT`."""
 
-    offset_ns: int
-    error_ns: int
+    offset_ns: Time
+    error_ns: Count
 
 
 @dataclass(frozen=True, slots=True)

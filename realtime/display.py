@@ -19,17 +19,45 @@ from realtime.output.overlay.panels import clock
 LEAST_SEEN = 0.5  # MA-52 clips show 64 % of their picture, 4:3 webcams 57 %, 16:9 ones 43 %
 
 
+Snapshot = Callable[[], Sequence[OverlayState]]
+
+
 class Display:
+    """Where a session is drawn. This one is nowhere."""
+
+    @property
+    def gone(self) -> bool:
+        """Nobody sees what is drawn any more."""
+        return False
+
+    def refresh(self, snapshot: Snapshot) -> bool:  # noqa: ARG002 - nothing is drawn
+        """Draw, if a redraw is due; whether it was."""
+        return False
+
+    def leave(self) -> None:
+        """Give the terminal back for a while, until `come_back`."""
+
+    def come_back(self) -> None:
+        """Draw again."""
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave things as they were."""
+
+
+class TerminalDisplay(Display):
     """Draws on the terminal's alternate screen; leaves the last state behind on the normal one."""
 
-    def __init__(
-        self, snapshot: Callable[[], Sequence[OverlayState]], refresh_hz: float, console: Console | None = None
-    ) -> None:
-        self._snapshot, self._period_s = snapshot, 1.0 / refresh_hz
+    def __init__(self, refresh_hz: float, console: Console | None = None) -> None:
+        self._period_s, self._next_s = 1.0 / refresh_hz, 0.0
         self._console = console or Console()
         self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stderr=False)
         self._terminal = self._console.is_terminal
-        self._next_s = 0.0
+        self._snapshot: Snapshot = tuple
 
     def __enter__(self) -> Display:
         self._live.start()
@@ -43,30 +71,26 @@ class Display:
                 self._live.stop()
             return
         self._live.stop()
-        if kind is None:
-            self._console.print(Overlay(*self._snapshot()), height=min(self._console.height - 1, 30))
+        if kind is None and (states := self._snapshot()):
+            self._console.print(Overlay(*states), height=min(self._console.height - 1, 30))
 
     @property
     def gone(self) -> bool:
-        """The terminal was closed: nobody sees what is drawn."""
         return self._terminal and not self._console.is_terminal
 
     def leave(self) -> None:
-        """Give the terminal back for a while, until `come_back`."""
         self._live.stop()
 
     def come_back(self) -> None:
-        """Draw again."""
         self._live.start()
         self._next_s = 0.0
 
-    def refresh(self) -> bool:
-        """Draw, if a redraw is due; whether it was."""
-        now_s = time.monotonic()
+    def refresh(self, snapshot: Snapshot) -> bool:
+        now_s, self._snapshot = time.monotonic(), snapshot
         if now_s < self._next_s:
             return False
         self._next_s = now_s + self._period_s
-        self._live.update(Overlay(*self._snapshot()), refresh=True)
+        self._live.update(Overlay(*snapshot()), refresh=True)
         return True
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,16 +15,15 @@ from rich.console import Console
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.common.errors import BadInput, Failed
+from engines.common.log import log
 from engines.common.new_files import NewFiles, check_new_file
-from realtime.app import run, tell
-from realtime.camera_pipeline import Channel
-from realtime.latency import ROWS_FILES
+from realtime.camera_pipeline import CameraPipeline
 from realtime.latency.files import write_csv, write_trace
 from realtime.latency.plot import SUFFIXES, write_plot
 from realtime.latency.report import Report, cost, duration_s, frame_interval_ms, stage_reports
-from realtime.latency.screen.filmed import Screen, Shown, screen_report
-from realtime.request import Request
+from realtime.latency.screen.filmed import CodeScreen, Shown, screen_report
 from realtime.session import Session
+from realtime.session_loop import SessionLoop
 from simulation.event_timing import event_timing
 
 WIDTH = 120  # columns where standard output is not a terminal
@@ -78,27 +78,22 @@ class Files:
             raise Failed(f"could not write {'; '.join(lost)}")
 
 
-def measure(request: Request, files: Files, filming: bool = False) -> None:
+def measure(make: Callable[[], Session], files: Files, filming: bool = False) -> None:
     """Run a session; print the table of its latency on standard output and write the files.
 
     Args:
-        filming: show codes on the screen, which the camera films: from glass to glass, too. No overlay is drawn.
+        make: the session, of one camera, once the files can be made.
+        filming: show codes on the screen, which the camera films: from glass to glass, too.
 
     Raises:
         BadInput: of the session, a file that cannot be written, or no screen to film.
         SessionFailed: it broke while it ran.
         Failed: it is over, and a file could not be written.
     """
-    request, over = replace(request, print_events=False, latency_rows=ROWS_FILES), list[Session]()
-    with NewFiles() as made:
+    with NewFiles() as made, CodeScreen() if filming else nullcontext() as screen:
         files.reserve(made)
-        if filming:
-            with Screen() as screen:
-                run(replace(request, headless=True, read_codes=True), over.append)
-            _conclude(over[0], files, made, screen.shown)
-        else:
-            run(request, over.append)
-            _conclude(over[0], files, made)
+        loop = make().run(handle_signals=True)
+        _conclude(loop, files, made, screen.shown if screen else None)
 
 
 def measure_events(model: str, interviews: int, seconds: float, seed: int, threads: int, files: Files) -> None:
@@ -111,7 +106,7 @@ def measure_events(model: str, interviews: int, seconds: float, seed: int, threa
         raise BadInput("--json alone beside --events", "--csv, --plot or --trace", "they show a run: give a source")
     with NewFiles() as made:
         files.reserve(made)
-        result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=tell)
+        result = event_timing(Bundle.load(bundles.find(model)), interviews, seconds, seed, threads, report=log.info)
         _console().print(result)
         files.write(made, {"json": lambda path: path.write_bytes(_json(result))})
 
@@ -120,14 +115,14 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
-def report(session: Session, channel: Channel, shown: Shown | None = None) -> Report:
+def report(loop: SessionLoop, pipeline: CameraPipeline, shown: Shown | None = None) -> Report:
     """The figures of one camera of a session that is over, or of one that runs; `shown`: what it filmed."""
-    log, stats = channel.latency, channel.stats({}, {})
+    log, stats = pipeline.latency, pipeline.stats()
     return Report(
-        source=channel.source.name,
-        model=session.model.card.name,
-        engine=session.runtime.name,
-        overlay=not session.request.headless,
+        source=pipeline.source.name,
+        model=loop.model.card.name,
+        engine=loop.runtime.name,
+        overlay=not loop.request.headless,
         seconds=round(duration_s(log), 3),
         frames=stats.frames,
         frame_interval_ms=round(frame_interval_ms(log), 3),
@@ -137,7 +132,7 @@ def report(session: Session, channel: Channel, shown: Shown | None = None) -> Re
         skipped=stats.skipped,
         stages=stage_reports(log),
         measuring=cost(log),
-        screen=None if shown is None else screen_report(shown, channel.intake.sightings, log),
+        screen=None if shown is None else screen_report(shown, pipeline.intake.sightings, log),
         other_clock_ms=stats.other_clock_ms,
     )
 
@@ -146,17 +141,17 @@ def _json(result: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(result)) + b"\n"
 
 
-def _conclude(session: Session, files: Files, made: NewFiles, shown: Shown | None = None) -> None:
-    (channel,) = session.channels
-    result = report(session, channel, shown)
+def _conclude(loop: SessionLoop, files: Files, made: NewFiles, shown: Shown | None = None) -> None:
+    (pipeline,) = loop.pipelines
+    result = report(loop, pipeline, shown)
     _console().print(result)
     title = f"{result.source} · {result.model} on {result.engine}"
     files.write(
         made,
         {
             "json": lambda path: path.write_bytes(_json(result)),
-            "csv": lambda path: write_csv(channel.latency, path),
-            "trace": lambda path: write_trace(channel.latency, path),
-            "plot": lambda path: write_plot(channel.latency, path, title),
+            "csv": lambda path: write_csv(pipeline.latency, path),
+            "trace": lambda path: write_trace(pipeline.latency, path),
+            "plot": lambda path: write_plot(pipeline.latency, path, title),
         },
     )

@@ -1,4 +1,4 @@
-"""The types that flow through the live path. Frozen; shape, dtype and range are checked when made.
+"""The types that flow through the live path. Frozen; shape, dtype and range are checked when made or decoded.
 
 Every time is an int in nanoseconds. `captured_ns` and all stage stamps are on the analysis machine's monotonic clock;
 `media_ns` and everything derived from it (windows, events) is on the source's own clock: presentation time for
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
 from events.types import Stamps, check_array
+from realtime.bounds import MAX_SIDE, Count, Id, Time
 from realtime.clock_offset import ClockReading
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -23,7 +26,9 @@ Int64Array = npt.NDArray[np.int64]
 BodyPart = Literal["face", "hands", "legs", "feet"]
 BODY_PARTS_SEEN: tuple[BodyPart, ...] = get_args(BodyPart)
 MOST_PEOPLE = 2  # that are told apart: more count as two
-MAX_SIDE = 1440  # pixels; bounds every image that crosses the wire; squared, the pixels of a 1080p frame
+MOST_CODES = 16  # of a sighting
+MOST_DETAIL = 1000  # characters
+HEARTBEAT_S = 0.5
 
 
 def _check_image(name: str, image: UInt8Array, square: bool) -> None:
@@ -37,8 +42,7 @@ def _check_image(name: str, image: UInt8Array, square: bool) -> None:
         raise ValueError(f"{name}: expected uint8 {want} with sides up to {MAX_SIDE}, got {dtype} {shape}")
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
+class Framing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the view cut the person out of the picture; the overlay warns from it."""
 
     seen: float = 1.0  # share of the source picture's area inside the crop, 0..1
@@ -74,6 +78,7 @@ class Frame:
     framing: Framing = field(default_factory=Framing)
     read_ns: int = 0  # monotonic clock, when the capture loop had the pixels; 0: not stamped
     viewed_ns: int = 0  # monotonic clock, when the body image was made; 0: not stamped
+    generation: int = 0  # how often this camera's process had been restarted
 
     def __post_init__(self) -> None:
         if min(self.camera_id, self.frame_id, self.captured_ns) < 0:
@@ -89,7 +94,7 @@ class Frame:
 
 
 class CaptureState(enum.Enum):
-    """What a capture process says of its source."""
+    """What a capture process reports of its source."""
 
     OPENING = "opening"
     STREAMING = "streaming"
@@ -98,48 +103,45 @@ class CaptureState(enum.Enum):
     FAILED = "failed"  # it will not come back; `detail` says why
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file says of itself, and which of it is read."""
 
-    begins_ns: int  # the file's beginning, of sound or picture, on the media clock
-    width: int  # square pixels, before rotation
-    height: int  # square pixels, before rotation
-    fps: float | None  # as declared, or as told; None where neither
-    streams: int  # video streams in the file, cover pictures aside
-    stream: int  # the one that is read, from 0
+    begins_ns: Time  # the file's beginning, of sound or picture, on the media clock
+    width: Count  # square pixels, before rotation
+    height: Count  # square pixels, before rotation
+    fps: float | None  # as declared, or as given with --fps; None where neither
+    streams: Count  # video streams in the file, cover pictures aside
+    stream: Count  # the one that is read, from 0
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureStatus:
-    """What a capture process reports beside its frames: its state and its running totals.
+class WireMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What a capture process sends beside its frames."""
+
+    camera_id: Id
+    generation: Id  # how often this camera's process has been restarted
+
+
+class CaptureStatus(WireMessage, frozen=True, tag="status"):
+    """The state of a capture process and its running totals.
 
     Also the heartbeat: one is sent at every change and at least every `HEARTBEAT_S` while no frame is due.
     """
 
-    camera_id: int
-    generation: int  # how often this camera's process has been restarted
     state: CaptureState
-    detail: str = ""
-    bad_input: bool = False  # the failure is the user's to mend (exit code 2)
-    grabbed: int = 0  # images the source handed over
-    sent: int = 0  # frames pushed
-    dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
+    detail: Annotated[str, Meta(max_length=MOST_DETAIL)] = ""
+    bad_input: bool = False  # the user can fix what failed (exit code 2)
+    grabbed: Count = 0  # images the source handed over
+    sent: Count = 0  # frames pushed
+    dropped: Annotated[dict[Annotated[str, Meta(max_length=40)], Count], Meta(max_length=20)] = {}  # cause → frames
     clock: ClockReading | None = None  # the analysis' clock minus its own, where it runs on another machine
     recording: Recording | None = None  # where the source is a file that has been opened
 
 
-HEARTBEAT_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(WireMessage, frozen=True, tag="sighting"):
     """The screen codes that were read in a picture, none where there are none."""
 
-    camera_id: int
-    generation: int
-    captured_ns: int  # of the picture: its frame has the same
-    codes: tuple[int, ...]
+    captured_ns: Count  # of the picture: its frame has the same
+    codes: Annotated[tuple[Id, ...], Meta(max_length=MOST_CODES)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +155,7 @@ class Window:
     frames: UInt8Array  # (T, S, S, 3) RGB
     frame_ids: Int64Array  # (T,)
     times_ns: Int64Array  # (T,) media times of the frames chosen
-    largest_gap_ns: int  # longest stretch inside the window without a new frame
+    largest_gap_ns: int  # longest time inside the window without a new frame
     stamps: Stamps
     recorded_end_ns: int | None = field(default=None, kw_only=True)  # before end_ns where the last picture is held
 
@@ -174,7 +176,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch(Window):
+class EmotionWindow(Window):
     """A longer window for the emotion model, with the face. Where nothing was seen the pixels are black."""
 
     body_seen: UInt8Array  # (T,) 1: somebody was there; 0: nobody

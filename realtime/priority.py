@@ -16,7 +16,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def step_back(nice: int) -> None:
+def lower_priority(nice: int) -> None:
     """Lower the priority of the calling thread, and of those that it will start, by `nice` (0 to 19).
 
     Only Linux has threads with a priority of their own; elsewhere nothing changes.
@@ -28,15 +28,15 @@ def step_back(nice: int) -> None:
         os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + nice, 19))
 
 
-def stepped_back(nice: int, make: Callable[[], T]) -> T:
-    """What `make` gives, made in a thread that has stepped back: so have the worker threads that it leaves behind.
+def at_low_priority(nice: int, make: Callable[[], T]) -> T:
+    """What `make` gives, made in a thread of low priority, which the worker threads that it leaves behind inherit.
 
     Where the caller is interrupted meanwhile, the thread is left to itself.
     """
     future: Future[T] = Future()
 
     def work() -> None:
-        step_back(nice)
+        lower_priority(nice)
         try:
             future.set_result(make())
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.common.printable import is_text
+from realtime.capture.order import ViewSpec
 from realtime.capture.sources import SourceSpec
 from realtime.config import Config
 from realtime.latency import ROWS_RECENT
@@ -23,13 +25,10 @@ class Request:
 
     sources: tuple[SourceSpec, ...]
     model: str
-    config: Config
+    config: Config = field(default_factory=Config)
     speed: float | None = 1.0  # recordings: media seconds per second; None: as fast as the engine, nothing skipped
-    headless: bool = False
-    record: Path | None = None
+    headless: bool = True  # no overlay is drawn
     consent: str | None = None
-    print_events: bool = True  # headless: the event stream on standard output
-    verbose: bool = False  # how the engine was chosen, on standard error
     limit_s: float | None = None  # end after this much of the session's clock
     emotion: str | None = None  # model; None: the default one where it fits the view
     read_codes: bool = False  # the camera films a screen with codes (realtime/screen)
@@ -59,14 +58,22 @@ class Request:
         return self.sources[0].live
 
     @property
-    def prints(self) -> bool:
-        """The event stream goes to standard output."""
-        return self.headless and self.print_events
-
-    @property
     def lossless(self) -> bool:
         """Recordings at full speed: the engine sets the pace and nothing is skipped."""
         return not self.live and self.speed is None
+
+    def view(self, bundles: Sequence[Bundle]) -> ViewSpec:
+        """What each camera is asked for, so that these models see it: the one that finds actions first."""
+        card, config = bundles[0].card, self.config
+        return ViewSpec(
+            size=card.size,
+            sees=card.view,
+            settings=config.view,
+            face_size=max((one.card.emotion.face_size for one in bundles[1:]), default=0),
+            face_margin=config.emotion.face_margin,
+            preview=not self.headless and config.overlay.picture,
+            codes=self.read_codes,
+        )
 
     @property
     def source_names(self) -> str:

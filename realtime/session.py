@@ -1,322 +1,215 @@
-"""One session, from the first frame to the last report: a channel for each camera, one engine, and who watches."""
+"""A session, for a command or a program that embeds it: opens what it needs, runs it, closes everything."""
 
 from __future__ import annotations
 
-import math
+import shutil
 import signal
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
 
-import msgspec
-
+from engines import bundle as bundles
 from engines.bundle import Bundle
-from engines.common.errors import BadInput, Failed
-from engines.runtimes.base import Runtime
+from engines.common.errors import BadInput
+from engines.common.log import log
+from engines.runtimes import Runtime, open_runtime
+from realtime.analysis.actions import ActionModel
 from realtime.analysis.emotion import NOTE, EmotionModel
-from realtime.analysis.engine import Engine
-from realtime.analysis.queues import FairTurns
-from realtime.camera_pipeline import Channel
-from realtime.capture.supervisor import PAUSE_NS
-from realtime.clock import MonotonicClock, SessionStart, to_ns, to_s
+from realtime.analysis.lane import Model
+from realtime.capture.sources import SourceSpec, parse_source, probe
+from realtime.capture.sources.standard_input import with_standard_input
+from realtime.capture.views.make import fetch_models
+from realtime.clock import MonotonicClock
+from realtime.config import Config
 from realtime.display import Display
-from realtime.messages import CaptureState
-from realtime.output.event_stream import EventStream, SessionLine, StatsLine
-from realtime.output.overlay import OverlayState
+from realtime.output.event_stream import EventStream
+from realtime.output.observer import Observer
+from realtime.priority import at_low_priority
 from realtime.request import Request
+from realtime.session_loop import SessionFailed, SessionLoop
+from realtime.setup import Setup
+from realtime.transport.ipc_paths import private_folder
 
-TICK_S = 0.05  # how often the main thread looks around
-STOP_S = 1.2  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s
+DEFAULT_MODEL, DEFAULT_EMOTION = "landmarks-small", "emotions-small"
+FLUSH_S = 0.4  # that observers get for what still waits, when the session is over
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+SUSPEND_SIGNALS = [signal.SIGTSTP] if hasattr(signal, "SIGTSTP") else []  # Ctrl-Z
 
-
-class SessionFailed(Failed):
-    """The session broke while it ran; one line says how."""
+Source = SourceSpec | str | int
 
 
 class Session:
-    """The rooms of one session and the loop that watches over them.
+    """One or several cameras or recordings, watched until they end.
 
-    Attributes:
-        channels: by camera id.
+        class Printer(Observer):
+            def on_action(self, event):
+                print(event.onset_s, event.state, event.action)
+
+        Session("interview.mp4", observers=[Printer()]).run()
+
+    Args:
+        sources: a webcam's number, the URL of a stream, the path of a recording, or a spec; or several of them.
+        model: name or folder of the bundle that finds actions.
+        observers: who receives what is reported; they are closed with the session.
+        display: draws it, where it is to be drawn.
+        settings: the other fields of a `Request`, among them `config`, `speed` and `emotion`.
+
+    Raises:
+        BadInput: sources that cannot go together.
     """
 
     def __init__(
         self,
-        request: Request,
-        model: Bundle,
-        runtime: Runtime,
-        stream: EventStream,
-        folder: Path,
-        emotion: EmotionModel | None = None,
+        sources: Source | Sequence[Source],
+        model: str = DEFAULT_MODEL,
+        observers: Sequence[Observer] = (),
+        display: Display | None = None,
+        **settings: Any,
     ) -> None:
-        self.emotion = emotion
-        self.request, self.model, self.runtime, self._stream = request, model, runtime, stream
-        self._clock = clock = MonotonicClock()
-        count, config = len(request.sources), request.config
-        changed = threading.Condition()
-        self._turns = turns = FairTurns(count, request.lossless, to_ns(config.engine.staleness_s), clock, changed)
-        # a stretch may wait until the next is due
-        self._stretches = stretches = (
-            FairTurns(count, request.lossless, to_ns(config.emotion.hop_s), clock, changed) if emotion else None
-        )
-        # Live cameras share a clock, and so a beginning; a recording has one of its own.
-        starts = [SessionStart()] * count if request.live else [SessionStart() for _ in range(count)]
-        self.channels = [
-            Channel(
-                camera_id,
-                request,
-                model,
-                turns.queues[camera_id],
-                starts[camera_id],
-                stream,
-                clock,
-                folder,
-                emotion,
-                stretches.queues[camera_id] if stretches else None,
-            )
-            for camera_id in range(count)
-        ]
-        self.engine = Engine(
-            turns,
-            [channel.analysis for channel in self.channels],
-            runtime,
-            model,
-            clock,
-            config.engine.nice,
-            stretches,
-            [channel.emotion for channel in self.channels if channel.emotion],
-            stream.wait_for_room if request.lossless else None,
-        )
-        self.closing: list[str] = []  # what was judged, a line for each camera, once it is over
-        self._on_begin: Callable[[], None] | None = None  # None once it was called
-        self.messages: list[str] = []  # what happened, for the overlay; newest last
-        self._next_stats_ns = self._stats_every_ns = to_ns(config.output.stats_every_s)
-        self._refused_told: dict[str, int] = {}
-        self._outputs_told: set[str] = set()
-        self._stop_by: float | None = None  # once it is closing
-        self.unfinished: list[str] = []  # parts that still run after `close`; what they use must be left open
+        several = (sources,) if isinstance(sources, Source) else sources
+        config = settings.setdefault("config", Config())
+        self.request = Request(tuple(parse_source(one, config) for one in several), model, **settings)
+        self._display = display or Display()
+        self._stream = EventStream(observers)
 
-    @property
-    def begun(self) -> bool:
-        """A picture has come, from whichever camera."""
-        return any(channel.intake.received for channel in self.channels)
+    def run(self, stop: threading.Event | None = None, handle_signals: bool = False) -> SessionLoop:
+        """Run until every source ends or `stop` is set; what it came to.
 
-    @property
-    def position_ns(self) -> int:
-        """Time since the session's first frame, of the camera that is furthest."""
-        return max(channel.position_ns for channel in self.channels)
-
-    def run(
-        self, stop: threading.Event, on_begin: Callable[[], None] = lambda: None, suspend: threading.Event | None = None
-    ) -> None:
-        """Start every part and look after them until every source ends or `stop` is set.
-
-        A camera that fails leaves the others running, unless the user can mend it before anything has begun.
+        Files that observers make are taken back where not one picture comes: a failed start leaves nothing behind.
 
         Args:
-            on_begin: called once when the first picture has come.
-            suspend: set by the terminal's Ctrl-Z: this process is stopped until it is continued.
+            handle_signals: Ctrl-C, SIGTERM and a closed terminal end it, Ctrl-Z suspends it. Main thread only.
 
         Raises:
-            BadInput: a camera failed for a reason that the user can mend.
-            SessionFailed: another broke, or the engine did.
+            BadInput: something the user can fix.
+            SessionFailed: it broke while it ran, or an output did.
         """
-        limit_ns = math.inf if self.request.limit_s is None else to_ns(self.request.limit_s)
-        self._on_begin = on_begin
-        self._say("started")
-        if self.emotion:
-            card = self.emotion.bundle.card
-            self._say("emotion", f"{NOTE}; model {card.name}, trained on {card.provenance.trained_on}")
-        self.engine.start()
-        for channel in self.channels:
-            channel.begin()
-        with self._display() as display:
-            while self.engine.alive and not stop.is_set() and self.position_ns < limit_ns:
-                if self._stream.reader_left:
-                    stop.set()
-                before_ns = self._clock.now_ns()
-                stop.wait(TICK_S)
-                if suspend is not None and suspend.is_set():
-                    self._suspend(display)
-                    suspend.clear()
-                stood_ns = self._clock.now_ns() - before_ns
-                if stood_ns > PAUSE_NS:
-                    self._say("paused", f"this process stood still for {to_s(stood_ns):.1f} s")
-                self._look()
-                if any(channel.hopeless for channel in self.channels):
-                    break
-                if display:
-                    self._draw(display)
-                    if display.gone:
-                        stop.set()
-            self._conclude(interrupted=stop.is_set())
+        with ExitStack() as stack:
+            stack.callback(self._close)
+            request = replace(self.request, sources=stack.enter_context(with_standard_input(self.request.sources)))
+            for source in request.sources:
+                probe(source)
+            runtimes = stack.enter_context(ExitStack())
+            models = _open_models(request, runtimes)
+            emotion = any(model.task == "emotion" for model in models)
+            if emotion and not request.headless:  # while the overlay is drawn nothing may be printed
+                log.info(NOTE)
+            stops = set_by(STOP_SIGNALS) if handle_signals else nullcontext(stop or threading.Event())
+            stop = stack.enter_context(stops)
+            suspend = stack.enter_context(set_by(SUSPEND_SIGNALS if handle_signals else []))
+            folder = private_folder()  # the sockets and the captures' logs
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            self._stream.start(_description(request, models))
+            loop = SessionLoop(Setup(request, models, self._stream, folder, MonotonicClock()), self._display)
 
-    def snapshot(self) -> tuple[OverlayState, ...]:
-        """What the overlay shows of this moment, by camera."""
-        messages = tuple(self.messages)
-        return tuple(channel.snapshot(self.model, self.runtime.name, messages) for channel in self.channels)
+            def begin() -> None:
+                self._stream.begin()
+                if emotion and request.headless:
+                    log.info(NOTE)
 
-    def stats(self) -> list[StatsLine]:
-        """Where each camera stands."""
-        refused, lines_lost = self.refused, self._stream.lines_lost
-        return [channel.stats(refused, lines_lost) for channel in self.channels]
-
-    @property
-    def refused(self) -> dict[str, int]:
-        """Connections that did not get in at any door of the session, by cause."""
-        total = sum((Counter(channel.refused) for channel in self.channels), Counter(self._stream.refused))
-        return dict(sorted(total.items()))
-
-    def close(self) -> None:
-        """End every part within `STOP_S`; harmless when they have ended. What outlives this call is `unfinished`."""
-        if self._stop_by is None:
-            self._stop_by = time.monotonic() + STOP_S
-        stop_by = self._stop_by
-
-        def left(share: float = 1.0) -> float:
-            return max(0.0, stop_by - STOP_S * (1.0 - share) - time.monotonic())
-
-        for channel in self.channels:
-            channel.ask_to_stop()
-        self._turns.close()
-        if self._stretches:
-            self._stretches.close()
-        running = [line for channel in self.channels for line in channel.close(left(1 / 3), left())]
-        self.unfinished = running + ([] if self.engine.stop(left()) else ["the engine"])
-
-    def _suspend(self, display: Display | None) -> None:
-        """Stop, as Ctrl-Z does. A recording waits; a live camera does not, and what it loses is counted."""
-        for channel in self.channels:
-            channel.capture.pause()
-        waiting_until = time.monotonic() + self.request.config.engine.staleness_s
-        while self._turns.waiting and time.monotonic() < waiting_until:
-            time.sleep(TICK_S)  # else what waits would be too old afterwards
-        if display:
-            display.leave()
-        handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTSTP)  # the system knows whether somebody is there to continue us
-        signal.signal(signal.SIGTSTP, handler)
-        if display:
-            display.come_back()
-        for channel in self.channels:
-            channel.capture.resume()
-
-    def _display(self) -> AbstractContextManager[Display | None]:
-        if self.request.headless:
-            return nullcontext()
-        return Display(self.snapshot, self.request.config.overlay.refresh_hz)
-
-    def _draw(self, display: Display) -> None:
-        windows = [channel.latency.counts[1] for channel in self.channels]
-        if display.refresh():
-            for channel, count in zip(self.channels, windows, strict=True):
-                channel.latency.drawn(count, self._clock.now_ns())
-
-    def _look(self) -> None:
-        self._notice_beginning()
-        for channel in self.channels:
             try:
-                lines = channel.look()
-            except Exception as error:  # noqa: BLE001 - whatever broke the drain thread ends the session
-                raise self._broken(error) from None
-            for line in lines:
-                self._say("capture", line, channel)
-        self._tell_recordings()
-        self._tell_visibility()
-        self._tell_baselines()
-        self._tell_what_is_lost()
-        if self.engine.error is not None:
-            raise self._broken(self.engine.error)
-        if self.position_ns >= self._next_stats_ns:
-            self._next_stats_ns = (self.position_ns // self._stats_every_ns + 1) * self._stats_every_ns
-            self._write_stats()
+                with closing(loop):
+                    loop.run(stop, begin, suspend)
+                    if request.lossless:
+                        self._stream.drain(stop)
+            finally:
+                if loop.unfinished:
+                    runtimes.pop_all()  # in use: left to the end of this process
+            for line in loop.closing:
+                log.info(line)
+            self._close()
+            for line in self._stream.lost.values():
+                raise SessionFailed(line)  # the session is over, but what was asked for is not all there
+            return loop
 
-    def _write_stats(self) -> None:
-        if self.refused != self._refused_told:
-            self._refused_told = self.refused
-            causes = ", ".join(f"{count} by {cause}" for cause, count in self._refused_told.items())
-            self._say("refused", f"connections that did not get in: {causes}")
-        for line in self.stats():
-            self._stream.write(line)
+    def _close(self) -> None:
+        """End the observers; harmless when they have ended."""
+        before = self._stream.lines_lost
+        self._stream.close(FLUSH_S)
+        for name, count in self._stream.lines_lost.items():
+            if count > before.get(name, 0) and name not in self._stream.lost:
+                log.warning("%s: %d lines were not read in time and are lost", name, count - before.get(name, 0))
 
-    def _notice_beginning(self) -> None:
-        if self.begun and self._on_begin is not None:
-            self._on_begin()
-            self._on_begin = None
 
-    def _conclude(self, interrupted: bool) -> None:
-        self.close()
-        self._notice_beginning()
-        if self.engine.error is not None:
-            raise self._broken(self.engine.error)
-        self._tell_recordings()
-        self._summarise()
-        for line in self.stats():
-            self._stream.write(line)
-        self._tell_baselines()
-        self._tell_what_is_lost()
-        failed = [channel for channel in self.channels if channel.status.state is CaptureState.FAILED]
-        if self.unfinished:
-            raise self._failed(f"still at work {STOP_S:g} s after the end: {', '.join(self.unfinished)}")
-        if failed:
-            lines = [self._named(channel.status.detail, channel) for channel in failed]
-            failure = self._failed("; ".join(lines))
-            mendable = [channel for channel in failed if channel.status.bad_input]
-            raise BadInput.from_line(mendable[0].status.detail) if mendable else failure
-        self._say("stopped" if interrupted else "ended")
+def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
+    """The models of a session, ready, and what their view needs. Their runtimes are the stack's to close.
 
-    def _tell_recordings(self) -> None:
-        for channel in self.channels:
-            if line := channel.look_at_recording():
-                self._stream.write(line)
+    Raises:
+        BadInput: no such model, none that fits, or a model file of the view that cannot be had.
+    """
+    bundle = Bundle.load(bundles.find(request.model))
+    bundle.card.need("actions")  # an emotion model is none to find actions with
+    emotion_bundle = _emotion_bundle(request, bundle)
+    config = request.config
+    if not all(source.tracked for source in request.sources):
+        fetch_models(request.view([bundle, emotion_bundle] if emotion_bundle else [bundle]))
 
-    def _tell_visibility(self) -> None:
-        for channel in self.channels:
-            for line in channel.look_at_visibility():
-                self._stream.write(line)
+    def opened(one: Bundle) -> Runtime:
+        engine = config.engine
+        return runtimes.enter_context(
+            at_low_priority(engine.nice, lambda: open_runtime(one, engine.runtime, engine.threads, log.info, log.debug))
+        )
 
-    def _summarise(self) -> None:
-        """What was judged: in the stream, and in words."""
-        summaries = [channel.summary() for channel in self.channels]
-        self._tell_visibility()
-        for channel, (line, words) in zip(self.channels, summaries, strict=True):
-            self._stream.write(line)
-            self.closing.append(self._named(words, channel))
-        self.messages += self.closing
+    actions = ActionModel(bundle, opened(bundle), config)
+    if emotion_bundle is None:
+        return (actions,)
+    return actions, EmotionModel(emotion_bundle, opened(emotion_bundle), config)
 
-    def _tell_baselines(self) -> None:
-        for channel in self.channels:
-            if news := channel.look_at_baseline():
-                self._say("baseline", news, channel)
 
-    def _tell_what_is_lost(self) -> None:
-        lost, lines_lost = self._stream.lost, self._stream.lines_lost
-        for output in (lost.keys() | lines_lost.keys()) - self._outputs_told:
-            self._outputs_told.add(output)
-            self._say("output", lost.get(output) or f"{output} does not keep up: its reader loses lines")
+def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
+    """The emotion model, which must see what the action model sees; None where there is none, or none is wanted.
 
-    def _broken(self, error: BaseException) -> SessionFailed:
-        return self._failed(f"{type(error).__name__}: {error}")
+    Raises:
+        BadInput: the one asked for does not fit.
+    """
+    if not request.config.emotion.on:
+        return None
+    if request.emotion is None and DEFAULT_EMOTION not in bundles.known():
+        return None
+    bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
+    spec, card = bundle.card.emotion, model.card
+    if bundle.card.view == card.view and spec.picture_size in (0, card.size):
+        return bundle
+    if request.emotion is None:  # it is the default of its view alone
+        return None
+    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
+    raise BadInput(
+        f"an emotion model that sees {wanted}, as {card.name} does",
+        f"{bundle.card.name}: {given}",
+        "choose another --emotion, or --no-emotion",
+    )
 
-    def _failed(self, line: str) -> SessionFailed:
-        self._say("failed", line)
-        return SessionFailed(line)
 
-    def _named(self, line: str, channel: Channel) -> str:
-        """With the camera's name before it where there is more than one."""
-        return line if len(self.channels) == 1 else f"{channel.source.name}: {line}"
+def _description(request: Request, models: Sequence[Model]) -> Mapping[str, object]:
+    """What is known of a session before it begins, for its record."""
+    emotion = next((model for model in models if model.task == "emotion"), None)
+    return {
+        "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "sources": [source.name for source in request.sources],  # by camera id
+        "speed": "max" if request.speed is None else request.speed,
+        "consent": request.consent,
+        "config": request.config,
+        "model": models[0].bundle.card,
+        "emotion_model": emotion.bundle.card if emotion else None,
+        "emotion_note": NOTE if emotion else None,
+    }
 
-    def _say(self, state: str, detail: str = "", channel: Channel | None = None) -> None:
-        if detail:
-            self.messages.append(self._named(detail, channel) if channel else detail)
-            del self.messages[:-20]
-        card = self.model.card
-        source = channel.source.name if channel else self.request.source_names
-        camera = channel.camera_id if channel else None
-        line = SessionLine(state, card.name, self.runtime.name, source, detail, camera)
-        if state == "started":
-            line = msgspec.structs.replace(line, trained_on=card.provenance.trained_on, consent=self.request.consent)
-        self._stream.write(line)
+
+def stop_on_signals() -> AbstractContextManager[threading.Event]:
+    """An event that Ctrl-C, SIGTERM and a closed terminal set; the handlers before it come back afterwards."""
+    return set_by(STOP_SIGNALS)
+
+
+@contextmanager
+def set_by(signals: Sequence[signal.Signals]) -> Iterator[threading.Event]:
+    """An event that these signals set; the handlers before it come back afterwards."""
+    event = threading.Event()
+    before = {number: signal.signal(number, lambda *_: event.set()) for number in signals}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

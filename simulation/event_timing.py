@@ -151,7 +151,7 @@ def _matched(session: JudgedSession, reported: Sequence[ActionEvent]) -> list[_F
     found = []
     for index in {event[0] for event in session.events}:
         true = [(onset, offset) for action, onset, offset in session.events if action == index]
-        mine = [one for one in ended if one.action.index == index]
+        mine = [one for one in ended if one.action and one.action.index == index]
         spans = [(one.onset_ns * 1e-9, (one.offset_ns or one.onset_ns) * 1e-9) for one in mine]
         for at, detection in match(true, spans).items():
             onset_ns, event = round(true[at][0] * 1e9), mine[detection]

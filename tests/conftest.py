@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
+import io
 import json
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
+from types import FunctionType
 
 import av
 import cv2
@@ -19,6 +27,7 @@ from hypothesis import settings
 
 from engines.common.errors import BadInput
 from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, ModelFile, model_path
+from run_live import main as command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT.parent / "shared" / "data" / "clips"
@@ -89,6 +98,66 @@ def manet_live(*arguments: str | Path, timeout: float = 120) -> Finished:
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def manet_live_here(*arguments: str | Path) -> Finished:
+    """Run the command line in this process: for what ends before a session would begin."""
+    out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = command_line(list(map(str, arguments)))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return Finished(code, out.getvalue(), err.getvalue())
+
+
+def refused(*arguments: str | Path) -> str:
+    """The one line with which the command line refuses bad input."""
+    done = manet_live_here(*arguments)
+    assert (done.code, done.out) == (2, ""), done
+    (line,) = done.err.strip().splitlines()
+    assert line.startswith("manet-live: error: expected ")
+    return line
+
+
+Make = FunctionType  # takes the path of a folder that is not there yet
+Kept = Callable[[str, Make], Path]
+
+
+@pytest.fixture(scope="session")
+def kept(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """`kept(name, make)` copies a folder that `make` has made: once for all processes, and for all runs of one source.
+
+    For bundles: to export a network takes ten seconds of a core.
+    """
+    cache = getattr(pytestconfig, "cache", None)
+    store = cache.mkdir("kept") if cache else tmp_path_factory.mktemp("kept")
+
+    def get(name: str, make: Make) -> Path:
+        folder, target = store / f"{name}.{source_hash(make)}", tmp_path_factory.mktemp(name) / name
+        with (store / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                for stale in store.glob(f"{name}.*/"):
+                    shutil.rmtree(stale)
+                make(target)
+                shutil.copytree(target, store / f"{name}.new")
+                (store / f"{name}.new").rename(folder)
+                return target
+        shutil.copytree(folder, target)
+        return target
+
+    return get
+
+
+def source_hash(make: Make) -> str:
+    """Of what decides what `make` makes: its own file, the engines' code, and the libraries that export."""
+    digest = hashlib.sha256("".join(map(version, ("torch", "onnx", "onnxscript"))).encode())
+    for file in (Path(make.__code__.co_filename), *sorted((ROOT / "engines").rglob("*.py"))):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @pytest.fixture

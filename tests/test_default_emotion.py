@@ -19,12 +19,14 @@ from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion
 from events.fit_emotion import JudgedEmotion, follow
 from events.settings import EmotionSettings
-from realtime.app import DEFAULT_EMOTION
 from realtime.capture.sources.simulated import simulate_session
+from realtime.session import DEFAULT_EMOTION
 from simulation.emotion import MoodSettings
 from simulation.judge_emotion import judge_emotion, judge_emotions
 from simulation.session import Session, Settings, simulate
 from tests.conftest import manet_live
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = EmotionSettings()
 CHANGE_S, FOLLOWED_S = 30.0, 15.0

@@ -12,10 +12,12 @@ import pytest
 from engines.bundle import Bundle, find
 from engines.runtimes import open_runtime
 from engines.taxonomy import ACTIONS
-from realtime.cli import DEFAULT_MODEL
+from realtime.session import DEFAULT_MODEL
 from simulation.session import Settings, simulate
 from tests.conftest import manet_live
 from training.evaluate_simulated import SimulatedTest, score_mode
+
+pytestmark = pytest.mark.slow
 
 MAX_BYTES = 20_000_000
 LEAST_MICRO, LEAST_PARTS, MOST_IDLE = 0.7, 0.72, 1  # these sessions gave 0.786, 0.809 and none

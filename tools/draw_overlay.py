@@ -5,37 +5,32 @@ python -m tools.draw_overlay
 
 import tempfile
 import threading
-from contextlib import nullcontext
 from pathlib import Path
 
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
+from realtime.analysis.actions import ActionModel
 from realtime.capture.sources import SimulatedSpec
-from realtime.cli import DEFAULT_MODEL
-from realtime.config import load
+from realtime.clock import MonotonicClock
 from realtime.output.event_stream import EventStream
 from realtime.output.overlay import save_svg
 from realtime.request import Request
-from realtime.session import Session
+from realtime.session import DEFAULT_MODEL
+from realtime.session_loop import SessionLoop
+from realtime.setup import Setup
 
 AT_S, SEED = 30, 0
 COLUMNS, ROWS = 110, 32
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "overlay.svg"
 
 
-class Headless(Session):
-    """A session with the overlay's picture but no terminal."""
-
-    def _display(self) -> nullcontext[None]:
-        return nullcontext()
-
-
 def main() -> None:
     model = Bundle.load(bundles.find(DEFAULT_MODEL))
     with tempfile.TemporaryDirectory() as folder, open_runtime(model) as runtime:
-        request = Request((SimulatedSpec(SEED, 60.0, "natural"),), DEFAULT_MODEL, load(None))
-        session = Headless(request, model, runtime, EventStream([]), Path(folder))
+        request = Request((SimulatedSpec(SEED, 60.0, "natural"),), DEFAULT_MODEL, headless=False)
+        models = (ActionModel(model, runtime, request.config),)
+        session = SessionLoop(Setup(request, models, EventStream(), Path(folder), MonotonicClock()))
         stop = threading.Event()
 
         def draw() -> None:

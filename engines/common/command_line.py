@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import select
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from engines.common.errors import BadInput, Failed
+from engines.common.log import log
 from engines.common.printable import printable, show_any_text
 
 UNREAD_S = 0.1  # that standard error may take to have room again
@@ -30,6 +32,7 @@ def run_guarded(command: Callable[[], None]) -> int:
     """
     hold_standard_descriptors()
     show_any_text()
+    show_log()
     try:
         command()
     except BrokenPipeError:
@@ -68,6 +71,20 @@ def run_command(parser: Parser, arguments: Sequence[str] | None, check: Callable
 def _fail(code: int, kind: str, error: Exception) -> int:
     notify(f"manet-live: {kind}: {printable(' '.join(str(error).split()))}")
     return code
+
+
+class _StandardError(logging.Handler):
+    """Log records as lines for people; never waits for a reader."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        notify(f"manet-live: {printable(record.getMessage())}")
+
+
+def show_log(level: int = logging.INFO) -> None:
+    """Show what is logged from this level on, on standard error."""
+    if not log.handlers:
+        log.addHandler(_StandardError())
+    log.setLevel(level)
 
 
 def notify(line: str) -> None:

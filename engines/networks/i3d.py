@@ -39,7 +39,7 @@ class I3D(VideoNetwork):
     def features(self, clips: Tensor) -> Tensor:
         """uint8 RGB (N, T, S, S, 3) → (N, C)."""
         first, *others = self.backbone.stages
-        x = self.backbone.pool(self.backbone.stem(frames_first(self.pixels(clips))))
+        x: Tensor = self.backbone.pool(self.backbone.stem(frames_first(self.pixels(clips))))
         x = self.pool2(first(x))
         for stage in others:
             x = stage(x)

@@ -11,8 +11,8 @@ from torch.nn import functional
 Size = tuple[int, ...]  # of a kernel or stride: (height, width) or (time, height, width)
 Kernels = Sequence[Size]  # of a residual block's convolutions: two of a basic block, three of a bottleneck
 
-_CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
-_BATCH_NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_CONVOLUTIONS: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+_BATCH_NORMS: dict[int, Callable[..., nn.BatchNorm2d | nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
 class ConvNorm(nn.Module):
@@ -121,7 +121,7 @@ class SelfAttention(nn.Module):
 
     def _split(self, tokens: Tensor) -> Tensor:
         """(..., L, C) → (..., heads, L, C/heads)."""
-        return tokens.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
+        return tokens.reshape(*tokens.shape[:-1], self.heads, -1).transpose(-3, -2)
 
 
 class FeedForward(nn.Module):
@@ -151,7 +151,8 @@ class TransformerBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, L, C) → (N, L, C)."""
         tokens = tokens + self.attention(self.norm1(tokens))
-        return tokens + self.feed(self.norm2(tokens))
+        read: Tensor = tokens + self.feed(self.norm2(tokens))
+        return read
 
 
 def initialise_linear(network: nn.Module) -> None:

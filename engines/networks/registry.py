@@ -15,6 +15,7 @@ import msgspec
 
 from engines.common.errors import BadInput
 from engines.specs.base import Spec, Task
+from engines.specs.emotion import EmotionFANSpec, VAANetSpec
 from engines.specs.maenet import MAENetSpec
 from engines.specs.manet import MANetSpec
 from engines.specs.video import (
@@ -48,6 +49,8 @@ SPECS: dict[str, type[Spec]] = {
     "timesformer": TimeSformerSpec,
     "uniformer": UniFormerSpec,
     "videomae": VideoMAESpec,
+    "emotion_fan": EmotionFANSpec,
+    "vaanet": VAANetSpec,
 }
 _NETWORKS: dict[str, type[Network]] = {}
 

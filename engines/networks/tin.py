@@ -50,7 +50,7 @@ class Interlace(nn.Module):
         self.weight_conv = nn.Conv1d(self.moved, 2, 3, padding=1)
         share = INITIAL_SHIFT / (2 * LONGEST) + 0.5  # what the sigmoid is to give
         nn.init.constant_(self.offset.bias, math.log(share / (1 - share)))
-        nn.init.zeros_(self.weight_conv.bias)
+        nn.init.zeros_(self.weight_conv.get_parameter("bias"))
 
     def forward(self, frames: Tensor) -> Tensor:
         """(N·T, C, H, W) → (N·T, C, H, W)."""

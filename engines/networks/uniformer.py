@@ -1,4 +1,4 @@
-"""UniFormer (Li et al., "UniFormer: Unified Transformer for Efficient Spatiotemporal Representation Learning")."""
+"""UniFormer (Li et al., "UniFormer: Unified Transformer for Efficient Spatiotemporal Representation", ICLR 2022)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.networks.contract import VideoNetwork
-from engines.networks.layers import Size, TransformerBlock, frames_first, initialise_linear
+from engines.networks.layers import TransformerBlock, frames_first, initialise_linear
 from engines.networks.layouts import Layout, mmaction2
 from engines.networks.registry import register
 from engines.specs.video import UniFormerSpec
 
 EPSILON = 1e-5  # of layer norms, as mmaction2 has it; the authors have 1e-6 inside the blocks
+Volume = tuple[int, int, int]  # frames, rows, columns
 
 
 class Patches(nn.Module):
     """Convolution without overlap in space, then layer norm."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: Size, stride: Size) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: Volume, stride: Volume) -> None:
         super().__init__()
         self.conv = nn.Conv3d(inputs, outputs, kernel, stride, (kernel[0] // 2, 0, 0))
         self.norm = nn.LayerNorm(outputs, EPSILON)
@@ -59,7 +60,8 @@ class LocalBlock(nn.Module):
         """(N, C, T, H, W) → (N, C, T, H, W)."""
         maps = maps + self.positions(maps)
         maps = maps + self.relate(self.norm1(maps))
-        return maps + self.output(functional.gelu(self.hidden(self.norm2(maps))))
+        read: Tensor = maps + self.output(functional.gelu(self.hidden(self.norm2(maps))))
+        return read
 
 
 class GlobalBlock(nn.Module):

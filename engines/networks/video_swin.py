@@ -126,7 +126,8 @@ class SwinBlock(nn.Module):
             x = torch.roll(x, list(windows.shift), (1, 2, 3))
         frames, rows, columns = windows.grid
         maps = maps + x[:, :frames, :rows, :columns]
-        return maps + self.feed(self.norm2(maps))
+        read: Tensor = maps + self.feed(self.norm2(maps))
+        return read
 
 
 class PatchMerging(nn.Module):

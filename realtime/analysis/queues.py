@@ -1,17 +1,10 @@
-"""Due windows to predictions: the queues between the drain threads and the engine, and whose turn it is."""
+"""The queues of due windows between the drain threads and the engine, and whose turn it is."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import replace
 
-import numpy as np
-
-from engines.bundle import Bundle
-from engines.runtimes.base import Runtime
-from events.types import Prediction
 from realtime.clock import Clock
 from realtime.counts import Counts
 from realtime.messages import Window
@@ -32,7 +25,7 @@ class WindowQueue:
     def __init__(
         self, lossless: bool, staleness_ns: int, clock: Clock, changed: threading.Condition | None = None
     ) -> None:
-        """`changed` is told of every change; cameras that share an engine share one."""
+        """`changed` is notified of every change; cameras that share an engine share one."""
         self._lossless, self._staleness_ns, self._clock = lossless, staleness_ns, clock
         self._windows: deque[Window] = deque()
         self._changed = changed or threading.Condition()
@@ -54,7 +47,7 @@ class WindowQueue:
             self._changed.notify_all()
 
     def take(self) -> Window | None:
-        """The window to infer next; None while none is fresh, and for ever once the queue is `exhausted`."""
+        """The window to infer next; None while none is fresh, and always once the queue is `exhausted`."""
         with self._changed:
             if not self._windows:
                 return None
@@ -101,17 +94,15 @@ class FairTurns:
     def __init__(
         self, cameras: int, lossless: bool, staleness_ns: int, clock: Clock, changed: threading.Condition | None = None
     ) -> None:
-        """`changed` is told of every change; what one thread waits for shares one."""
+        """`changed` is notified of every change; what one thread waits for shares one."""
         self._changed = changed or threading.Condition()
         self.queues = [WindowQueue(lossless, staleness_ns, clock, self._changed) for _ in range(cameras)]
         self._next = 0  # camera whose turn it is
 
-    def take(self, most: int, timeout_s: float) -> list[Window]:
-        """Up to `most` fresh windows, a camera's own in order; none where none came in time, or ever will."""
+    def take(self, most: int) -> list[Window]:
+        """Up to `most` fresh windows, a camera's own in order."""
         taken: list[Window] = []
         with self._changed:
-            if not self.waiting and not self.exhausted:
-                self._changed.wait(timeout_s)
             empty = 0  # cameras in a row that had none
             while len(taken) < most and empty < len(self.queues):
                 window = self.queues[self._next].take()
@@ -135,26 +126,3 @@ class FairTurns:
         """No more windows will come, and those waiting are skipped."""
         for queue in self.queues:
             queue.close(discard=True)
-
-
-def predict(runtime: Runtime, bundle: Bundle, windows: Sequence[Window], clock: Clock) -> list[Prediction]:
-    """Run the engine on windows, at once, and stamp them; it must give each the scores it would have alone."""
-    infer_start_ns = clock.now_ns()
-    clips = windows[0].frames[None] if len(windows) == 1 else np.stack([one.frames for one in windows])
-    scores = runtime.infer(clips)  # (N, T, S, S, 3)
-    infer_end_ns = clock.now_ns()
-    probs = bundle.probabilities(scores.logits)
-    return [
-        Prediction(
-            camera_id=window.camera_id,
-            index=window.index,
-            start_ns=window.start_ns,
-            end_ns=window.end_ns,
-            logits=scores.logits[row],
-            probs=probs[row],
-            embedding=None if scores.embedding is None else scores.embedding[row],
-            stamps=replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=infer_end_ns),
-            recorded_end_ns=window.recorded_end_ns,
-        )
-        for row, window in enumerate(windows)
-    ]

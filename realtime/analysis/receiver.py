@@ -4,54 +4,43 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Sequence
 
-from realtime.analysis.queues import WindowQueue
+from realtime.analysis.lane import CameraContext, Lane
 from realtime.analysis.visibility import Visibility
-from realtime.analysis.window import SlidingStretch, SlidingWindow
-from realtime.clock import NS_PER_S, Clock, SessionStart
+from realtime.clock import NS_PER_S
 from realtime.counts import Counts
-from realtime.latency import ROWS_FILES, LatencyLog
+from realtime.latency import ROWS_FILES
 from realtime.messages import CaptureState, CaptureStatus, Frame, Sighting
-from realtime.transport.wire import FrameMessage, Receiver, WireError
+from realtime.transport.wire import Receiver, WireError
 
 POLL_S = 0.05
 RATE_OVER_S = 2.0  # frames/s is measured over this long
 
 
-class Intake:
-    """Receives one camera's frames and states, and feeds the window queue.
+class ReceiverThread:
+    """Receives one camera's frames and states, and feeds its lanes.
 
-    size: side of the body image that the model wants; frames of another are refused.
-    stretches, stretch_queue: what the emotion model is given, where there is one.
-    visibility: what adds up who was in view.
     Only the drain thread writes; other threads read single attributes, which is atomic.
+
+    Args:
+        size: side of the body image that the models want; frames of another are refused.
+        lanes: the first is the one whose latency is measured.
+        visibility: what adds up who was in view.
     """
 
     def __init__(
-        self,
-        receiver: Receiver,
-        window: SlidingWindow,
-        queue: WindowQueue,
-        clock: Clock,
-        latency: LatencyLog,
-        start: SessionStart,
-        size: int,
-        camera_id: int,
-        stretches: SlidingStretch | None = None,
-        stretch_queue: WindowQueue | None = None,
-        visibility: Visibility | None = None,
+        self, receiver: Receiver, lanes: Sequence[Lane], camera: CameraContext, size: int, visibility: Visibility
     ) -> None:
-        self._receiver, self._queue, self._clock, self._camera_id = receiver, queue, clock, camera_id
-        self._start, self._visibility = start, visibility
-        self.window, self.stretches = window, stretches
-        self._cuts = [(window, queue)] + ([(stretches, stretch_queue)] if stretches and stretch_queue else [])
-        self._latency, self._size = latency, size
+        self._receiver, self._lanes, self._size = receiver, lanes, size
+        self._camera_id, self._start, self._clock = camera.camera_id, camera.start, camera.clock
+        self._latency, self._visibility = camera.latency, visibility
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"drain-{camera_id}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"drain-{self._camera_id}", daemon=True)
         self._arrivals: deque[int] = deque(maxlen=512)
         self._ended_generations = Counts()  # drops of capture processes that are gone
         self._generation = 0
-        self.status = CaptureStatus(camera_id, 0, CaptureState.OPENING)
+        self.status = CaptureStatus(self._camera_id, 0, CaptureState.OPENING)
         self.latest: Frame | None = None
         self.sightings: deque[Sighting] = deque(maxlen=ROWS_FILES)  # where the camera films a screen with codes
         self.received = 0
@@ -77,8 +66,8 @@ class Intake:
     def dropped(self) -> dict[str, int]:
         """Frames that never reached a window, by cause, over all generations of the capture process."""
         total = Counter(self._ended_generations) + Counter(self.status.dropped) + Counter(self.refused)
-        total["late"] += self.window.late
-        total["rate"] += self.window.thinned
+        total["late"] += self._lanes[0].cutter.late
+        total["rate"] += self._lanes[0].cutter.thinned
         return {cause: count for cause, count in sorted(total.items()) if count}
 
     @property
@@ -107,14 +96,12 @@ class Intake:
         if message is None:
             return
         self.waiting_since_ns = None
-        if isinstance(message, FrameMessage):
-            frame = message.frame
-            if frame.body.shape[0] != self._size or frame.camera_id != self._camera_id:
-                self.refused.add("corrupt")
-            elif self._current(message.generation):
-                self._take(frame)
-        elif message.camera_id == self._camera_id and self._current(message.generation):
-            if isinstance(message, Sighting):
+        if message.camera_id != self._camera_id or (isinstance(message, Frame) and message.body.shape[0] != self._size):
+            self.refused.add("corrupt")
+        elif self._current(message.generation):
+            if isinstance(message, Frame):
+                self._take(message)
+            elif isinstance(message, Sighting):
                 self.sightings.append(message)
             else:
                 self._note(message)
@@ -134,23 +121,17 @@ class Intake:
         self.received += 1
         self.latest = frame
         self._start.note(frame.media_ns)
-        if self._visibility:
-            self._visibility.take(frame)
-        windows = self.window.push(frame, received_ns)
-        windowed_ns = self._clock.now_ns()
-        self._latency.frame(frame, received_ns, windowed_ns)
-        for window in windows:
-            self._queue.put(window)
-        for cut, queue in self._cuts[1:]:
-            for stretch in cut.push(frame, received_ns):
-                queue.put(stretch)
+        self._visibility.take(frame)
+        for lane in self._lanes:
+            windows = lane.cut(frame, received_ns)
+            if lane is self._lanes[0]:
+                self._latency.frame(frame, received_ns, self._clock.now_ns())
+            lane.put(windows)
 
     def _note(self, status: CaptureStatus) -> None:
         self.status = status
-        if status.state is CaptureState.ENDED:
-            for cut, queue in self._cuts:
-                for window in cut.finish(self._clock.now_ns()):
-                    queue.put(window)
-        if status.state in (CaptureState.ENDED, CaptureState.FAILED):
-            for _, queue in self._cuts:
-                queue.close()
+        for lane in self._lanes:
+            if status.state is CaptureState.ENDED:
+                lane.finish(self._clock.now_ns())
+            if status.state in (CaptureState.ENDED, CaptureState.FAILED):
+                lane.queue.close()

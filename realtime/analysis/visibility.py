@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 
 from realtime.clock import NS_PER_S, SessionStart, to_s
 from realtime.messages import BODY_PARTS_SEEN, MOST_PEOPLE, BodyPart, Frame, Framing
-from realtime.output.event_stream import SummaryLine, VisibilityLine
+from realtime.output.lines import SummaryLine, VisibilityLine, WindowTotals
 
 SETTLE_NS = 3 * NS_PER_S // 2  # time constant of the people count: somebody who passes by is no change
 SURE = 0.6  # share of the recent past that a number of people needs to be reported
 NOTABLE_S = 1.0  # shorter absences of a part make no action unreliable
 NEVER = 0.95  # share of the time with somebody in view that counts as all of it
-LOST_WITH: dict[BodyPart, str] = {  # what cannot be told without a part
+LOST_WITH: dict[BodyPart, str] = {  # what cannot be judged without a part
     "face": "nods and small movements of the head",
     "hands": "upper limb actions and touches",
     "legs": "lower limb and leg-hand actions",
@@ -55,7 +55,7 @@ class Visibility:
         self._followed_ns: int | None = None  # of the last frame in which somebody was followed
         self._since_ns: int | None = None  # media time
         self._person = 0  # how many have been followed
-        self._told: tuple[object, ...] | None = None
+        self._reported: tuple[object, ...] | None = None
         self._total_ns: Counter[str | int] = Counter()  # by people in view, by part out of view; "no picture"
 
     def take(self, frame: Frame) -> None:
@@ -86,16 +86,15 @@ class Visibility:
             return
         if now_ns is not None and now_ns > self._last.media_ns:
             self._add_up(now_ns)
-        if self._told is None and self._people is not None:  # too short to settle
+        if self._reported is None and self._people is not None:  # too short to settle
             self._report()
 
-    def summary(self, due: int, processed: int, baseline: int, skipped: dict[str, int]) -> SummaryLine:
+    def summary(self, totals: WindowTotals, baseline: int) -> SummaryLine:
         """What was judged.
 
         Args:
-            due, processed: windows that fell due, and those that the engine took.
-            baseline: how many of these the person's rest was measured on.
-            skipped: windows by cause.
+            totals: of the windows that actions are found in.
+            baseline: windows among the judged that the person's rest was measured on.
         """
         looked = self._last is not None and _people(self._last.framing) is not None
         nobody_s, one_s, several_s = (_seconds(self._total_ns[people]) if looked else None for people in range(3))
@@ -108,18 +107,18 @@ class Visibility:
         ]
         spent_ns = sum(self._total_ns[kind] for kind in (*range(MOST_PEOPLE + 1), "not looked for", "no picture"))
         return SummaryLine(
-            self._camera_id,
-            _seconds(spent_ns),
-            due,
-            processed - baseline,
-            baseline,
-            skipped,
-            nobody_s,
-            one_s,
-            several_s,
-            _seconds(self._total_ns["no picture"]),
-            out_s if looked and self._parts else None,
-            lost_with(lost),
+            camera=self._camera_id,
+            recorded_s=_seconds(spent_ns),
+            windows_due=totals.due,
+            judged=totals.judged - baseline,
+            baseline=baseline,
+            skipped=totals.skipped,
+            nobody_s=nobody_s,
+            one_s=one_s,
+            several_s=several_s,
+            no_picture_s=_seconds(self._total_ns["no picture"]),
+            out_of_view_s=out_s if looked and self._parts else None,
+            unreliable=lost_with(lost),
         )
 
     def _add_up(self, until_ns: int) -> None:
@@ -159,9 +158,9 @@ class Visibility:
             return
         people, unseen = self._people, self._last.framing.unseen if self._people else ()
         state = people, unseen, self._person if people else 0
-        if state == self._told:
+        if state == self._reported:
             return
-        self._told = state
+        self._reported = state
         origin_ns = self._start.ns or 0
         self._lines.append(
             VisibilityLine(

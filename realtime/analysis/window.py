@@ -14,7 +14,7 @@ import numpy as np
 
 from events.types import Stamps
 from realtime.counts import Counts
-from realtime.messages import Frame, Stretch, Window
+from realtime.messages import EmotionWindow, Frame, Window
 
 MOST_FRAMES = 512  # in one window (270 frames/s over 1.9 s): a source that is faster, or says so, is thinned
 
@@ -167,7 +167,7 @@ class SlidingWindow:
             del self._frames[:keep], self._times_ns[:keep], self._received_ns[:keep]
 
 
-class SlidingStretch(SlidingWindow):
+class SlidingEmotionWindow(SlidingWindow):
     """The same for the emotion model: windows that carry the faces, and whether anybody was seen."""
 
     def __init__(self, camera_id: int, length: int, span_ns: int, hop_ns: int, max_gap_ns: int, face_size: int) -> None:
@@ -175,14 +175,12 @@ class SlidingStretch(SlidingWindow):
         super().__init__(camera_id, length, span_ns, hop_ns, max_gap_ns)
         self._no_face = np.zeros((max(face_size, 1), max(face_size, 1), 3), np.uint8)
 
-    def _made(self, window: Window, frames: list[Frame]) -> Stretch:
+    def _made(self, window: Window, frames: list[Frame]) -> EmotionWindow:
         bodies = np.array([frame.framing.person_found is not False for frame in frames], np.uint8)
         faces = [self._no_face if frame.face is None else frame.face for frame in frames]
-        return Stretch(
+        return EmotionWindow(
             **{field.name: getattr(window, field.name) for field in fields(Window)}
-            | {
-                "frames": window.frames * bodies[:, None, None, None],
-            },
+            | {"frames": window.frames * bodies[:, None, None, None]},
             body_seen=bodies,
             faces=np.stack(faces),
             face_seen=np.array([frame.face is not None for frame in frames], np.uint8),

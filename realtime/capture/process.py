@@ -1,7 +1,7 @@
 """The capture process, one per camera: source → view → wire.
 
 Runs as `python -m realtime.capture.process`. Its first line of standard input is the `CaptureSpec` as JSON; the end
-of standard input is the order to stop, so it also stops when the analysis process dies. Nothing but what the view lets
+of standard input stops it, so it also stops when the analysis process dies. Nothing but what the view lets
 through leaves it.
 """
 
@@ -24,39 +24,40 @@ from msgspec import Meta
 
 from engines.common.errors import BadInput
 from realtime.capture.mediapipe.process import block_reports
+from realtime.capture.order import CaptureOrder
 from realtime.capture.sources import LocalSpec, open_source
 from realtime.capture.sources.base import EndOfSource, Image, Source, SourceLost
-from realtime.capture.views.view import Sees, View, make_view, preview
+from realtime.capture.views.base import View
+from realtime.capture.views.make import make_view, preview
 from realtime.clock import NS_PER_S, Clock, MonotonicClock
 from realtime.clock_offset import ClockOffset
-from realtime.config import ViewSettings
 from realtime.latency.screen.codes import CodeReader
-from realtime.messages import HEARTBEAT_S, CaptureState, CaptureStatus, Frame, Recording, Sighting
+from realtime.messages import (
+    HEARTBEAT_S,
+    MOST_CODES,
+    MOST_DETAIL,
+    CaptureState,
+    CaptureStatus,
+    Frame,
+    Recording,
+    Sighting,
+)
 from realtime.transport import wire
 from realtime.transport.authentication import ClientKeys, Token
 
 MAX_PAUSE_NS = 10 * NS_PER_S  # a longer hole in a recording is not waited for
 LATE_NS = NS_PER_S  # a replay that is later than this goes on from where it is
-CLOSING_S = 5.0  # how long anything may take once it is told to end
+CLOSING_S = 5.0  # how long anything may take once it is to end
 
 
 class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that a capture process needs to know."""
 
     source: LocalSpec
-    view: ViewSettings
-    size: int  # side of the body image, pixels
+    order: CaptureOrder
     endpoint: str
-    camera_id: int
-    generation: int  # how often this camera's process has been restarted
-    queue_frames: Annotated[int, Meta(ge=1)]
-    speed: Annotated[float, Meta(gt=0)] | None  # recordings: media seconds per second; None: full speed, lossless
-    preview: bool
     keys: ClientKeys | Token  # for the endpoint
-    sees: Sees = "rgb"  # what the model was made for
-    face_size: Annotated[int, Meta(ge=0, le=1024)] = 0  # side of the face image, pixels; 0: none is made
-    face_margin: float = 0.0
-    codes: bool = False  # read the codes of a filmed screen, too
+    speed: Annotated[float, Meta(gt=0)] | None = 1.0  # media seconds per second; None: full speed, lossless
 
     def to_json(self) -> bytes:
         """One line. Python's own JSON: a recording's name may be any bytes, which msgspec takes for no text."""
@@ -80,8 +81,8 @@ class Capture:
         self, spec: CaptureSpec, clock: Clock, stop: threading.Event, offset: ClockOffset | None = None
     ) -> None:
         self._spec, self._clock, self._stop, self._offset = spec, clock, stop, offset
-        self._sender = wire.Sender(spec.endpoint, spec.queue_frames, spec.keys)
-        self._status = CaptureStatus(spec.camera_id, spec.generation, CaptureState.OPENING)
+        self._sender = wire.Sender(spec.endpoint, spec.order.queue_frames, spec.keys)
+        self._status = CaptureStatus(spec.order.camera_id, spec.order.generation, CaptureState.OPENING)
         self._recording: Recording | None = None
         self._left_out: Counter[str] = Counter()  # by the source
         self._dropped: Counter[str] = Counter()  # here
@@ -111,14 +112,7 @@ class Capture:
     def _capture(self) -> None:
         self._report(CaptureState.OPENING, self._spec.source.name)
         try:
-            view = make_view(
-                self._spec.view,
-                self._spec.size,
-                self._spec.sees,
-                self._spec.source.tracked,
-                self._spec.face_size,
-                self._spec.face_margin,
-            )
+            view = make_view(self._spec.order.view, self._spec.source.tracked)
             with contextlib.closing(view), open_source(self._spec.source) as source:
                 self._recording = source.recording
                 try:
@@ -136,7 +130,8 @@ class Capture:
             self._report(CaptureState.FAILED, str(error))
 
     def _stream(self, source: Source, view: View) -> None:
-        reader = CodeReader() if self._spec.codes else None
+        order = self._spec.order
+        reader = CodeReader() if order.view.codes else None
         while not self._stop.is_set():
             image = source.read(HEARTBEAT_S)
             self._left_out = Counter(source.left_out)
@@ -151,21 +146,22 @@ class Capture:
             body, framing = view.apply(image)
             viewed_ns = self._clock.now_ns()
             frame = Frame(
-                self._spec.camera_id,
-                image.frame_id,
-                image.captured_ns,
-                image.media_ns,
-                body,
-                view.face(image),
-                preview=preview(body) if self._spec.preview else None,
+                camera_id=order.camera_id,
+                frame_id=image.frame_id,
+                captured_ns=image.captured_ns,
+                media_ns=image.media_ns,
+                body=body,
+                face=view.face(image),
+                preview=preview(body) if order.view.preview else None,
                 framing=framing,
                 read_ns=read_ns,
                 viewed_ns=viewed_ns,
+                generation=order.generation,
             )
             frame = frame if self._offset is None else _brought_over(frame, self._offset)
             self._push(frame)
             if reader is not None:  # behind the frame, which must not wait for it
-                self._tell_codes(frame, reader.read(image.pixels))
+                self._send_codes(frame, reader.read(image.pixels))
             if self._clock.now_ns() - self._reported_ns > NS_PER_S:
                 self._report(source.state, source.detail)
 
@@ -190,7 +186,7 @@ class Capture:
         return replace(image, captured_ns=self._clock.now_ns())
 
     def _push(self, frame: Frame) -> None:
-        parts = wire.encode_frame(frame, self._spec.generation)
+        parts = wire.encode(frame)
         if not self._spec.source.live:  # it can wait: the analysis sets the pace, or was stopped for a while
             while not self._sender.send(parts, HEARTBEAT_S):
                 if self._stop.is_set():
@@ -200,26 +196,25 @@ class Capture:
             return
         self._sent += 1
 
-    def _tell_codes(self, frame: Frame, codes: tuple[int, ...]) -> None:
-        sighting = Sighting(frame.camera_id, self._spec.generation, frame.captured_ns, codes)
-        self._sender.send(wire.encode_sighting(sighting), 0.0)
+    def _send_codes(self, frame: Frame, codes: tuple[int, ...]) -> None:
+        sighting = Sighting(frame.camera_id, frame.generation, frame.captured_ns, codes[:MOST_CODES])
+        self._sender.send(wire.encode(sighting), 0.0)
 
     def _report(self, state: CaptureState, detail: str, bad_input: bool = False) -> None:
-        self._status = CaptureStatus(
-            self._spec.camera_id,
-            self._spec.generation,
-            state,
-            detail,
-            bad_input,
-            self._grabbed,
-            self._sent,
-            dict(self._left_out + self._dropped),
-            self._offset.reading(self._clock.now_ns()) if self._offset else None,
-            self._recording,
+        self._status = msgspec.structs.replace(
+            self._status,
+            state=state,
+            detail=detail[:MOST_DETAIL],
+            bad_input=bad_input,
+            grabbed=self._grabbed,
+            sent=self._sent,
+            dropped=dict(self._left_out + self._dropped),
+            clock=self._offset.reading(self._clock.now_ns()) if self._offset else None,
+            recording=self._recording,
         )
         self._reported_ns = self._clock.now_ns()
         final = state in (CaptureState.ENDED, CaptureState.FAILED)
-        parts = wire.encode_status(self._status)
+        parts = wire.encode(self._status)
         while not self._sender.send(parts, CLOSING_S if final else 0.0) and final and not self._stop.is_set():
             continue
 

@@ -45,7 +45,12 @@ class CaptureProcess:
 
     @property
     def restarts(self) -> int:
-        return self._spec.generation
+        return self._spec.order.generation
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections that did not get in: a process has no socket of its own."""
+        return {}
 
     @property
     def pid(self) -> int:
@@ -72,7 +77,7 @@ class CaptureProcess:
         """Look after the process; call it several times a second.
 
         Args:
-            state: what the process last said of itself.
+            state: what the process last reported.
             waiting_since_ns: since when the drain thread has been waiting for it; None while it is not.
             last_media_ns: media time of the last frame that arrived, from which a recording goes on.
 
@@ -106,11 +111,11 @@ class CaptureProcess:
         try:
             wait_ns = self._restarts.wait_ns(now_ns, last_media_ns != self._media_ns)
         except RestartsExhausted as reason:
-            raise CaptureFailed(f"{fault}, {reason}{self._last_words()}") from None
+            raise CaptureFailed(f"{fault}, {reason}{self._last_output()}") from None
         self._media_ns, self._start_at_ns = last_media_ns, now_ns + wait_ns
         self._spec = msgspec.structs.replace(
             self._spec,
-            generation=self._spec.generation + 1,
+            order=msgspec.structs.replace(self._spec.order, generation=self.restarts + 1),
             source=resume_after(self._spec.source, last_media_ns),
         )
         return f"{fault}; restarted ({self._restarts.count} of {self._max_restarts}) in {wait_ns / NS_PER_S:g} s"
@@ -126,7 +131,7 @@ class CaptureProcess:
             self._process.send_signal(signal.SIGCONT)
 
     def ask_to_stop(self) -> None:
-        """Close its standard input, which is the order to stop; do not wait. It is not started again."""
+        """Close its standard input, which stops it; do not wait. It is not started again."""
         self._start_at_ns = None
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):  # it is gone already
@@ -145,12 +150,12 @@ class CaptureProcess:
         self._process = None
         return True
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         try:
             lines = self._log.read_text(errors="replace").strip().splitlines()
         except OSError:
             return ""
-        return f"; it last said: {lines[-1]}" if lines else ""
+        return f"; it last printed: {lines[-1]}" if lines else ""
 
 
 def _describe(code: int) -> str:

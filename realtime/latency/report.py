@@ -16,7 +16,7 @@ from realtime.clock import NS_PER_MS
 from realtime.latency.log import Figures, Int64Array, LatencyLog
 from realtime.latency.stages import FRAME_COLUMNS, STAGES, WINDOW_COLUMNS
 from realtime.messages import Frame
-from realtime.output.event_stream import OtherClock
+from realtime.output.lines import OtherClock
 
 TRIED = 2000  # records that the cost of measuring is taken from
 BUDGET = 0.01  # of a frame interval

@@ -7,7 +7,9 @@ import errno
 import ipaddress
 import os
 import select
+from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,8 +17,9 @@ import zmq
 
 from engines.common.errors import BadInput
 from engines.common.new_files import NewFiles, what_stands_at
-from realtime.output.writer import Output, OutputLost, ReaderLeft
-from realtime.transport.authentication import Door, ServerKeys
+from realtime.output.lines import Line, encode, kind_of
+from realtime.output.observer import Observer, OutputLost, ReaderLeft
+from realtime.transport.authentication import Authenticator, ServerKeys
 from realtime.transport.ipc_paths import IpcListener
 
 PUBLISH_LINGER_MS = 200
@@ -25,7 +28,7 @@ MAX_SUBSCRIPTION_BYTES = 1024
 EVENTS_FILE, SESSION_FILE = "events.jsonl", "session.json"  # of a record
 
 
-class StdoutOutput(Output):
+class StdoutOutput(Observer):
     """JSON lines on standard output.
 
     They are written to the descriptor: the lock of `sys.stdout`, held by a thread that waits for a reader, would keep
@@ -37,8 +40,8 @@ class StdoutOutput(Output):
     def __init__(self, descriptor: int = 1) -> None:
         self._descriptor, self._lines = descriptor, 0
 
-    def write(self, kind: str, line: bytes) -> None:  # noqa: ARG002 - the kind is in the line
-        rest = memoryview(line + b"\n")
+    def on_line(self, line: Line) -> None:
+        rest = memoryview(encode(line) + b"\n")
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -54,7 +57,7 @@ class StdoutOutput(Output):
         """Standard output is not ours to close."""
 
 
-class PublishOutput(Output):
+class PublishOutput(Observer):
     """Two-part messages (kind, JSON line) on a PUB socket, so that a subscriber may filter by kind.
 
     With keys it is encrypted, and only clients on the allow-list get in. A subscriber that cannot keep up loses lines,
@@ -74,7 +77,7 @@ class PublishOutput(Output):
         self._socket.maxmsgsize = MAX_SUBSCRIPTION_BYTES  # all that a subscriber has to say
         self._socket.ipv6 = True
         self._socket.xpub_nodrop = True
-        self._door = Door(self._context, self._socket, keys) if keys else None
+        self._authenticator = Authenticator(self._context, self._socket, keys) if keys else None
         try:
             if self._listener:  # bound already: ZeroMQ is given the socket, and deletes nothing
                 self._socket.setsockopt(zmq.USE_FD, self._listener.detach())
@@ -91,23 +94,24 @@ class PublishOutput(Output):
     @property
     def refused(self) -> dict[str, int]:
         """Connections that did not get in, by cause."""
-        return dict(self._door.refused) if self._door else {}
+        return dict(self._authenticator.refused) if self._authenticator else {}
 
-    def write(self, kind: str, line: bytes) -> None:
+    def on_line(self, line: Line) -> None:
+        parts = [kind_of(line).encode(), encode(line)]
         try:
-            self._socket.send_multipart([kind.encode(), line], zmq.NOBLOCK)
+            self._socket.send_multipart(parts, zmq.NOBLOCK)
         except zmq.Again:  # a subscriber's queue is full: the others get it
             self.lost += 1
             self._socket.xpub_nodrop = False
-            self._socket.send_multipart([kind.encode(), line])
+            self._socket.send_multipart(parts)
             self._socket.xpub_nodrop = True
 
     def close(self) -> None:
         self._shut(PUBLISH_LINGER_MS)
 
     def _shut(self, linger_ms: int) -> None:
-        if self._door:
-            self._door.close()
+        if self._authenticator:
+            self._authenticator.close()
         self._socket.close(linger=linger_ms)
         self._context.term()
         if self._listener:
@@ -129,7 +133,7 @@ def check_endpoint(endpoint: str, keyed: bool) -> None:
         except ValueError:  # a port out of range, or an address by name
             local = False
     if not known:
-        raise BadInput("an endpoint, ipc://PATH or tcp://ADDRESS:PORT", endpoint, "mend --publish")
+        raise BadInput("an endpoint, ipc://PATH or tcp://ADDRESS:PORT", endpoint, "fix --publish")
     if not local and not keyed:
         raise BadInput(
             "a local endpoint, ipc://PATH or tcp://127.0.0.1:PORT",
@@ -165,7 +169,7 @@ def _no_record(folder: Path, error: OSError) -> BadInput:
     return BadInput("a folder that can be written for --record", f"{folder} ({error.strerror})", "name another")
 
 
-class RecordOutput(Output):
+class RecordOutput(Observer):
     """The log of a session: `events.jsonl`, append-only, handed to the system line by line.
 
     What was written survives the death of this process. Where the disk is full or does not keep up, the log ends behind
@@ -175,27 +179,30 @@ class RecordOutput(Output):
     name = "the event log"
     whole = True
 
-    def __init__(self, folder: Path, session: dict[str, object], made: NewFiles | None = None) -> None:
-        """made: knows afterwards what was made, to take it back where the session never begins.
-
-        Raises:
-            BadInput: the folder cannot be made, or already holds a session. Nothing is left of the attempt.
-        """
-        self._lines = self._size = 0
-        new = made or NewFiles()
+    def __init__(self, folder: Path) -> None:
+        """Raises BadInput: something else stands there, it holds a session, or it cannot be written."""
         check_record(folder)
-        try:
-            new.folder(folder)
-            new.write(folder / SESSION_FILE, msgspec.json.format(msgspec.json.encode(session)) + b"\n")
-            self._file = new.open(folder / EVENTS_FILE)
-        except OSError as error:
-            new.discard()
-            raise _no_record(folder, error) from None
-        if made is None:
-            new.keep()
+        self._folder, self._made = folder, NewFiles()
+        self._lines = self._size = 0
+        self._file: BinaryIO | None = None
 
-    def write(self, kind: str, line: bytes) -> None:  # noqa: ARG002 - the kind is in the line
-        rest = memoryview(line + b"\n")
+    def start(self, session: Mapping[str, object]) -> None:
+        check_record(self._folder)
+        try:
+            self._made.folder(self._folder)
+            self._made.write(self._folder / SESSION_FILE, msgspec.json.format(msgspec.json.encode(session)) + b"\n")
+            self._file = self._made.open(self._folder / EVENTS_FILE)
+        except OSError as error:
+            self._made.discard()
+            raise _no_record(self._folder, error) from None
+
+    def begin(self) -> None:
+        self._made.keep()
+
+    def on_line(self, line: Line) -> None:
+        if self._file is None:
+            return
+        rest = data = memoryview(encode(line) + b"\n")
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -204,7 +211,9 @@ class RecordOutput(Output):
                 self._file.truncate(self._size)  # no half line
             raise OutputLost(f"{self.name} stopped after {self._lines} lines: {error.strerror}") from None
         self._lines += 1
-        self._size += len(line) + 1
+        self._size += len(data)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+        self._made.discard()  # what was not kept: the session never began

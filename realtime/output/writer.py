@@ -1,53 +1,16 @@
-"""Between the event stream and each output: a bounded queue and a thread, so that no output holds up the others."""
+"""Between the event stream and each observer: a bounded queue and a thread, so that none holds up the others."""
 
 from __future__ import annotations
 
-import abc
 import threading
 import time
 from collections import deque
-from typing import ClassVar
+
+from realtime.output.lines import Line
+from realtime.output.observer import Observer, OutputLost, ReaderLeft
 
 CAPACITY = 4096  # lines that may wait for one output; some minutes of events
 POLL_S = 0.1
-
-
-class OutputLost(Exception):
-    """An output cannot go on; one line says why. The others do."""
-
-
-class ReaderLeft(OutputLost):
-    """Whoever read the output has closed it: that is an end, not a failure."""
-
-
-class Output(abc.ABC):
-    """Where lines go. One thread at a time calls it, and it may block.
-
-    Attributes:
-        name: for people, and the key in `lines_lost`.
-        whole: it holds all lines up to some moment, without a hole: one that does not keep up stops.
-        lost: lines that it could not pass on.
-    """
-
-    name: ClassVar[str]
-    whole: ClassVar[bool] = False
-    lost: int = 0
-
-    @abc.abstractmethod
-    def write(self, kind: str, line: bytes) -> None:
-        """Hand over one line.
-
-        Raises:
-            OutputLost: nothing more can be written here.
-        """
-
-    @abc.abstractmethod
-    def close(self) -> None: ...
-
-    @property
-    def refused(self) -> dict[str, int]:
-        """Connections that did not get in, by cause."""
-        return {}
 
 
 class OutputWriter:
@@ -58,9 +21,9 @@ class OutputWriter:
         reader_left: it was closed by whoever read it.
     """
 
-    def __init__(self, output: Output, capacity: int = CAPACITY) -> None:
+    def __init__(self, output: Observer, capacity: int = CAPACITY) -> None:
         self.output, self._capacity = output, capacity
-        self._lines: deque[tuple[str, bytes]] = deque()  # the first is being written
+        self._lines: deque[Line] = deque()  # the first is being written
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"output {output.name}", daemon=True)
         self._accepted = self._lost = 0
@@ -73,7 +36,7 @@ class OutputWriter:
         """Lines that were not written."""
         return self._lost + self.output.lost
 
-    def put(self, kind: str, line: bytes) -> None:
+    def put(self, line: Line) -> None:
         """Queue a line; never waits. A line that finds no room is lost and counted."""
         with self._changed:
             if self._closing or self.reader_left:
@@ -85,12 +48,12 @@ class OutputWriter:
                 self._lost += 1
                 return
             self._accepted += 1
-            self._lines.append((kind, line))
+            self._lines.append(line)
             if self._thread.ident is None:
                 self._thread.start()
             self._changed.notify_all()
 
-    def wait_for_room(self, stop: threading.Event) -> None:
+    def wait_for_space(self, stop: threading.Event) -> None:
         """Until at most half of the queue waits, or `stop` is set."""
         self._wait(self._capacity // 2, stop)
 
@@ -121,21 +84,22 @@ class OutputWriter:
     def _run(self) -> None:
         try:
             while (line := self._next()) is not None:
-                self.output.write(*line)
+                self.output.on_line(line)
                 with self._changed:
                     if self._lines:  # unless it was counted as lost meanwhile
                         self._lines.popleft()
                     self._changed.notify_all()
-        except OutputLost as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this output alone
+            lost = isinstance(error, OutputLost)
             with self._changed:
                 self.reader_left = isinstance(error, ReaderLeft)
-                self.given_up = str(error)
+                self.given_up = str(error) if lost else f"{self.output.name}: {type(error).__name__}: {error}"
                 self._lost += 0 if self.reader_left else len(self._lines)
                 self._lines.clear()
                 self._changed.notify_all()
         self.output.close()
 
-    def _next(self) -> tuple[str, bytes] | None:
+    def _next(self) -> Line | None:
         """The oldest line, which stays in the queue while it is written; None at the end."""
         with self._changed:
             while not self._lines and not self._closing:

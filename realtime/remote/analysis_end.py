@@ -1,4 +1,4 @@
-"""The analysis' end of the side door: stands where a capture process of this machine would be looked after."""
+"""The analysis' end of the control socket, with the interface of a `CaptureProcess`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import threading
 import msgspec
 import zmq
 
+from realtime.capture.order import CaptureOrder
 from realtime.capture.supervisor import ENDED_STATES
 from realtime.clock import NS_PER_S, Clock
 from realtime.messages import CaptureState
-from realtime.remote.talk import MAX_BYTES, SILENT_S, Bye, Hello, Order, Ping, Pong, decode_request, encode
-from realtime.transport.authentication import Door, ServerKeys
+from realtime.remote.protocol import MAX_BYTES, SILENT_S, Bye, Hello, Order, Ping, Pong, decode_request, encode
+from realtime.transport.authentication import Authenticator, ServerKeys
 from realtime.transport.wire import ENCRYPTION_BYTES, PROTOCOL
 
 POLL_MS = 50
 
 
 class RemoteCapture:
-    """Answers the capture process of another machine: tells it what to send, and what time it is here.
+    """Answers the capture process of another machine: orders what it sends, and says what time it is here.
 
     Args:
         order: what is wanted; its generation counts up with every one that comes.
@@ -30,47 +31,51 @@ class RemoteCapture:
 
     pid = 0  # none of this machine's
 
-    def __init__(self, endpoint: str, keys: ServerKeys, order: Order, clock: Clock) -> None:
+    def __init__(self, endpoint: str, keys: ServerKeys, order: CaptureOrder, clock: Clock) -> None:
         self._order, self._clock = order, clock
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
-        self._socket.linger = 200  # ms: so long the word that the session is over may take
+        self._socket.linger = 200  # ms that the message of the end may take
         self._socket.maxmsgsize = MAX_BYTES + ENCRYPTION_BYTES
-        self._door = Door(self._context, self._socket, keys)
+        self._authenticator = Authenticator(self._context, self._socket, keys)
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError:
             self._shut()
             raise
-        self._comers = 0  # capture processes that said hello
+        self._connections = 0  # capture processes that said hello
         self._peer: bytes | None = None  # the newest
         self._heard_ns = 0
-        self._told = (0, False)  # (comers, whether the newest was silent) when `check` last said something
+        self._reported = (0, False)  # connections, and whether the newest was silent, as of the last `check`
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="side door", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="control socket", daemon=True)
 
     @property
     def restarts(self) -> int:
-        return max(0, self._comers - 1)
+        return max(0, self._connections - 1)
 
     @property
     def refused(self) -> dict[str, int]:
-        """Connections that did not get in at the side door, by cause."""
-        return dict(self._door.refused)
+        """Connections that did not get in at the control socket, by cause."""
+        return dict(self._authenticator.refused)
 
     def start(self) -> None:
         self._thread.start()
 
     def check(self, state: CaptureState, waiting_since_ns: int | None, last_media_ns: int | None) -> str | None:  # noqa: ARG002 - as of a capture process of this machine
         """One line when one came, was replaced by another, went silent or spoke again."""
-        comers, (told, was_silent) = self._comers, self._told
-        quiet_ns = self._clock.now_ns() - self._heard_ns
-        silent = comers > 0 and state not in ENDED_STATES and quiet_ns > SILENT_S * NS_PER_S
-        self._told = (comers, silent)
-        if comers != told:
-            return "the camera's machine is connected" if comers == 1 else f"the camera came anew ({comers - 1} times)"
+        connections, (reported, was_silent) = self._connections, self._reported
+        silent_ns = self._clock.now_ns() - self._heard_ns
+        silent = connections > 0 and state not in ENDED_STATES and silent_ns > SILENT_S * NS_PER_S
+        self._reported = (connections, silent)
+        if connections != reported:
+            return (
+                "the camera's machine is connected"
+                if connections == 1
+                else f"the camera connected again ({connections - 1} times)"
+            )
         if silent != was_silent:
-            return f"no word from the camera's machine for {SILENT_S:g} s" if silent else "the camera's machine is back"
+            return f"nothing from the camera's machine for {SILENT_S:g} s" if silent else "the camera's machine is back"
         return None
 
     def pause(self) -> None:
@@ -80,7 +85,7 @@ class RemoteCapture:
         """It never paused."""
 
     def ask_to_stop(self) -> None:
-        """Say that the session is over; do not wait."""
+        """Announce the end of the session; do not wait."""
         self._stop.set()
 
     def stop(self, timeout_s: float) -> bool:
@@ -107,20 +112,21 @@ class RemoteCapture:
             peer, data = parts
             request = decode_request(data)
         except (ValueError, msgspec.DecodeError, RecursionError):
-            self._door.refused.add("protocol")
+            self._authenticator.refused.add("protocol")
             return
         if isinstance(request, Hello):
             if request.protocol == PROTOCOL:
-                self._peer, generation = peer, self._comers
-                self._comers += 1
+                self._peer, generation = peer, self._connections
+                self._connections += 1
                 self._heard_ns = received_ns
             else:  # it says so itself
                 generation = 0
-            self._send(peer, encode(msgspec.structs.replace(self._order, generation=generation)))
+            order = msgspec.structs.replace(self._order, generation=generation)
+            self._send(peer, encode(Order(PROTOCOL, order)))
         elif isinstance(request, Ping):
             if peer == self._peer:
                 self._heard_ns = received_ns
-            current = max(0, self._comers - 1)
+            current = max(0, self._connections - 1)
             self._send(peer, encode(Pong(current, request.sent_ns, received_ns, self._clock.now_ns())))
 
     def _send(self, peer: bytes, data: bytes) -> None:
@@ -128,6 +134,6 @@ class RemoteCapture:
             self._socket.send_multipart([peer, data], zmq.NOBLOCK)
 
     def _shut(self) -> None:
-        self._door.close()
+        self._authenticator.close()
         self._socket.close()
         self._context.term()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import msgspec
 import zmq
 
 from engines.common.errors import BadInput, Failed
+from engines.common.log import log
+from realtime.capture.order import CaptureOrder
 from realtime.capture.process import Capture, CaptureSpec
 from realtime.capture.sources import LocalSpec
-from realtime.capture.sources.urls import side_door
-from realtime.capture.views.view import prepare_view
+from realtime.capture.sources.urls import control_endpoint
+from realtime.capture.views.make import fetch_models
 from realtime.clock import NS_PER_S, Clock
 from realtime.clock_offset import ClockOffset
 from realtime.messages import CaptureState
-from realtime.remote.talk import (
+from realtime.remote.protocol import (
     BURST,
     BURST_EVERY_S,
     MAX_BYTES,
@@ -35,71 +36,53 @@ from realtime.transport.wire import ENCRYPTION_BYTES, PROTOCOL
 
 POLL_S = 0.1
 
-Say = Callable[[str], None]
 
-
-def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop: threading.Event, say: Say) -> None:
+def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop: threading.Event) -> None:
     """Film for whoever analyses at `endpoint`, session after session, until `stop` is set or the source ends.
 
     Args:
         clock: this machine's; only tests give another.
-        say: told in one line what happens.
 
     Raises:
         BadInput: the source does not open, or the two machines run different versions.
         Failed: the source was lost.
     """
-    say(f"{source.name}: waiting for an analysis at {endpoint}")
+    log.info(f"{source.name}: waiting for an analysis at {endpoint}")
     while not stop.is_set():
         with _Link(endpoint, keys, clock, stop) as link:
             order = link.hello()
             if order is None:
                 continue
-            capture = _session(source, endpoint, keys, clock, link, order, say)
+            capture = _session(source, endpoint, keys, clock, link, order)
             if capture is None:
                 if not stop.is_set():
-                    say(f"{link.ended}; connecting again")
+                    log.info(f"{link.ended}; connecting again")
                 continue
             status = capture.status
             if status.state is CaptureState.FAILED:
                 raise BadInput.from_line(status.detail) if status.bad_input else Failed(status.detail)
             if status.state is CaptureState.ENDED:
                 return
-            say(f"{link.ended}; {capture.sent} frames sent")
+            log.info(f"{link.ended}; {capture.sent} frames sent")
 
 
 def _session(
-    source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, link: _Link, order: Order, say: Say
+    source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, link: _Link, order: CaptureOrder
 ) -> Capture | None:
     """Film until the session is over; None where the clocks could not be compared, so that no frame has a time."""
     if not source.tracked:
-        prepare_view(order.view, say, order.sees, order.face_size > 0)
+        fetch_models(order.view)
     offset, over = ClockOffset(), threading.Event()
     reading = offset.reading(clock.now_ns()) if link.burst(offset) else None
     if reading is None:
         return None
-    say(
+    log.info(
         f"connected; the analysis' clock is {reading.offset_ns / 1e6:+.3f} ms from this one, "
         f"within {reading.error_ns / 1e6:.3f} ms"
     )
-    spec = CaptureSpec(
-        source,
-        order.view,
-        order.size,
-        endpoint,
-        order.camera_id,
-        order.generation,
-        order.queue_frames,
-        1.0,
-        order.preview,
-        keys,
-        order.sees,
-        order.face_size,
-        order.face_margin,
-        order.codes,
-    )
+    spec = CaptureSpec(source, order, endpoint, keys)
     capture = Capture(spec, clock, over, offset)
-    exchanges = threading.Thread(target=link.exchange, args=(offset, over), name="side door", daemon=True)
+    exchanges = threading.Thread(target=link.exchange, args=(offset, over), name="control socket", daemon=True)
     exchanges.start()
     try:
         capture.run()
@@ -110,7 +93,7 @@ def _session(
 
 
 class _Link:
-    """The side door, from outside. One thread at a time."""
+    """The control socket, from the camera's side. One thread at a time."""
 
     def __init__(self, endpoint: str, keys: ClientKeys, clock: Clock, stop: threading.Event) -> None:
         self._clock, self._stop = clock, stop
@@ -119,7 +102,7 @@ class _Link:
         self._socket.linger = 0
         self._socket.maxmsgsize = MAX_BYTES + ENCRYPTION_BYTES
         keys.apply(self._socket)
-        self._socket.connect(side_door(endpoint))
+        self._socket.connect(control_endpoint(endpoint))
         self._generation = 0
         self.ended = "stopped"  # why the session was over
 
@@ -130,7 +113,7 @@ class _Link:
         self._socket.close()
         self._context.term()
 
-    def hello(self) -> Order | None:
+    def hello(self) -> CaptureOrder | None:
         """What the analysis wants; None when `stop` was set, or none answered: it may have left, so try again.
 
         Raises:
@@ -148,8 +131,8 @@ class _Link:
                         f"one of {reply.protocol}",
                         "install the same version on both machines",
                     )
-                self._generation = reply.generation
-                return reply
+                self._generation = reply.order.generation
+                return reply.order
             if isinstance(reply, Bye):
                 return None
         return None
@@ -185,11 +168,11 @@ class _Link:
                     self.ended = (
                         "another camera took this one's place"
                         if reply.generation > self._generation
-                        else ("the analysis was started anew")
+                        else ("the analysis was started again")
                     )
                     break
             if now_ns - answered_ns > SILENT_S * NS_PER_S:
-                self.ended = f"no word from the analysis for {SILENT_S:g} s"
+                self.ended = f"nothing from the analysis for {SILENT_S:g} s"
                 break
             if now_ns - asked_ns > PING_EVERY_S * NS_PER_S:
                 asked_ns = now_ns

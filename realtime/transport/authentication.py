@@ -1,4 +1,4 @@
-"""Who may connect: CURVE key pairs and the files that hold them, a session's token, and the door that checks both."""
+"""Who may connect: CURVE key pairs and their files, a session's token, and the authenticator that checks both."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def new_link() -> tuple[ServerKeys, ClientKeys]:
     return ServerKeys(server, (client.public,)), ClientKeys(client, server.public)
 
 
-def link_for(endpoint: str) -> tuple[ServerKeys | Token, ClientKeys | Token]:
+def link_keys(endpoint: str) -> tuple[ServerKeys | Token, ClientKeys | Token]:
     """What the two ends of a session's own socket need: a token on ipc in a private folder, CURVE elsewhere."""
     if endpoint.startswith("ipc://"):
         token = Token.new()
@@ -108,63 +108,59 @@ def link_for(endpoint: str) -> tuple[ServerKeys | Token, ClientKeys | Token]:
     return new_link()
 
 
-class Door:
+class Authenticator:
     """Guards one bound socket: only clients with the token, or whose keys are on the list, get in; others are counted.
 
-    Use it before the socket binds; `close` it before the socket's context ends. One door per context.
+    Use it before the socket binds; `close` it before the socket's context ends. One per context.
+
+    `zmq.auth.ThreadAuthenticator` does not count, logs passwords, and names a user in its replies: of a socket with a
+    queue of one message, libzmq then delivers nothing (pyzmq 27.3; a test sends 300 frames).
     """
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], keys: ServerKeys | Token
     ) -> None:
         self._guarded = socket
-        self._mechanism, self._allowed = b"PLAIN", set[bytes]()
         if isinstance(keys, Token):
-            self._allowed.add(keys.secret.encode())
+            self._mechanism, self._allowed = b"PLAIN", {keys.secret.encode()}
             socket.plain_server = True
         else:
-            self._mechanism = b"CURVE"
-            self._allowed |= {zmq.utils.z85.decode(key.encode()) for key in keys.allowed}
+            self._mechanism, self._allowed = b"CURVE", {zmq.utils.z85.decode(key.encode()) for key in keys.allowed}
             socket.curve_secretkey = keys.own.secret.encode()
             socket.curve_publickey = keys.own.public.encode()
             socket.curve_server = True
         socket.handshake_ivl = HANDSHAKE_MS
-        self._zap = context.socket(zmq.REP)  # libzmq asks here about every key (ZAP, RFC 27)
-        self._zap.bind("inproc://zeromq.zap.01")
-        self._events = socket.get_monitor_socket(sum(_REFUSALS))
-        self._wake, self._woken = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
-        self._woken.bind("inproc://manet-live.door")
-        self._wake.connect("inproc://manet-live.door")
+        self._questions = context.socket(zmq.REP)  # libzmq asks here about every key (ZAP, RFC 27)
+        self._questions.bind("inproc://zeromq.zap.01")
+        self._events = socket.get_monitor_socket(sum(_REFUSALS) | zmq.Event.MONITOR_STOPPED)
         self.refused = Counts()  # connections, by cause
-        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="authenticator", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Nobody gets in from here on. Harmless when it is closed."""
-        if not self._thread.is_alive():
-            return
-        self._wake.send(b"")
-        self._thread.join()
-        self._guarded.disable_monitor()
-        for socket in (self._zap, self._wake, self._woken, self._events):
-            socket.close(linger=0)
+        if self._thread.is_alive():
+            self._guarded.disable_monitor()
+            self._thread.join()
+            self._events.close(linger=0)
+            self._questions.close(linger=0)
 
     def _run(self) -> None:
         poller = zmq.Poller()
-        for socket in (self._zap, self._events, self._woken):
-            poller.register(socket, zmq.POLLIN)
+        poller.register(self._questions, zmq.POLLIN)
+        poller.register(self._events, zmq.POLLIN)
         while True:
             ready = dict(poller.poll())
-            if self._woken in ready:
-                return
             if self._events in ready:
-                event = zmq.utils.monitor.parse_monitor_message(self._events.recv_multipart())
-                self.refused.add(_REFUSALS[zmq.Event(event["event"])])
-            if self._zap in ready:
-                self._zap.send_multipart(self._answer(self._zap.recv_multipart()))
+                event = zmq.utils.monitor.parse_monitor_message(self._events.recv_multipart())["event"]
+                if event == zmq.Event.MONITOR_STOPPED:
+                    return
+                self.refused.add(_REFUSALS[zmq.Event(event)])
+            if self._questions in ready:
+                self._questions.send_multipart(self._reply(self._questions.recv_multipart()))
 
-    def _answer(self, request: list[bytes]) -> list[bytes]:
-        """A ZAP reply to (version, id, domain, address, identity, mechanism, credentials ...); the last one counts."""
+    def _reply(self, request: list[bytes]) -> list[bytes]:
+        """To (version, id, domain, address, identity, mechanism, credentials ...); the last credential counts."""
         known = (
             len(request) >= 7
             and request[5] == self._mechanism
@@ -187,7 +183,7 @@ def make_keys(folder: Path, clients: Iterable[str], cameras: Iterable[str] = ())
         The files that were made.
 
     Raises:
-        BadInput: one of that name exists, a name that is none, or the folder cannot be written.
+        BadInput: a name that is taken or invalid, or the folder cannot be written.
     """
     names = [(name, LISTENERS) for name in clients] + [(name, CAMERAS) for name in cameras]
     for name, _ in names:

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from calibration.__main__ import main
-from engines.__main__ import main as engines_command
 from engines.bundle import Bundle
 from events.fit_emotion import COVERED, JudgedEmotion, even, fit_counts, fit_emotion_temperature, follow
 from events.settings import EmotionSettings
 from simulation.judge_emotion import judge_emotions
+from tests.bundles import untrained_emotion
+
+pytestmark = pytest.mark.slow
 
 NS = 1_000_000_000
 SPAN_NS = round(3.8 * NS)
@@ -56,10 +58,7 @@ def test_what_is_felt_of_nothing_is_spread_evenly():
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory):
-    path = tmp_path_factory.mktemp("emotion") / "untrained"
-    options = ["--depth", "18", "--width", "8", "--size", "48", "--face-size", "32", "--face-width", "8"]
-    assert engines_command(["init", "--network", "maenet", "--view", "landmarks", *options, "--out", str(path)]) == 0
-    return path
+    return untrained_emotion(tmp_path_factory.mktemp("emotion") / "untrained").path
 
 
 def test_sessions_are_judged_as_the_live_path_cuts_them(untrained):

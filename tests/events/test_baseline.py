@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engines.card import Calibration
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from events.baseline import LEAST_WINDOWS, MARGIN, Baseline
+from events.limits import limits
 from events.log_odds import log_odds
 from events.offline import WindowGrid, detect
 from events.settings import AggregatorSettings
@@ -81,9 +83,10 @@ def test_the_aggregator_raises_nothing_at_rest_and_finds_what_comes_after() -> N
     nodding = (ends > 15_000_000_000) & (ends < 19_000_000_000)
     scores[nodding, NOD] = 0.95
     scores[ends < 4_000_000_000, NOD] = 0.25  # above its exit while at rest
-    grid, enter = WindowGrid(SPAN, HOP, 0), np.full(52, 0.35)
-    plain = detect(ends, scores, grid, AggregatorSettings(), enter, EXIT)
-    based = detect(ends, scores, grid, AggregatorSettings(baseline_s=8.0), enter, EXIT)
+    grid = WindowGrid(SPAN, HOP, 0)
+    chosen = limits(AggregatorSettings(), Calibration(enter=0.35, exit=0.2))
+    plain = detect(ends, scores, grid, AggregatorSettings(), chosen)
+    based = detect(ends, scores, grid, AggregatorSettings(baseline_s=8.0), chosen)
     assert {ACTIONS[index].name for index, _, _ in plain} == {"tilting head", "nodding"}
     assert [index for index, _, _ in based] == [NOD]
     assert 13.0 < based[0][1] < 16.0

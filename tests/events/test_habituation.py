@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from engines.card import Calibration
 from engines.taxonomy import ACTIONS
 from events.aggregator import Aggregator
 from events.habituation import CHANCE, MOST, Habituation
+from events.limits import Limits, limits
 from events.log_odds import log_odds
 from events.offline import WindowGrid, detect
-from events.posterior import Cell
+from events.posterior import Cell, PosteriorGrid
 from events.scores import Event
 from events.settings import AggregatorSettings
 from events.types import Prediction, Stamps
@@ -36,11 +38,13 @@ def cells(probs: npt.NDArray[np.float32], count: int, step_ns: int = HOP) -> lis
     return [Cell(at * step_ns, (at + 1) * step_ns, probs) for at in range(count)]
 
 
+def limits_of(enter: float, exit_: float) -> Limits:
+    return limits(AggregatorSettings(), Calibration(enter=enter, exit=exit_))
+
+
 def found(scores: npt.NDArray[np.float32], habituation_s: float, enter: float = 0.5, exit_: float = 0.2) -> list[Event]:
     ends = SPAN + HOP * np.arange(len(scores))
-    return detect(
-        ends, scores, GRID, AggregatorSettings(habituation_s=habituation_s), np.full(52, enter), np.full(52, exit_)
-    )
+    return detect(ends, scores, GRID, AggregatorSettings(habituation_s=habituation_s), limits_of(enter, exit_))
 
 
 def test_what_is_below_chance_stays_as_it_is_to_the_bit() -> None:
@@ -105,11 +109,11 @@ def test_arms_stay_crossed_for_minutes_and_cross_again() -> None:
 
 
 def test_the_aggregator_says_what_is_usual() -> None:
-    aggregator = Aggregator(0, SPAN, HOP, AggregatorSettings(), np.full(52, 0.9), np.full(52, 0.9))
+    aggregator = Aggregator(0, PosteriorGrid(SPAN, HOP, HOP), limits_of(0.9, 0.9), AggregatorSettings())
     for at in range(300):
         end = SPAN + at * HOP
         aggregator.push(Prediction(0, at, end - SPAN, end, np.zeros(52, np.float32), row(tilt=0.6), None, Stamps()))
     assert aggregator.usual == (ACTIONS[TILT],)
     assert aggregator.posteriors[TILT] < 0.3
-    off = Aggregator(0, SPAN, HOP, AggregatorSettings(habituation_s=0.0), np.full(52, 0.9), np.full(52, 0.9))
+    off = Aggregator(0, PosteriorGrid(SPAN, HOP, HOP), limits_of(0.9, 0.9), AggregatorSettings(habituation_s=0.0))
     assert off.usual == ()

@@ -4,9 +4,58 @@ from pathlib import Path
 
 import pytest
 
-from engines.__main__ import main as engines_command
+from realtime.analysis.actions import ActionModel
+from realtime.analysis.lane import CameraContext, Consumer, Lane
+from realtime.analysis.receiver import ReceiverThread
+from realtime.analysis.visibility import Visibility
 from realtime.capture.sources import EndOfSource, FileSpec, Image, open_source
+from realtime.capture.sources.simulated import Truth
+from realtime.clock import MonotonicClock, SessionStart
+from realtime.config import Config
+from realtime.latency import LatencyLog
+from realtime.output.event_stream import EventStream
+from realtime.output.lines import SessionLine
+from realtime.output.outputs import RecordOutput
+from realtime.session_loop import SessionLoop
+from realtime.setup import Setup
+from tests.bundles import untrained_emotion
 from tests.conftest import CLIPS
+
+LINE = SessionLine("started", "m", "nothing", "torch", "s", None)
+
+
+class Ignoring(Consumer):
+    """Takes what a model says, and does nothing with it."""
+
+    def push(self, window, result):
+        self.judged += 1
+
+    def stats(self, totals):
+        return {}
+
+    def shown(self, position_ns):
+        return {}
+
+
+def receiver_thread(receiver, cutter, queue, size, clock=None) -> ReceiverThread:
+    """Of camera 0, with one lane that no engine serves."""
+    clock, start = clock or MonotonicClock(), SessionStart()
+    camera = CameraContext(0, False, Config(), start, EventStream(), clock, LatencyLog(), Truth())
+    return ReceiverThread(receiver, [Lane(cutter, queue, Ignoring())], camera, size, Visibility(0, start, 1, False))
+
+
+def session_loop(request, model, runtime, stream, folder) -> SessionLoop:
+    """A session that runs in this process, with a runtime at hand."""
+    models = (ActionModel(model, runtime, request.config),)
+    return SessionLoop(Setup(request, models, stream, folder, MonotonicClock()))
+
+
+def record(folder: Path, session: dict = {}) -> RecordOutput:  # noqa: B006 - read alone
+    """The record of a session that has begun."""
+    made = RecordOutput(folder)
+    made.start(session)
+    made.begin()
+    return made
 
 
 def read(name: str) -> list[Image]:
@@ -27,28 +76,5 @@ def read(name: str) -> list[Image]:
 
 @pytest.fixture(scope="session")
 def emotion_bundle(tmp_path_factory) -> Path:
-    """A small untrained emotion model that sees what `landmarks-small` sees."""
-    path = tmp_path_factory.mktemp("emotion") / "untrained-emotion"
-    code = engines_command(
-        [
-            "init",
-            "--network",
-            "maenet",
-            "--view",
-            "landmarks",
-            "--depth",
-            "18",
-            "--width",
-            "8",
-            "--size",
-            "112",
-            "--face-size",
-            "64",
-            "--face-width",
-            "8",
-            "--out",
-            str(path),
-        ]
-    )
-    assert code == 0
-    return path
+    """An emotion model that sees what `landmarks-small` sees, and says that it is untrained."""
+    return untrained_emotion(tmp_path_factory.mktemp("emotion") / "untrained-emotion").path

@@ -7,9 +7,8 @@ import threading
 from collections import Counter
 from types import SimpleNamespace
 
-from realtime.analysis.receiver import Intake
-from realtime.clock import MonotonicClock
 from realtime.counts import Counts
+from tests.realtime.conftest import receiver_thread
 
 CAUSES = 3000
 
@@ -38,10 +37,9 @@ def test_a_snapshot_stays_as_it_was() -> None:
     assert counts == {"gap": 1, "stale": 2}
 
 
-def test_what_an_intake_dropped_is_read_while_its_thread_counts() -> None:
+def test_what_a_receiver_dropped_is_read_while_its_thread_counts() -> None:
     """New causes make a plain dictionary grow under its reader, which then fails."""
-    window = SimpleNamespace(late=0, thinned=0)
-    intake = Intake(SimpleNamespace(), window, SimpleNamespace(), MonotonicClock(), None, None, 64, 0)  # type: ignore[arg-type]
+    intake = receiver_thread(SimpleNamespace(), SimpleNamespace(late=0, thinned=0), SimpleNamespace(), 64)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

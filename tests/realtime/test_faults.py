@@ -24,13 +24,16 @@ from engines.runtimes import open_runtime
 from engines.runtimes.base import RuntimeFailed
 from realtime.capture.sources import FileSpec
 from realtime.config import Config
-from realtime.output.event_stream import EventStream, SessionLine
-from realtime.output.outputs import RecordOutput
+from realtime.output.event_stream import EventStream
+from realtime.output.lines import SessionLine
 from realtime.output.writer import OutputLost
 from realtime.request import Request
-from realtime.session import Session, SessionFailed
+from realtime.session_loop import SessionFailed
 from tests.conftest import ROOT, manet_live
+from tests.realtime.conftest import LINE, record, session_loop
 from tests.realtime.test_replay import EVENTFUL, start, wait_for_line
+
+pytestmark = pytest.mark.clock
 
 
 def log_of(folder: Path) -> list[dict]:
@@ -156,12 +159,12 @@ class FailingRuntime:
 
 def test_an_engine_that_raises_ends_the_session_with_one_line_and_a_whole_log(recording, tmp_path):
     model = Bundle.load(bundles.find("untrained-small"))
-    output = RecordOutput(tmp_path / "log", {})
+    output = record(tmp_path / "log")
     request = Request((FileSpec(str(recording)),), "untrained-small", Config(), speed=None, headless=True)
     threads = threading.active_count()
     stream = EventStream([output])
     with open_runtime(model, "onnxruntime") as runtime:
-        session = Session(request, model, FailingRuntime(runtime), stream, tmp_path)
+        session = session_loop(request, model, FailingRuntime(runtime), stream, tmp_path)
         try:
             with pytest.raises(SessionFailed, match="RuntimeFailed: the engine broke on 1 clips: out of memory"):
                 session.run(threading.Event())
@@ -173,8 +176,8 @@ def test_an_engine_that_raises_ends_the_session_with_one_line_and_a_whole_log(re
         "failed",
         "RuntimeFailed: the engine broke on 1 clips: out of memory",
     )
-    assert session.channels[0].analysis.processed == 4
-    assert not session.channels[0].capture.pid
+    assert session.pipelines[0].actions.judged == 4
+    assert not session.pipelines[0].capture.pid
     assert threading.active_count() == threads
 
 
@@ -257,14 +260,14 @@ def test_a_full_disk_ends_the_log_behind_a_whole_line_while_the_monitor_runs_on(
 
 
 def test_a_device_without_space_is_an_output_lost_and_the_others_go_on(tmp_path):
-    output = RecordOutput(tmp_path / "log", {})
+    output = record(tmp_path / "log")
     stream = EventStream([output])
     stream.write(SessionLine("started", "m", "nothing", "torch", "s", None))
     stream.drain(threading.Event())
     output._file.close()
     output._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
     with pytest.raises(OutputLost, match="stopped after 1 lines: No space left on device"):
-        output.write("session", b"{}")
+        output.on_line(LINE)
     for _ in range(2):
         stream.write(SessionLine("ended", "m", "nothing", "torch", "s", None))
     stream.close(5.0)

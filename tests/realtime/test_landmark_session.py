@@ -6,20 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from engines.__main__ import main as engines_command
+from tests.bundles import untrained_landmarks
 from tests.conftest import manet_live
+
+pytestmark = pytest.mark.slow
 
 EVENTFUL = ("--headless", "--engine", "onnxruntime", "--config", Path(__file__).with_name("eventful.toml"))
 
 
 @pytest.fixture(scope="module")
 def landmark_model(trackers: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for module in ("torch", "onnx", "onnxscript"):
-        pytest.importorskip(module)
-    path = tmp_path_factory.mktemp("models") / "landmarks"
-    options = ["--depth", "18", "--width", "8", "--size", "96", "--view", "landmarks", "--no-embedding"]
-    assert engines_command(["init", "--out", str(path), "--seed", "0", *options]) == 0
-    return path
+    return untrained_landmarks(tmp_path_factory.mktemp("models") / "landmarks").path
 
 
 def test_the_same_recording_gives_the_same_bytes(landmark_model: Path, clips: Path) -> None:

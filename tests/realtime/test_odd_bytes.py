@@ -13,8 +13,9 @@ from engines.common.errors import BadInput
 from realtime.config import load
 from realtime.transport.authentication import load_client_keys, load_keys, make_keys
 from realtime.transport.ipc_paths import LONGEST_PATH, private_folder
-from tests.conftest import ROOT, manet_live
-from tests.test_bad_input import refused
+from tests.conftest import ROOT, manet_live, refused
+
+pytestmark = pytest.mark.slow
 
 NOT_KEYS = {
     "not text": b"\xff\xfe\x00junk",

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
@@ -11,7 +13,9 @@ from realtime.config import Config, EngineSettings
 from realtime.latency.stages import WINDOW_COLUMNS
 from realtime.output.event_stream import EventStream
 from realtime.request import Request
-from realtime.session import Session
+from tests.realtime.conftest import session_loop
+
+pytestmark = pytest.mark.clock
 
 BUDGET_S, ENGINE_S = 0.3, 0.25
 
@@ -32,19 +36,19 @@ def test_a_slow_engine_skips_what_is_stale_and_loses_count_of_nothing(recording,
     config = Config(engine=EngineSettings(staleness_s=BUDGET_S))
     request = Request((FileSpec(str(recording)),), "untrained-small", config, speed=4.0, headless=True)
     with open_runtime(model, "onnxruntime") as runtime:
-        session = Session(request, model, SlowRuntime(runtime), EventStream([]), tmp_path)
+        session = session_loop(request, model, SlowRuntime(runtime), EventStream([]), tmp_path)
         try:
             session.run(threading.Event())
         finally:
             session.close()
-    (stats,), (channel,) = session.stats(), session.channels
-    status = channel.status
-    assert status.grabbed == status.sent == channel.intake.received == 300
+    (stats,), (pipeline,) = session.stats(), session.pipelines
+    status = pipeline.status
+    assert status.grabbed == status.sent == pipeline.intake.received == 300
     assert stats.dropped == {}
     assert stats.skipped["stale"] > 5
     assert stats.windows > 3
     assert stats.windows + sum(stats.skipped.values()) == stats.windows_due == 33
-    rows = channel.latency.rows("window")
+    rows = pipeline.latency.rows("window")
     due, started = (rows[:, WINDOW_COLUMNS.index(name)] for name in ("due_ns", "infer_start_ns"))
     assert len(rows) == stats.windows
     assert ((started - due) * 1e-9).max() <= BUDGET_S + ENGINE_S

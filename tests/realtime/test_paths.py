@@ -14,10 +14,13 @@ import zmq
 
 from engines.common.errors import BadInput
 from engines.common.new_files import NewFiles, what_stands_at
-from realtime.output.outputs import PublishOutput, RecordOutput
+from realtime.output.lines import encode
+from realtime.output.outputs import PublishOutput
 from realtime.transport.ipc_paths import LONGEST_PATH, IpcListener
-from tests.conftest import ROOT, manet_live
-from tests.test_bad_input import refused
+from tests.conftest import ROOT, manet_live, refused
+from tests.realtime.conftest import LINE, record
+
+pytestmark = pytest.mark.slow
 
 FAST = ("--headless", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
 
@@ -69,8 +72,8 @@ def test_publish_leaves_a_socket_in_use_to_its_session(recording, tmp_path, cont
         "name another, or stop what holds it"
     )
     while not subscriber.poll(20):
-        first.write("session", b"{}")
-    assert subscriber.recv_multipart() == [b"session", b"{}"]
+        first.on_line(LINE)
+    assert subscriber.recv_multipart() == [b"session", encode(LINE)]
     first.close()
     assert not path.exists()
 
@@ -92,7 +95,7 @@ def test_publish_replaces_a_dead_socket(tmp_path, context):
     subscriber.subscribe(b"")
     subscriber.connect(f"ipc://{path}")
     while not subscriber.poll(20):
-        output.write("session", b"{}")
+        output.on_line(LINE)
     output.close()
     assert tree(tmp_path) == {}
 
@@ -248,7 +251,7 @@ def test_a_full_disk_takes_back_what_was_made(tmp_path, monkeypatch):
     code = (
         "import resource, signal, sys; from pathlib import Path; from realtime.output.outputs import RecordOutput\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4))\n"
-        "try: RecordOutput(Path(sys.argv[1]), {'a': 'long enough'})\n"
+        "try: RecordOutput(Path(sys.argv[1])).start({'a': 'long enough'})\n"
         "except Exception as error: print(error)\n"
     )
     assert resource.RLIMIT_FSIZE >= 0
@@ -262,11 +265,7 @@ def test_a_full_disk_takes_back_what_was_made(tmp_path, monkeypatch):
 
 
 def test_a_record_that_was_begun_stays_when_the_session_breaks(tmp_path):
-    made = NewFiles()
-    output = RecordOutput(tmp_path / "a" / "b", {}, made)
-    made.keep()
-    output.close()
-    made.discard()
+    record(tmp_path / "a" / "b").close()
     assert sorted(tree(tmp_path)) == ["a", "a/b", "a/b/events.jsonl", "a/b/session.json"]
 
 

@@ -18,13 +18,14 @@ from engines.runtimes.openvino_runtime import OpenVinoRuntime
 from realtime.capture.sources import FileSpec
 from realtime.config import Config, EngineSettings, load
 from realtime.output.event_stream import EventStream
-from realtime.output.outputs import RecordOutput
-from realtime.priority import stepped_back
+from realtime.priority import at_low_priority
 from realtime.request import Request
-from realtime.session import Session
 from tests.conftest import manet_live
+from tests.realtime.conftest import record, session_loop
 from tests.realtime.test_overload import SlowRuntime
 from tests.realtime.test_replay import EVENTFUL, start
+
+pytestmark = pytest.mark.clock
 
 
 def actions(lines, camera):
@@ -134,10 +135,10 @@ def test_ctrl_c_ends_every_camera_within_two_seconds(pair):
 
 def run_session(pair, runtime, folder, config, speed):
     """A session in this process; its lines and itself."""
-    output = RecordOutput(folder / "log", {})
+    output = record(folder / "log")
     request = Request(tuple(FileSpec(str(path)) for path in pair), "untrained-small", config, speed, headless=True)
     stream = EventStream([output])
-    session = Session(request, runtime.bundle, runtime, stream, folder)
+    session = session_loop(request, runtime.bundle, runtime, stream, folder)
     try:
         session.run(threading.Event())
     finally:
@@ -154,8 +155,8 @@ def test_an_engine_that_cannot_keep_up_is_shared_fairly_and_every_window_counted
         slow.bundle = model
         _, session = run_session(pair, slow, tmp_path, config, 4.0)
     stats = session.stats()
-    for one, channel in zip(stats, session.channels, strict=True):
-        assert channel.intake.received == channel.status.sent == 300  # drained, whatever the engine does
+    for one, pipeline in zip(stats, session.pipelines, strict=True):
+        assert pipeline.intake.received == pipeline.status.sent == 300  # drained, whatever the engine does
         assert one.windows + sum(one.skipped.values()) == one.windows_due == 33
         assert one.skipped["stale"] > 5
     assert min(one.windows for one in stats) >= 3
@@ -204,7 +205,7 @@ def test_the_engine_and_its_workers_step_back_and_nobody_else():
 
     before = nice_of_threads()
     model = Bundle.load(bundles.find("untrained-small"))
-    with stepped_back(7, lambda: open_runtime(model, "onnxruntime", threads=3)) as runtime:
+    with at_low_priority(7, lambda: open_runtime(model, "onnxruntime", threads=3)) as runtime:
         workers = {thread: nice for thread, nice in nice_of_threads().items() if thread not in before}
         assert len(workers) >= 2
         assert set(workers.values()) == {min(before[threading.get_native_id()] + 7, 19)}
@@ -214,4 +215,4 @@ def test_the_engine_and_its_workers_step_back_and_nobody_else():
         thread: before[thread] for thread in after if thread in before
     }
     with pytest.raises(ZeroDivisionError):
-        stepped_back(7, lambda: 1 // 0)
+        at_low_priority(7, lambda: 1 // 0)

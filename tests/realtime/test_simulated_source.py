@@ -2,12 +2,16 @@
 
 import contextlib
 
+import pytest
+
 from engines.taxonomy import ACTIONS
 from events.types import ActionEvent, Delay, EventState
 from realtime.capture.sources import EndOfSource, SimulatedSpec, open_source, probe, resume_after
 from realtime.messages import CaptureState
 from realtime.output.overlay import OverlayState, TrueEvent, render
 from tests.conftest import manet_live
+
+pytestmark = pytest.mark.slow
 
 SPEC = SimulatedSpec(3, 2.0, "natural")
 NS = 1_000_000_000
@@ -49,7 +53,7 @@ def test_the_demo_runs_anywhere_and_repeats():
 
 def test_the_truth_stands_beside_the_events_with_a_tick_where_they_agree():
     nodding, waving = ACTIONS[9], ACTIONS[19]
-    event = ActionEvent(1, 0, EventState.ENDED, nodding, 2 * NS, 4 * NS, 0.8, 4 * NS, Delay(NS, NS))
+    event = ActionEvent(1, 0, EventState.ENDED, nodding, "head", 2 * NS, 4 * NS, 0.8, 4 * NS, Delay(NS, NS))
     state = OverlayState(
         "m",
         "e",

@@ -12,16 +12,17 @@ import pytest
 import zmq
 
 from realtime.analysis.queues import WindowQueue
-from realtime.analysis.receiver import Intake
 from realtime.analysis.window import SlidingWindow
-from realtime.clock import MonotonicClock, SessionStart
-from realtime.latency import LatencyLog
+from realtime.clock import MonotonicClock
 from realtime.messages import Frame, Framing
 from realtime.transport import wire
-from realtime.transport.authentication import ClientKeys, KeyPair, Token, link_for, new_link
+from realtime.transport.authentication import ClientKeys, KeyPair, Token, link_keys, new_link
+from tests.realtime.conftest import receiver_thread
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.transport.test_authentication import GIGABYTE_CLAIM, ZMTP_CURVE, ZMTP_PLAIN
 from tests.realtime.transport.test_wire import as_bytes
+
+pytestmark = pytest.mark.clock
 
 SIDE, MUTATIONS = 8, 10_000
 
@@ -59,16 +60,8 @@ class Analysis:
     def __init__(self, endpoint: str, keys, queue_frames: int = 60) -> None:
         self.receiver = wire.Receiver(endpoint, queue_frames, keys, SIDE)
         self.queue = WindowQueue(lossless=False, staleness_ns=10**10, clock=MonotonicClock())
-        self.intake = Intake(
-            self.receiver,
-            SlidingWindow(0, 2, 10**8, 10**8, 10**9),
-            self.queue,
-            MonotonicClock(),
-            LatencyLog(),
-            SessionStart(),
-            SIDE,
-            0,
-        )
+        window = SlidingWindow(0, 2, 10**8, 10**8, 10**9)
+        self.intake = receiver_thread(self.receiver, window, self.queue, SIDE)
 
     def __enter__(self):
         self.intake.start()
@@ -94,12 +87,12 @@ class Analysis:
 def test_ten_thousand_mutations_from_one_who_holds_the_key_are_all_accounted_for(tmp_path):
     rng = np.random.default_rng(0)
     endpoint = f"ipc://{tmp_path}/frames"
-    server, client = link_for(endpoint)
+    server, client = link_keys(endpoint)
     with Analysis(endpoint, server) as analysis:
         sender = wire.Sender(endpoint, 60, client)
         before, sent = psutil.Process().memory_info().rss, 0
         while sent < MUTATIONS:
-            parts = mutated(rng, as_bytes(wire.encode_frame(frame(sent), 0)))
+            parts = mutated(rng, as_bytes(wire.encode(frame(sent))))
             if any(len(part) > 8192 for part in parts):
                 continue
             assert sender.send(parts, 30.0)
@@ -116,7 +109,7 @@ def test_ten_thousand_mutations_from_one_who_holds_the_key_are_all_accounted_for
 @pytest.mark.parametrize("keys", ["none", "a stranger's", "another server's", "a token"])
 def test_frames_of_one_without_the_right_keys_never_arrive(tmp_path, context, keys, scheme):
     endpoint = f"ipc://{tmp_path}/frames" if scheme == "ipc" else f"tcp://127.0.0.1:{free_port()}"
-    server, client = link_for(endpoint)
+    server, client = link_keys(endpoint)
     assert isinstance(client, Token if scheme == "ipc" else ClientKeys)
     with Analysis(endpoint, server) as analysis:
         forger = context.socket(zmq.PUSH)
@@ -129,10 +122,10 @@ def test_frames_of_one_without_the_right_keys_never_arrive(tmp_path, context, ke
         forger.connect(endpoint)
         for index in range(50):
             with contextlib.suppress(zmq.Again):
-                forger.send_multipart(wire.encode_frame(frame(index), 0), zmq.NOBLOCK)
+                forger.send_multipart(wire.encode(frame(index)), zmq.NOBLOCK)
         analysis.until(lambda: sum(analysis.receiver.refused.values()) > 0)
         sender = wire.Sender(endpoint, 60, client)  # the rightful one still gets in
-        assert sender.send(wire.encode_frame(frame(1), 0), 10.0)
+        assert sender.send(wire.encode(frame(1)), 10.0)
         analysis.until(lambda: analysis.intake.received == 1)
         assert analysis.handled == 1
         sender.close()
@@ -184,7 +177,7 @@ def test_a_recorded_connection_that_is_played_again_brings_no_frame(tmp_path):
         tap = Tapped(port, None)
         sender = wire.Sender(f"tcp://127.0.0.1:{tap.port}", 60, client)
         for index in range(20):
-            assert sender.send(wire.encode_frame(frame(index), 0), 10.0)
+            assert sender.send(wire.encode(frame(index)), 10.0)
         analysis.until(lambda: analysis.intake.received == 20)
         sender.close()
         for _ in range(5):
@@ -209,7 +202,7 @@ def test_a_message_that_is_changed_under_way_brings_no_frame(tmp_path):
         analysis.intake._take = lambda one: (taken.append(one), original(one))
         index = 0
         while tap.flipped < 20:
-            sender.send(wire.encode_frame(frame(index), 0), 1.0)
+            sender.send(wire.encode(frame(index)), 1.0)
             index += 1
             time.sleep(0.002)
         analysis.until(lambda: analysis.receiver.refused.get("protocol", 0) > 0)
@@ -239,10 +232,10 @@ def test_a_gigabyte_claim_is_answered_by_closing(tmp_path, greeting):
 
 def test_a_flood_meets_a_full_queue_at_the_sender(tmp_path):
     endpoint = f"ipc://{tmp_path}/frames"
-    server, client = link_for(endpoint)
+    server, client = link_keys(endpoint)
     receiver = wire.Receiver(endpoint, 60, server, 128)  # nobody reads
     sender = wire.Sender(receiver.endpoint, 60, client)
-    parts = wire.encode_frame(frame(0, 128), 0)
+    parts = wire.encode(frame(0, 128))
     assert sender.send(parts, 10.0)
     before = psutil.Process().memory_info().rss
     let_in = sum(sender.send(parts, 0.0) for _ in range(20_000))

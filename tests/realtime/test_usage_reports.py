@@ -9,12 +9,15 @@ import pytest
 
 from realtime.capture.mediapipe.model_files import POSE, model_path
 
+pytestmark = pytest.mark.slow
+
 FIND = """
 import sys, time
 import numpy as np
 from pathlib import Path
-from realtime import mediapipe_process, people
-mediapipe_process.NOWHERE = f"http://127.0.0.1:{sys.argv[2]}"
+from realtime.capture.mediapipe import process
+from realtime.capture.views import people
+process.NOWHERE = f"http://127.0.0.1:{sys.argv[2]}"
 finder = people.PersonFinder(Path(sys.argv[1]))
 for step in range(5):
     finder.find(np.zeros((480, 640, 3), np.uint8), step * 33_000_000)

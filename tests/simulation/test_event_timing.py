@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle
-from engines.card import Calibration, ModelCard, Provenance
-from engines.export.onnx_export import write_bundle
-from engines.networks.initialise import initialise
-from engines.specs.manet import MANetSpec
 from events.offline import JudgedSession
 from simulation.event_timing import timing
 from simulation.windows import targets
-from tests.conftest import manet_live
-from tests.test_bad_input import refused
+from tests.bundles import untrained_landmarks
+from tests.conftest import manet_live, refused
+
+pytestmark = pytest.mark.slow
 
 SPAN_NS, HOP_NS = 1_900_000_000, 250_000_000
 NODDING, WAVING = 9, 12
@@ -26,16 +24,7 @@ NODDING, WAVING = 9, 12
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
-    spec = MANetSpec(depth=18, width=8, length=8, size=32, embedding=False)
-    card = ModelCard(
-        "tiny",
-        spec,
-        Provenance(False, "nothing"),
-        "tests",
-        view="landmarks",
-        calibration=Calibration(activation="sigmoid"),
-    )
-    return write_bundle(initialise(spec, 0), card, tmp_path_factory.mktemp("bundle") / "tiny")
+    return untrained_landmarks(tmp_path_factory.mktemp("bundle") / "untrained")
 
 
 def oracle(true: list[tuple[int, float, float]], late_s: float = 0.0) -> JudgedSession:

@@ -10,6 +10,8 @@ import pytest
 
 from tests.training.conftest import DataSet, run_command
 
+pytestmark = pytest.mark.slow
+
 Refused = Callable[..., str]
 
 

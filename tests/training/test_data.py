@@ -17,6 +17,8 @@ from training.data.clips import ClipSource, varied_indices, vary
 from training.data.examples import batches, epoch_order
 from training.data.video import read_frames
 
+pytestmark = pytest.mark.slow
+
 
 def test_lists_of_the_official_format(data: DataSet) -> None:
     entries = read_list(data.train, data.folder)

@@ -23,6 +23,8 @@ from training.checkpoint import State, read
 from training.data.emotion_examples import EmotionWindow, vary
 from training.start import open_network
 
+pytestmark = pytest.mark.slow
+
 TINY = """
 name = "tiny"
 task = "simulated-emotion"

@@ -21,6 +21,8 @@ from training.__main__ import main
 from training.data.emotion_lists import HEADER, LabelledVideo
 from training.data.emotion_videos import Prepared, Videos, check, prepared_path, read_prepared
 
+pytestmark = pytest.mark.slow
+
 BRANCH = MANetSpec(depth=18, width=8, length=16, size=32, embedding=False)
 SPEC = MAENetSpec(BRANCH, BRANCH)
 TINY = """

@@ -13,6 +13,8 @@ from training.__main__ import main
 from training.data.clip_lists import read_list
 from training.submission import HEADER, write_submission
 
+pytestmark = pytest.mark.slow
+
 
 def evaluate(model: Path, data: DataSet, which: Path, out: Path) -> int:
     return main(

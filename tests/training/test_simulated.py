@@ -27,6 +27,8 @@ from training.__main__ import main
 from training.data.drawings import SimulatedWindows, chances_of, preference_of
 from training.data.rare_actions import prefer_rare
 
+pytestmark = pytest.mark.slow
+
 SPAN_NS, HOP_NS = round(OFFICIAL_SPAN_S * 1e9), 250_000_000
 PLAN = Plan("train", sessions=2, seconds=6.0, seed=3, size=32, length=4)
 TINY = """

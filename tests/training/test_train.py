@@ -42,6 +42,9 @@ def rates(name: str, epochs: int, steps: int) -> list[float]:
     return found
 
 
+pytestmark = pytest.mark.slow
+
+
 def test_recipes_say_what_the_paper_and_the_code_say() -> None:
     """MANet paper, section V-B; and the differences of the released code."""
     paper, code = read_recipe("manet-paper"), read_recipe("manet-code")

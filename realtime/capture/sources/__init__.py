@@ -14,7 +14,7 @@ from engines.common.errors import BadInput
 from engines.common.printable import printable
 from realtime.capture.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.capture.sources.urls import check_listening, check_url, public_name
-from realtime.config import CameraSettings, StreamSettings
+from realtime.config import CameraSettings, Config, StreamSettings
 
 __all__ = [
     "CameraSpec",
@@ -29,6 +29,7 @@ __all__ = [
     "SourceSpec",
     "StreamSpec",
     "open_source",
+    "parse_source",
     "probe",
     "resume_after",
 ]
@@ -74,9 +75,9 @@ class SimulatedSpec(msgspec.Struct, frozen=True, tag="simulated"):
     live: ClassVar[bool] = False
     tracked: ClassVar[bool] = True  # brings its own landmarks
 
-    seed: int
-    seconds: float
-    mode: str  # natural, balanced or idle
+    seed: int = 0
+    seconds: float = 30.0
+    mode: str = "natural"  # or balanced, idle
     resume_after_ns: int | None = None
     moods: bool = False  # the person feels something, and shows it
 
@@ -156,6 +157,15 @@ def probe(spec: SourceSpec) -> None:
         check_listening(spec.endpoint)
     elif isinstance(spec, CameraSpec) and spec.index < 0:
         raise BadInput("a camera number from 0 up", str(spec.index), "`cameras` lists those that open")
+
+
+def parse_source(source: SourceSpec | str | int, config: Config) -> SourceSpec:
+    """A webcam's number, the URL of a stream or the path of a recording as a spec; a spec as it is."""
+    if isinstance(source, int):
+        return CameraSpec(source, config.camera)
+    if isinstance(source, str):
+        return StreamSpec(source, config.stream) if "://" in source else FileSpec(source)
+    return source
 
 
 def resume_after(spec: LocalSpec, media_ns: int | None) -> LocalSpec:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from engines.landmarks.drawing import LandmarkDrawing
+from realtime.capture.sources import SimulatedSpec, SourceSpec
 from realtime.capture.sources.base import EndOfSource, Image, Source
 from realtime.messages import CaptureState
-from simulation.emotion import MoodSettings
+from simulation.emotion import Episode, MoodSettings
+from simulation.interview import TrueAction
 from simulation.session import Session, Settings, simulate
 
 FPS = 30.0
@@ -48,3 +51,23 @@ class SimulatedSource(Source):
 def simulate_session(seed: int, seconds: float, mode: str, moods: bool = False) -> Session:
     """The session that a source of these arguments plays; of the split that no model is trained on."""
     return simulate(seed, seconds, FPS, Settings(mode=mode, split="test", mood=MoodSettings() if moods else None))
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a simulated interview shows; empty for every other source, of which nothing is known."""
+
+    actions: tuple[TrueAction, ...] = ()
+    episodes: tuple[Episode, ...] = ()
+
+    def mood_at(self, time_s: float) -> str:
+        """What the person feels, "none" for nothing in particular; empty where that is not known."""
+        return next((one.name or "none" for one in self.episodes if one.onset_s <= time_s < one.offset_s), "")
+
+
+def truth_of(source: SourceSpec) -> Truth:
+    """What a source will show, as far as that is known."""
+    if not isinstance(source, SimulatedSpec):
+        return Truth()
+    session = simulate_session(source.seed, source.seconds, source.mode, source.moods)
+    return Truth(tuple(session.truth), tuple(session.episodes))

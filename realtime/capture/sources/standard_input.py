@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from engines.common.errors import BadInput
+from engines.common.log import log
 from realtime.capture.sources import FileSpec, SourceSpec
 
 STANDARD_INPUT = "-"  # as a path
@@ -19,9 +20,7 @@ _FILE_NAME = "standard input"  # becomes the source's name
 
 
 @contextmanager
-def with_standard_input(
-    sources: tuple[SourceSpec, ...], report: Callable[[str], None]
-) -> Iterator[tuple[SourceSpec, ...]]:
+def with_standard_input(sources: tuple[SourceSpec, ...]) -> Iterator[tuple[SourceSpec, ...]]:
     """The sources, with `-` read to its end into a private file, which is deleted afterwards.
 
     Raises:
@@ -38,7 +37,7 @@ def with_standard_input(
     folder = Path(tempfile.mkdtemp(prefix="manet-live-input-"))  # mode 0700
     try:
         path = folder / _FILE_NAME
-        report("reading the recording from standard input to its end")
+        log.info("reading the recording from standard input to its end")
         try:
             with path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)

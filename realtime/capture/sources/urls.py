@@ -69,7 +69,7 @@ def check_listening(endpoint: str) -> None:
         )
 
 
-def side_door(endpoint: str) -> str:
-    """The endpoint at the port after it."""
+def control_endpoint(endpoint: str) -> str:
+    """Where the control socket beside an endpoint for frames is: at the port after it."""
     place, _, port = endpoint.rpartition(":")
     return f"{place}:{int(port) + 1}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +21,6 @@ FRESH_NS = 3 * NS_PER_S // 10  # a face that was last seen longer ago is none
 NEAR = 4.0  # the detector sees a square this many times the last face, after the whole picture showed one
 TILE = 0.5  # of the picture's short side: where a face is too small for the whole picture, its tiles are searched
 TILE_STEP = 0.5  # of a tile
-
-
-class Finder(Protocol):
-    """Finds faces in pictures."""
-
-    def find(self, pixels: UInt8Array, near: Box | None) -> list[Box]: ...
-
-    def close(self) -> None: ...
 
 
 class FaceFinder:
@@ -95,8 +86,8 @@ class FaceView:
     Faces are looked for ten times a second of media time, so that a recording gives the same crops on every machine.
     """
 
-    def __init__(self, size: int, margin: float, finder: Finder) -> None:
-        """size: F, side of the crop; margin: room on each side, as a share of the face's size."""
+    def __init__(self, size: int, margin: float, finder: FaceFinder) -> None:
+        """size: F, side of the crop; margin: added on each side, as a share of the face's size."""
         self._size, self._finder = size, finder
         self._follower = Follower(margin)
         self._next_search_ns: int | None = None
@@ -113,7 +104,7 @@ class FaceView:
             faces = self._finder.find(pixels, self._follower.person if fresh else None)
             if person is not None:
                 faces = [face for face in faces if _belongs(face, person)]
-            if self._follower.look(media_ns, faces, (pixels.shape[0], pixels.shape[1])):
+            if self._follower.update(media_ns, faces, (pixels.shape[0], pixels.shape[1])):
                 self._seen_ns = media_ns
         square = self._follower.at(media_ns)
         if square is None or not self._fresh(media_ns):

@@ -77,31 +77,31 @@ def screen_report(shown: Shown, sightings: Iterable[Sighting], log: LatencyLog) 
     )
 
 
-class Screen:
-    """The process that shows the pattern, and what it says. A context manager."""
+class CodeScreen:
+    """The process that shows the pattern, and what it reports. A context manager."""
 
     def __init__(self) -> None:
         self.shown = Shown()
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - what the process says goes with this object
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - what the process prints goes with this object
         self._begun = threading.Event()  # it shows something, or never will
         self._process: subprocess.Popen[bytes] | None = None
         self._reader = threading.Thread(target=self._read, name="screen", daemon=True)
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> CodeScreen:
         """Raises BadInput: there is neither a display nor a terminal. Failed: it cannot be drawn on."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "realtime.latency.screen.show", *_where()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._words,
+            stderr=self._printed,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
         )
         self._reader.start()
         self._begun.wait(START_S)
         if not self.shown.step_ns():
             self.__exit__()
-            self._words.seek(0)
-            last = self._words.read().decode(errors="replace").strip().splitlines()[-1:]
+            self._printed.seek(0)
+            last = self._printed.read().decode(errors="replace").strip().splitlines()[-1:]
             raise Failed(f"the screen cannot be shown: {last[0] if last else 'its process ended'}")
         return self
 

@@ -1,7 +1,7 @@
 """Shows the pattern, full-screen or in the terminal. A process of its own: nothing else keeps it from its beat.
 
-Runs as `python -m realtime.latency.screen.show [TERMINAL]`. Says on standard output, a line each, which step was on
-when (monotonic ns, once it was handed over to the display); the end of standard input is the order to stop.
+Runs as `python -m realtime.latency.screen.show [TERMINAL]`. Reports on standard output, a line each, which step was on
+when (monotonic ns, once it was handed over to the display); the end of standard input stops it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Surface(abc.ABC):
         """Leave things as they were."""
 
 
-class Window(Surface):
+class FullScreenWindow(Surface):
     """A full-screen window."""
 
     NAME = "manet-live"
@@ -63,7 +63,7 @@ class Window(Surface):
         cv2.destroyAllWindows()
 
 
-class Terminal(Surface):
+class TerminalSurface(Surface):
     """Half blocks on the terminal's alternate screen."""
 
     def __init__(self, device: Path) -> None:
@@ -92,14 +92,14 @@ def half_blocks(pattern: UInt8Array, columns: int, lines: int) -> str:
     return "\x1b[0m\r\n".join(rows) + "\x1b[0m"
 
 
-def run(surface: Surface, clock: Clock, tell: Callable[[int, int], object], stop: threading.Event) -> None:
-    """Show step after step until `stop` is set or nobody wants to see them; `tell` gets (step, shown ns)."""
+def run(surface: Surface, clock: Clock, report: Callable[[int, int], object], stop: threading.Event) -> None:
+    """Show step after step until `stop` is set or nobody wants to see them; `report` gets (step, shown ns)."""
     begun_ns = clock.now_ns()
     step = 0
     try:
         while not stop.is_set():
             surface.show(draw(step))
-            tell(step, clock.now_ns())
+            report(step, clock.now_ns())
             step += 1
             clock.sleep_until(begun_ns + step * NS_PER_S // STEPS_PER_S)
     except EOFError:
@@ -112,7 +112,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
     stop = threading.Event()
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    surface = Terminal(Path(sys.argv[1])) if len(sys.argv) > 1 else Window()
+    surface = TerminalSurface(Path(sys.argv[1])) if len(sys.argv) > 1 else FullScreenWindow()
     run(surface, MonotonicClock(), lambda step, shown_ns: print(step, shown_ns, flush=True), stop)
     return 0
 

@@ -15,7 +15,7 @@ GUTTER = 2  # columns between what stands side by side
 
 
 @dataclass(frozen=True, slots=True)
-class Screen:
+class Canvas:
     """What can be drawn on."""
 
     console: Console
@@ -26,7 +26,7 @@ class Screen:
     plain: bool = False  # ASCII only
 
 
-def segments(texts: Sequence[Text], screen: Screen, width: int) -> list[Line]:
+def segments(texts: Sequence[Text], screen: Canvas, width: int) -> list[Line]:
     """Each text as one line of `width` cells."""
     lines = []
     for text in texts:

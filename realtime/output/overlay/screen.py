@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
 from realtime.output.overlay import several, single
-from realtime.output.overlay.canvas import Screen
+from realtime.output.overlay.canvas import Canvas
 from realtime.output.overlay.picture import Line
 from realtime.output.overlay.state import OverlayState
 
@@ -31,7 +31,7 @@ class Overlay:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         color = not console.no_color and console.color_system is not None
         picture = color and console.color_system in ("truecolor", "256") and not options.ascii_only
-        screen = Screen(
+        screen = Canvas(
             console, options.max_width, options.height or console.height, color, picture, options.ascii_only
         )
         for line in _lines(self.states, screen):
@@ -45,7 +45,7 @@ def render(state: OverlayState, width: int, height: int, *beside: OverlayState) 
     beside: the session's other cameras.
     """
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None, legacy_windows=False)
-    lines = _lines((state, *beside), Screen(console, width, height, color=False, picture=False))
+    lines = _lines((state, *beside), Canvas(console, width, height, color=False, picture=False))
     return "\n".join("".join(segment.text for segment in line) for line in lines)
 
 
@@ -66,7 +66,7 @@ def save_svg(state: OverlayState, path: Path, width: int = 100, height: int = 30
     path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")  # fetched fonts
 
 
-def _lines(states: tuple[OverlayState, ...], screen: Screen) -> list[Line]:
+def _lines(states: tuple[OverlayState, ...], screen: Canvas) -> list[Line]:
     """`height` lines of `width` cells."""
     lines = single.lines(states[0], screen) if len(states) == 1 else several.lines(states, screen)
     if screen.plain:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from realtime.messages import CaptureState
 from realtime.output.overlay import panels
-from realtime.output.overlay.canvas import GUTTER, Screen, segments, side_by_side
+from realtime.output.overlay.canvas import GUTTER, Canvas, segments, side_by_side
 from realtime.output.overlay.emotion import ROWS, emotion
 from realtime.output.overlay.picture import Line, fit, half_blocks
 from realtime.output.overlay.state import OverlayState
@@ -19,7 +19,7 @@ LEAST_PANEL = 38  # columns that an event needs
 PICTURE_FROM = 20  # rows of a panel from which it has the picture
 
 
-def lines(states: Sequence[OverlayState], screen: Screen) -> list[Line]:
+def lines(states: Sequence[OverlayState], screen: Canvas) -> list[Line]:
     """At least `height` lines of `width` cells."""
     width, first = screen.width, states[0]
     session = replace(
@@ -52,7 +52,7 @@ def _panels_in_a_row(count: int, width: int) -> int:
     return -(-count // rows)
 
 
-def _panel(camera: int, state: OverlayState, screen: Screen, width: int, rows: int) -> list[Line]:
+def _panel(camera: int, state: OverlayState, screen: Canvas, width: int, rows: int) -> list[Line]:
     texts = [_title(camera, state, width)]
     texts += panels.alerts(replace(state, untrained=False), width, 2 if rows >= 12 else 1)
     foot = _foot(state, width, 2 if rows >= 9 else 1 if rows >= 4 else 0)
@@ -64,14 +64,14 @@ def _panel(camera: int, state: OverlayState, screen: Screen, width: int, rows: i
         picture = half_blocks(state.picture, columns, high)
         free -= high
     likely = min(max(free * 2 // 5, 2), 1 + max(len(state.top), 1)) if free >= 6 else 0
-    top, usual = state.top[: max(likely - 1, 0)], state.usual if likely else ()
-    rest = panels.now(top, width, likely, screen.color, usual) if likely else []
+    top, lowered = state.top[: max(likely - 1, 0)], state.lowered if likely else ()
+    rest = panels.now(top, width, likely, screen.color, lowered) if likely else []
     rest += [Text()] * (likely - len(rest))
     if state.emotion is not None:
         shown = emotion(state.emotion, width, ROWS if free - likely >= ROWS + 5 else 1 if free - likely >= 3 else 0)
         rest += shown
         likely += len(shown)
-    rest += panels.events(state, width, max(free - likely, 0), panels.any_doubtful(top, usual))
+    rest += panels.events(state, width, max(free - likely, 0), panels.any_doubtful(top, lowered))
     rest += [Text()] * (free - len(rest))
     return segments(texts, screen, width) + picture + segments([*rest, *foot], screen, width)
 

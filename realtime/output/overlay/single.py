@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from realtime.output.overlay import panels
-from realtime.output.overlay.canvas import GUTTER, Screen, segments, side_by_side
+from realtime.output.overlay.canvas import GUTTER, Canvas, segments, side_by_side
 from realtime.output.overlay.emotion import ROWS, emotion
 from realtime.output.overlay.picture import Line, fit, half_blocks
 from realtime.output.overlay.state import OverlayState
@@ -16,7 +16,7 @@ ROOMY = (100, 30)  # columns, rows from which the pipeline has a table of its ow
 PICTURE_FROM = (70, 18)  # columns, rows below which the picture gives its room to the rest
 
 
-def lines(state: OverlayState, screen: Screen) -> list[Line]:
+def lines(state: OverlayState, screen: Canvas) -> list[Line]:
     """At least `height` lines of `width` cells."""
     width, height = screen.width, screen.height
     roomy = width >= ROOMY[0] and height >= ROOMY[1]
@@ -33,7 +33,7 @@ def lines(state: OverlayState, screen: Screen) -> list[Line]:
     return segments(top, screen, width) + _body(state, screen, rows, roomy) + segments(bottom, screen, width)
 
 
-def _body(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> list[Line]:
+def _body(state: OverlayState, screen: Canvas, rows: int, roomy: bool) -> list[Line]:
     """Left the picture, with the pipeline below it where there is room; right the actions and the events."""
     left, left_width = _left(state, screen, rows, roomy)
     right_width = screen.width - left_width - GUTTER * bool(left_width)
@@ -41,21 +41,21 @@ def _body(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> list[L
     spaced = rows >= (20 if feels else 12)
     likely = min(max(rows // 4 if feels else rows * 2 // 5, 2), 1 + max(len(state.top), 1), 11, rows)
     top = state.top[: max(likely - 1, 0)]
-    texts = panels.now(top, right_width, likely, screen.color, state.usual)
+    texts = panels.now(top, right_width, likely, screen.color, state.lowered)
     texts += [Text()] * (likely - len(texts) + spaced)
     if state.emotion is not None:
         texts += emotion(state.emotion, right_width, ROWS if rows - len(texts) >= ROWS + 4 else 1)
         texts += [Text()] * spaced
     free = rows - len(texts)
     true = truth(state, right_width, free // 2) if state.truth and free >= 6 else []
-    texts += panels.events(state, right_width, free - len(true) - bool(true), panels.any_doubtful(top, state.usual))
+    texts += panels.events(state, right_width, free - len(true) - bool(true), panels.any_doubtful(top, state.lowered))
     if true:
         texts += [Text()] * (rows - len(texts) - len(true)) + true
     right = segments(texts, screen, right_width)
     return side_by_side([(left, left_width), (right, right_width)] if left_width else [(right, right_width)], rows)
 
 
-def _left(state: OverlayState, screen: Screen, rows: int, roomy: bool) -> tuple[list[Line], int]:
+def _left(state: OverlayState, screen: Canvas, rows: int, roomy: bool) -> tuple[list[Line], int]:
     """The lines of the left column and its width; 0 where there is none."""
     shown = (
         screen.picture and state.show_picture and screen.width >= PICTURE_FROM[0] and screen.height >= PICTURE_FROM[1]

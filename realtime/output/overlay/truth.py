@@ -24,15 +24,15 @@ def truth(state: OverlayState, width: int, rows: int) -> list[Text]:
         times = f"{clock(event.onset_s)}–{clock(event.offset_s) if over else ''}"
         line = Text().append(mark + " ", style).append(f"{times:<15} ").append(name(event.action), Style(bold=not over))
         part = event.action.body_part
-        room = width - line.cell_len - PART_WIDTH
-        lines.append(fitted(line.append(" " * max(room, 1)).append(part, LABEL), width))
+        space = width - line.cell_len - PART_WIDTH
+        lines.append(fitted(line.append(" " * max(space, 1)).append(part, LABEL), width))
     return lines[:rows]
 
 
 def _detected(state: OverlayState, true: TrueEvent) -> bool:
     """Whether a confirmed or ended event of the same action overlaps it."""
     for event in state.events:
-        if event.action == true.action and event.state in (EventState.CONFIRMED, EventState.ENDED):
+        if event.action == true.action and event.state not in (EventState.PROVISIONAL, EventState.RETRACTED):
             onset_s = (event.onset_ns - state.session_start_ns) / NS_PER_S
             offset_ns = event.offset_ns
             offset_s = state.elapsed_s if offset_ns is None else (offset_ns - state.session_start_ns) / NS_PER_S

@@ -8,41 +8,42 @@ import numpy as np
 import pytest
 
 from realtime.analysis.queues import WindowQueue
-from realtime.analysis.receiver import Intake
 from realtime.analysis.window import SlidingWindow
+from realtime.capture.order import CaptureOrder, ViewSpec
 from realtime.capture.process import CaptureSpec
 from realtime.capture.sources import CameraSpec, FileSpec
 from realtime.capture.supervisor import CaptureFailed, CaptureProcess
-from realtime.clock import MonotonicClock, SessionStart
+from realtime.clock import MonotonicClock
 from realtime.config import CameraSettings, SupervisionSettings, ViewSettings
-from realtime.latency import LatencyLog
 from realtime.messages import CaptureState
-from realtime.transport.authentication import link_for
+from realtime.transport.authentication import link_keys
 from realtime.transport.wire import Receiver
 from tests.conftest import number_in, write_numbered
+from tests.realtime.conftest import receiver_thread
+
+pytestmark = pytest.mark.clock
 
 MS = 1_000_000
 
 
 class Rig:
-    """Intake and capture process without an engine; windows of one frame due at each frame's time."""
+    """Receiver and capture process without an engine; windows of one frame due at each frame's time."""
 
     def __init__(self, folder, source, speed, hop_ms=40, hang_s=10.0, max_restarts=3, taken=None):
         self.clock = MonotonicClock()
-        server_keys, client_keys = link_for("ipc://")
+        server_keys, client_keys = link_keys("ipc://")
         self.receiver = Receiver(f"ipc://{folder}/frames", 60, server_keys)
         self.queue = WindowQueue(lossless=speed is None, staleness_ns=10**10, clock=self.clock)
         window = SlidingWindow(0, 1, hop_ms * MS, hop_ms * MS, 10**12)
-        self.intake = Intake(self.receiver, window, self.queue, self.clock, LatencyLog(), SessionStart(), 64, 0)
+        self.intake = receiver_thread(self.receiver, window, self.queue, 64, self.clock)
         self.seen: list[tuple[int, int]] = []  # (index drawn into the picture, media ms)
         original = self.intake._take
         self.intake._take = lambda frame: (
             self.seen.append((number_in(frame.body), frame.media_ns // MS)),
             original(frame),
         )
-        spec = CaptureSpec(
-            source, ViewSettings(crop="full"), 64, self.receiver.endpoint, 0, 0, 60, speed, True, client_keys
-        )
+        order = CaptureOrder(ViewSpec(64, settings=ViewSettings(crop="full"), preview=True), 0, 60)
+        spec = CaptureSpec(source, order, self.receiver.endpoint, client_keys, speed)
         settings = SupervisionSettings(hang_s=hang_s, max_restarts=max_restarts)
         self.capture = CaptureProcess(spec, folder / "log", self.clock, settings)
         self.notes: list[str] = []
@@ -104,8 +105,9 @@ def test_pacing_follows_presentation_times(tmp_path):
     path = write_numbered(tmp_path / "paced.mp4", times)
     arrivals = []
     with Rig(tmp_path, FileSpec(str(path)), speed=2.0) as rig:
-        original = rig.intake.window.push
-        rig.intake.window.push = lambda frame, at: (arrivals.append(frame.captured_ns / MS), original(frame, at))[1]
+        cutter = rig.intake._lanes[0].cutter
+        original = cutter.push
+        cutter.push = lambda frame, at: (arrivals.append(frame.captured_ns / MS), original(frame, at))[1]
         rig.until_ended()
     since = np.array(arrivals) - arrivals[0]
     assert np.all(since >= np.array(times) / 2 - 1)  # never early; how late depends on the machine
@@ -159,7 +161,7 @@ def test_a_camera_that_does_not_open_is_bad_input_from_the_capture_process(tmp_p
 
 CRASH_AT = """
 import os, signal
-from realtime import capture
+from realtime.capture import process as capture
 view = capture.make_view
 def crashing(*arguments):
     made = view(*arguments)
@@ -198,7 +200,7 @@ def test_a_picture_that_crashes_the_capture_ends_it_after_two_tries_in_vain(tmp_
     with (
         Rig(tmp_path, FileSpec(str(path)), speed=None) as rig,
         pytest.raises(
-            CaptureFailed, match=r"^capture process ended with signal 11, no frame in 2 starts; it last said: "
+            CaptureFailed, match=r"^capture process ended with signal 11, no frame in 2 starts; it last printed: "
         ),
     ):
         rig.until(lambda: False)

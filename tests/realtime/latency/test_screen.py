@@ -28,12 +28,13 @@ from realtime.messages import Sighting
 from realtime.output.event_stream import EventStream
 from realtime.remote.camera_end import serve
 from realtime.request import Request
-from realtime.session import Session
 from realtime.transport.authentication import load_client_keys, make_keys
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, refused
+from tests.realtime.conftest import session_loop
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.output.test_terminal import ENTER, LEAVE, Terminal
-from tests.test_bad_input import refused
+
+pytestmark = pytest.mark.clock
 
 MS, S = 1_000_000, 1_000_000_000
 FRAME_NS = S // 30
@@ -135,11 +136,10 @@ def test_a_known_delay_is_recovered_within_one_frame(tmp_path, monkeypatch, dela
             load_client_keys(tmp_path / "keys" / "desk.key"),
             MonotonicClock(),
             stop,
-            lambda line: None,
         ),
     )
     with open_runtime(model, "onnxruntime") as runtime:
-        session = Session(request, model, runtime, EventStream([]), tmp_path)
+        session = session_loop(request, model, runtime, EventStream([]), tmp_path)
         try:
             showing.start()
             camera.start()
@@ -149,14 +149,14 @@ def test_a_known_delay_is_recovered_within_one_frame(tmp_path, monkeypatch, dela
             stop.set()
             camera.join(20)
             showing.join(20)
-    (channel,) = session.channels
-    found = report(session, channel, shown).screen
+    (pipeline,) = session.pipelines
+    found = report(session, pipeline, shown).screen
     assert found.read > 0.9 * found.pictures > 20
     assert found.within_ms == pytest.approx(500 / STEPS_PER_S, rel=0.3)
     known_ms = np.median(true_ms)
     assert known_ms >= delay_ms
     assert abs(found.photon_to_frame.p50 - known_ms) < 1000 / 30
-    to_event = channel.latency.run(BY_NAME["to event"])
+    to_event = pipeline.latency.run(BY_NAME["to event"])
     assert found.photon_to_event.count >= 5
     assert abs(found.photon_to_event.p50 - (known_ms + to_event.p50)) < 1000 / 30
 

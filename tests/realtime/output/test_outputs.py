@@ -4,14 +4,17 @@ import json
 import os
 import socket
 
+import msgspec
 import pytest
 import zmq
 
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
-from events.types import ActionEvent, Delay, EventState
-from realtime.output.event_stream import EventStream, SessionLine, action_line
+from events.types import ActionEvent, Candidate, Delay, EventState
+from realtime.output.event_stream import EventStream
+from realtime.output.lines import SessionLine, action_line, encode
 from realtime.output.outputs import PublishOutput, RecordOutput, StdoutOutput, check_endpoint
+from tests.realtime.conftest import LINE, record
 
 MS = 1_000_000
 
@@ -22,12 +25,34 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def test_the_line_of_a_part_has_its_candidates_and_no_action():
+    event = ActionEvent(
+        3,
+        0,
+        EventState.ENDED,
+        None,
+        "head-hand",
+        5 * 1000 * MS,
+        35 * 1000 * MS,
+        0.9,
+        36 * 1000 * MS,
+        Delay(600 * MS, 30400 * MS),
+        (Candidate(ACTIONS[46], 0.4), Candidate(ACTIONS[41], 0.3)),
+        posture=True,
+    )
+    line = msgspec.to_builtins(action_line(event, session_start_ns=0))
+    assert (line["action"], line["index"], line["body_part"]) == (None, None, "head-hand")
+    assert list(line["candidates"].items()) == [("covering mouth", 0.4), ("scratching or touching face", 0.3)]
+    assert line["posture"] is True
+
+
 def test_an_action_line_is_what_the_design_shows(tmp_path):
     event = ActionEvent(
         12,
         0,
         EventState.CONFIRMED,
         ACTIONS[9],
+        "head",
         5250 * MS,
         None,
         0.81234,
@@ -109,13 +134,13 @@ def test_local_endpoints_are(endpoint):
 
 def test_a_record_is_appended_line_by_line_and_never_overwritten(tmp_path):
     folder = tmp_path / "sessions" / "one"
-    output = RecordOutput(folder, {"consent": "signed"})
-    output.write("action", b'{"kind":"action"}')
-    assert (folder / "events.jsonl").read_bytes() == b'{"kind":"action"}\n'  # before it is closed
+    output = record(folder, {"consent": "signed"})
+    output.on_line(LINE)
+    assert (folder / "events.jsonl").read_bytes() == encode(LINE) + b"\n"  # before it is closed
     assert json.loads((folder / "session.json").read_bytes())["consent"] == "signed"
     output.close()
     with pytest.raises(BadInput, match="which holds a session"):
-        RecordOutput(folder, {})
+        RecordOutput(folder)
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="a folder that can be written"):
-        RecordOutput(tmp_path / "file" / "below", {})
+        RecordOutput(tmp_path / "file" / "below")

@@ -1,6 +1,7 @@
 """A camera on another machine, whose clock is another: real sockets, a real session, on loopback."""
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -13,25 +14,26 @@ import zmq
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
+from realtime.capture.order import CaptureOrder, ViewSpec
 from realtime.capture.sources import RemoteSpec, SimulatedSpec
-from realtime.capture.sources.urls import side_door
+from realtime.capture.sources.urls import control_endpoint
 from realtime.clock import MonotonicClock
 from realtime.clock_offset import ClockOffset
-from realtime.config import Config, StreamOutSettings, ViewSettings
+from realtime.config import Config, StreamOutSettings
 from realtime.latency.stages import FRAME_COLUMNS
-from realtime.messages import CaptureState
+from realtime.messages import CaptureState, Frame
 from realtime.output.event_stream import EventStream
 from realtime.remote.analysis_end import RemoteCapture
 from realtime.remote.camera_end import _Link, serve
-from realtime.remote.talk import Order
 from realtime.request import Request
-from realtime.session import Session
 from realtime.transport.authentication import CAMERAS, load_client_keys, load_keys, make_keys
-from realtime.transport.wire import PROTOCOL, FrameMessage, Receiver
-from tests.conftest import ROOT, manet_live
+from realtime.transport.wire import Receiver
+from tests.conftest import ROOT, manet_live, refused
+from tests.realtime.conftest import session_loop
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
-from tests.test_bad_input import refused
+
+pytestmark = pytest.mark.clock
 
 S, MS = 1_000_000_000, 1_000_000
 
@@ -50,13 +52,13 @@ class OtherMachinesClock(MonotonicClock):
 
 
 @pytest.mark.parametrize("ahead_s", [12_345.678, -0.75])
-def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path, ahead_s):
+def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path, ahead_s, caplog):
     make_keys(tmp_path / "keys", [], ["desk"])
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     config = Config(output=StreamOutSettings(keys=str(tmp_path / "keys")))
     request = Request((RemoteSpec(endpoint),), "untrained-small", config, headless=True)
     model, clock = Bundle.load(bundles.find("untrained-small")), OtherMachinesClock(round(ahead_s * S))
-    said: list[str] = []
+    caplog.set_level(logging.INFO)
     camera = threading.Thread(
         target=serve,
         args=(
@@ -65,11 +67,10 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
             load_client_keys(tmp_path / "keys" / "desk.key"),
             clock,
             threading.Event(),
-            said.append,
         ),
     )
     with open_runtime(model, "onnxruntime") as runtime:
-        session = Session(request, model, runtime, EventStream([]), tmp_path)
+        session = session_loop(request, model, runtime, EventStream([]), tmp_path)
         try:
             camera.start()
             begun_ns = time.monotonic_ns()
@@ -77,12 +78,12 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
         finally:
             session.close()
             camera.join(20)
-    (channel,) = session.channels
-    reading = channel.status.clock
-    assert channel.status.state is CaptureState.ENDED
+    (pipeline,) = session.pipelines
+    reading = pipeline.status.clock
+    assert pipeline.status.state is CaptureState.ENDED
     assert abs(reading.offset_ns + clock.ahead_ns) <= reading.error_ns < 50 * MS
-    assert any(line.startswith("connected; the analysis' clock is") for line in said)
-    rows = channel.latency.rows("frame")
+    assert any(line.startswith("connected; the analysis' clock is") for line in caplog.messages)
+    rows = pipeline.latency.rows("frame")
     captured, viewed, received = (
         rows[:, FRAME_COLUMNS.index(name)] for name in ("captured_ns", "viewed_ns", "received_ns")
     )
@@ -90,7 +91,7 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
     assert begun_ns < captured.min() < captured.max() < time.monotonic_ns()
     assert (received - viewed).min() > -reading.error_ns - MS
     assert np.median(received - viewed) < S // 2
-    stats = channel.stats({}, {})
+    stats = pipeline.stats()
     assert stats.other_clock_ms.offset == pytest.approx(-1000 * ahead_s, abs=stats.other_clock_ms.error + 1e-3)
     assert stats.windows + sum(stats.skipped.values()) == stats.windows_due > 5
 
@@ -98,27 +99,27 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
 def test_the_newest_camera_replaces_the_one_before_and_junk_is_counted(tmp_path, context):
     make_keys(tmp_path, ["reader"], ["desk"])
     endpoint = f"tcp://127.0.0.1:{free_port()}"
-    order = Order(PROTOCOL, 0, 0, ViewSettings(), "rgb", 64, 60, False)
-    end = RemoteCapture(side_door(endpoint), load_keys(tmp_path, CAMERAS), order, MonotonicClock())
+    order = CaptureOrder(ViewSpec(64), 0, 60)
+    end = RemoteCapture(control_endpoint(endpoint), load_keys(tmp_path, CAMERAS), order, MonotonicClock())
     end.start()
     keys, clock, stop = load_client_keys(tmp_path / "desk.key"), MonotonicClock(), threading.Event()
     with _Link(endpoint, keys, clock, stop) as first, _Link(endpoint, keys, clock, stop) as second:
         assert first.hello().generation == 0
         assert end.check(CaptureState.STREAMING, None, None) == "the camera's machine is connected"
         assert second.hello().generation == 1
-        assert end.check(CaptureState.STREAMING, None, None) == "the camera came anew (1 times)"
+        assert end.check(CaptureState.STREAMING, None, None) == "the camera connected again (1 times)"
         over = threading.Event()
         first.exchange(ClockOffset(), over)
         assert over.is_set()
         assert first.ended == "another camera took this one's place"
         junk = context.socket(zmq.DEALER)
         keys.apply(junk)
-        junk.connect(side_door(endpoint))
+        junk.connect(control_endpoint(endpoint))
         for said in ([b"not msgpack"], [b"a", b"b"], [b""], [bytes(4000)]):
             junk.send_multipart(said)
         reader = context.socket(zmq.DEALER)  # who may read the event stream may not send frames
         load_client_keys(tmp_path / "reader.key").apply(reader)
-        reader.connect(side_door(endpoint))
+        reader.connect(control_endpoint(endpoint))
         deadline = time.monotonic() + 20
         while end.refused.get("protocol", 0) < 4 or not end.refused.get("key"):
             assert time.monotonic() < deadline, end.refused
@@ -133,20 +134,21 @@ class SilentAtFirst(RemoteCapture):
     """Loses every answer about the time until a camera has come twice."""
 
     def _answer(self, parts, received_ns):
-        if self._comers > 1 or b"ping" not in parts[-1]:
+        if self._connections > 1 or b"ping" not in parts[-1]:
             super()._answer(parts, received_ns)
 
 
-def test_a_camera_whose_first_exchanges_are_lost_connects_again(tmp_path, monkeypatch):
+def test_a_camera_whose_first_exchanges_are_lost_connects_again(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("realtime.remote.camera_end.BURST", 2)
     make_keys(tmp_path, [], ["desk"])
     endpoint = f"tcp://127.0.0.1:{free_port()}"
-    order = Order(PROTOCOL, 0, 0, ViewSettings(), "landmarks", 64, 60, False)
+    order = CaptureOrder(ViewSpec(64, "landmarks"), 0, 60)
     keys = load_keys(tmp_path, CAMERAS)
     receiver = Receiver(endpoint, 60, keys)
-    end = SilentAtFirst(side_door(endpoint), keys, order, MonotonicClock())
+    end = SilentAtFirst(control_endpoint(endpoint), keys, order, MonotonicClock())
     end.start()
-    said, stop = [], threading.Event()
+    caplog.set_level(logging.INFO)
+    stop = threading.Event()
     camera = threading.Thread(
         target=serve,
         args=(
@@ -155,17 +157,16 @@ def test_a_camera_whose_first_exchanges_are_lost_connects_again(tmp_path, monkey
             load_client_keys(tmp_path / "desk.key"),
             MonotonicClock(),
             stop,
-            said.append,
         ),
     )
     camera.start()
     try:
         deadline = time.monotonic() + 30
-        while not isinstance(message := receiver.receive(0.05), FrameMessage):
-            assert time.monotonic() < deadline, said
+        while not isinstance(message := receiver.receive(0.05), Frame):
+            assert time.monotonic() < deadline, caplog.messages
         assert message.generation == 1
-        assert said[1] == "the analysis does not answer; connecting again"
-        assert said[2].startswith("connected; the analysis' clock is ")
+        assert caplog.messages[1] == "the analysis does not answer; connecting again"
+        assert caplog.messages[2].startswith("connected; the analysis' clock is ")
     finally:
         stop.set()
         camera.join(20)

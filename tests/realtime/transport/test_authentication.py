@@ -14,13 +14,15 @@ import pytest
 import zmq
 
 from engines.common.errors import BadInput
-from realtime.output.event_stream import EventStream, SessionLine
+from realtime.output.event_stream import EventStream
+from realtime.output.lines import SessionLine
 from realtime.output.outputs import PublishOutput
 from realtime.transport.authentication import ClientKeys, KeyPair, ServerKeys, Token, load_keys, make_keys
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
-from tests.test_bad_input import refused
+
+pytestmark = pytest.mark.slow
 
 LINE = SessionLine("started", "m", "nothing", "torch", "s", None)
 ZMTP_CURVE = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + bytes(32)
@@ -132,7 +134,7 @@ def test_a_gigabyte_claim_and_junk_before_the_handshake_get_nothing(tmp_path, co
     assert peak - before < 100
     reader = subscriber(context, output.endpoint, client_of(tmp_path, "lab"))
     while not reader.poll(20):
-        output.write("session", b"{}")
+        output.on_line(LINE)
     output.close()
 
 
@@ -199,7 +201,7 @@ def test_wrong_use_is_one_line(recording, tmp_path):
     outside = ("--publish", "tcp://0.0.0.0:5555")
     assert "--keys DIR" in refused("replay", recording, "--headless", *outside)
     assert "a folder with keys" in refused("replay", recording, "--headless", *outside, "--keys", tmp_path / "none")
-    assert "say where to publish" in refused("replay", recording, *EVENTFUL, "--keys", tmp_path)
+    assert "name an endpoint to publish on" in refused("replay", recording, *EVENTFUL, "--keys", tmp_path)
     assert "client's name" in refused("keys", tmp_path, "--client", "../up")
 
 

@@ -14,11 +14,13 @@ import pytest
 
 from realtime.capture.mediapipe.process import for_ffmpeg_alone
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[4]
 PROXIES = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 OPEN = """
 import sys, av
-from realtime.mediapipe_process import block_reports
+from realtime.capture.mediapipe.process import block_reports
 if sys.argv[2] == "blocked":
     block_reports()
 try:
@@ -29,7 +31,7 @@ except av.error.FFmpegError:
 THREE_THREADS = """
 import os, sys, threading
 import numpy as np
-from realtime.mediapipe_task import VideoTask
+from realtime.capture.mediapipe.task import VideoTask
 tasks = [VideoTask(kind, path) for kind, path in zip(("pose", "hand", "face"), sys.argv[1:], strict=True)]
 ready = threading.Barrier(3)
 def first(task):
@@ -46,7 +48,7 @@ os._exit(0)
 """
 QUIET_TOGETHER = """
 import os, sys, threading
-from realtime.mediapipe_process import quiet
+from realtime.capture.mediapipe.process import quiet
 ready = threading.Barrier(8)
 def chatter():
     for _ in range(500):
@@ -132,7 +134,7 @@ def test_without_a_proxy_a_camera_is_asked_directly(servers: tuple[Server, Serve
 def test_the_capture_process_has_its_environment_before_its_threads() -> None:
     code = """
 import os, threading
-from realtime import capture
+from realtime.capture import process as capture
 start = threading.Thread.start
 def checked(thread):
     print(os.environ["https_proxy"], os.environ["no_proxy"], flush=True)
@@ -211,7 +213,7 @@ def test_a_closed_standard_error_is_left_alone(tmp_path: Path) -> None:
     code = """
 import os, sys
 file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
-from realtime.mediapipe_process import quiet
+from realtime.capture.mediapipe.process import quiet
 with quiet():
     os.write(file, b"kept")
 print(file)

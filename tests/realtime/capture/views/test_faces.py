@@ -10,12 +10,15 @@ import matplotlib
 import numpy as np
 import pytest
 
+from realtime.capture.order import ViewSpec
 from realtime.capture.sources.base import Image
 from realtime.capture.views.faces import FRESH_NS, SEARCH_EVERY_NS, FaceFinder, FaceView
+from realtime.capture.views.make import make_view
 from realtime.capture.views.people import Box
-from realtime.capture.views.view import make_view
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
+
+pytestmark = pytest.mark.slow
 
 FRAME_NS = NS_PER_S // 30
 FACE_AT = (252, 188)  # between the eyes of the photograph that matplotlib ships, pixels
@@ -92,12 +95,12 @@ def test_the_largest_face_is_taken_unless_the_body_is_another_s(face_model, port
 @pytest.mark.parametrize("crop", ["center", "full"])
 def test_a_view_of_pixels_gives_faces_where_they_are_wanted(face_model, portrait, crop):
     image = Image(portrait, 0, 0, 0)
-    with closing(make_view(ViewSettings(crop=crop), 112, "rgb", False, 48)) as view:
+    with closing(make_view(ViewSpec(112, settings=ViewSettings(crop=crop), face_size=48))) as view:
         body, _ = view.apply(image)
         face = view.face(image)
         assert body.shape == (112, 112, 3)
         assert face is not None
         assert face.shape == (48, 48, 3)
-    with closing(make_view(ViewSettings(crop=crop), 112)) as view:
+    with closing(make_view(ViewSpec(112, settings=ViewSettings(crop=crop)))) as view:
         view.apply(image)
         assert view.face(image) is None

@@ -7,9 +7,12 @@ import pytest
 
 from engines.preprocess import center_crop, letterbox
 from realtime.capture.mediapipe.model_files import POSE
+from realtime.capture.order import ViewSpec
 from realtime.capture.sources import Image
+from realtime.capture.views.base import View
+from realtime.capture.views.crops import PersonView
+from realtime.capture.views.make import fetch_models, make_view, preview
 from realtime.capture.views.people import Box
-from realtime.capture.views.view import PersonView, View, make_view, prepare_view, preview
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
 from realtime.messages import Framing
@@ -30,7 +33,7 @@ def noise(height: int, width: int) -> np.ndarray:
 
 def test_center_is_the_official_crop() -> None:
     pixels = noise(1296, 1080)
-    body, framing = make_view(ViewSettings(crop="center"), 224).apply(image(pixels))
+    body, framing = make_view(ViewSpec(224, settings=ViewSettings(crop="center"))).apply(image(pixels))
     assert np.array_equal(body, center_crop(pixels, 224))
     assert framing.seen == pytest.approx(224 * 224 / (256 * 307))
     assert framing.magnified == pytest.approx(256 / 1080)
@@ -39,7 +42,7 @@ def test_center_is_the_official_crop() -> None:
 
 def test_full_loses_nothing() -> None:
     pixels = noise(120, 200)
-    body, framing = make_view(ViewSettings(crop="full"), 224).apply(image(pixels))
+    body, framing = make_view(ViewSpec(224, settings=ViewSettings(crop="full"))).apply(image(pixels))
     assert np.array_equal(body, letterbox(pixels, 224))
     assert framing == Framing(seen=1.0, magnified=1.12, person_found=None)
 
@@ -47,7 +50,7 @@ def test_full_loses_nothing() -> None:
 @pytest.mark.parametrize("crop", ["center", "full"])
 @pytest.mark.parametrize("shape", [(48, 2000), (2000, 48), (1, 1), (224, 224), (37, 41)])
 def test_any_picture_gives_the_models_size(crop: str, shape: tuple[int, int]) -> None:
-    body, framing = make_view(ViewSettings(crop=crop), 112).apply(image(noise(*shape)))  # type: ignore[arg-type]
+    body, framing = make_view(ViewSpec(112, settings=ViewSettings(crop=crop))).apply(image(noise(*shape)))  # type: ignore[arg-type]
     assert (body.shape, body.dtype) == ((112, 112, 3), np.uint8)
     assert 0 < framing.seen <= 1
 
@@ -103,7 +106,7 @@ def test_person_view_searches_by_media_time_and_falls_back_to_full() -> None:
 def test_preparing_needs_nothing_for_the_plain_views(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MANET_LIVE_MODELS", str(tmp_path / "none"))
     for crop in ("center", "full"):
-        prepare_view(ViewSettings(crop=crop))  # type: ignore[arg-type]
+        fetch_models(ViewSpec(224, settings=ViewSettings(crop=crop)))  # type: ignore[arg-type]
     assert not (tmp_path / "none").exists()
 
 
@@ -114,7 +117,7 @@ def pose_model() -> Path:
 
 @pytest.fixture
 def person_view(pose_model: Path) -> View:
-    return make_view(ViewSettings(crop="person"), 224)
+    return make_view(ViewSpec(224, settings=ViewSettings(crop="person")))
 
 
 def follow(view: PersonView, images: list[Image]) -> tuple[np.ndarray, list[Framing]]:
@@ -164,7 +167,7 @@ def test_nobody_in_the_picture(person_view: PersonView) -> None:
 
 
 def test_the_library_keeps_quiet(pose_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    view = make_view(ViewSettings(crop="person"), 224)
+    view = make_view(ViewSpec(224, settings=ViewSettings(crop="person")))
     for index in range(3):
         view.apply(image(noise(96, 96), index * NS_PER_S))
     view.close()

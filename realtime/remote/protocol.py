@@ -1,16 +1,12 @@
-"""What is said at the side door. Every field is bounded before anything is allocated from it."""
+"""The messages of the control socket. Every field is bounded before anything is allocated from it."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
-from realtime.capture.views.view import Sees
-from realtime.config import ViewSettings
-from realtime.messages import MAX_SIDE
-from realtime.transport.wire import PROTOCOL, Count, Id
+from realtime.bounds import Count, Id
+from realtime.capture.order import CaptureOrder
+from realtime.transport.wire import PROTOCOL
 
 MAX_BYTES = 4096
 PING_EVERY_S = 1.0
@@ -29,19 +25,10 @@ class Hello(_Message, frozen=True, tag="hello"):
 
 
 class Order(_Message, frozen=True, tag="order"):
-    """The analysis: this, and as this generation. What came before it is replaced."""
+    """The analysis: this. What came before it is replaced."""
 
     protocol: int
-    generation: Id
-    camera_id: Id
-    view: ViewSettings
-    sees: Sees
-    size: Annotated[int, Meta(ge=1, le=MAX_SIDE)]
-    queue_frames: Annotated[int, Meta(ge=1, le=1000)]
-    preview: bool
-    face_size: Annotated[int, Meta(ge=0, le=MAX_SIDE)] = 0  # 0: no face is wanted
-    face_margin: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.0
-    codes: bool = False  # read the codes of a filmed screen, too
+    order: CaptureOrder
 
 
 class Ping(_Message, frozen=True, tag="ping"):

@@ -1,12 +1,12 @@
 """What the landmark tracker adds to the truth: noise on still parts, lag, losses.
 
-`python -m benchmarks.tracker_noise FILE ...` prints the tables of docs/tracker-noise.md, on which the noise of the
-simulated tracker rests. Lengths are in shoulder widths.
+Prints the tables that docs/tracker-noise.md sums up; the simulated tracker's noise rests on them. Lengths are in
+shoulder widths.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import groupby
@@ -26,8 +26,8 @@ STILL_S, MOVED_S, SETTLE_S = 3.0, 3.0, 1.0
 SENSOR_NOISE = 3.0  # grey levels, std, of a webcam indoors
 AMPLITUDE = 0.06  # shoulder widths, of the made-up motion
 FREQUENCIES_HZ = (0.5, 1.0, 2.0, 4.0)
-QUIET = 0.25  # share of all half-second stretches that counts as still, on real footage
-STRETCH = FPS // 2
+QUIET = 0.25  # share of all half-second parts that counts as still, on real footage
+HALF_SECOND = FPS // 2
 
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float64]
@@ -97,14 +97,14 @@ def still_noise(found: list[Landmarks]) -> dict[str, tuple[float, float, float]]
 
 
 def quiet_noise(found: list[Landmarks]) -> dict[str, float]:
-    """std around a straight line over the quietest half-second stretches of real footage: noise and life together."""
+    """std around a straight line over the quietest half-second parts of real footage: noise and life together."""
     result = {}
     for name, group in GROUPS.items():
         values = series(found, group)[..., :2]
         spread = []
-        time = np.arange(STRETCH) - (STRETCH - 1) / 2
-        for start in range(0, len(values) - STRETCH, STRETCH // 3):
-            part = values[start : start + STRETCH]
+        time = np.arange(HALF_SECOND) - (HALF_SECOND - 1) / 2
+        for start in range(0, len(values) - HALF_SECOND, HALF_SECOND // 3):
+            part = values[start : start + HALF_SECOND]
             part = part[:, ~np.isnan(part[..., 0]).any(axis=0)]
             part = part - part.mean(axis=0)
             slope = np.tensordot(time, part, axes=(0, 0)) / (time**2).sum()
@@ -145,59 +145,49 @@ def row(*cells: object) -> None:
     print("| " + " | ".join(str(cell) for cell in cells) + " |")
 
 
-def main() -> int:
-    paths = [Path(name) for name in sys.argv[1:]]
-    if not paths:
-        print("usage: python -m benchmarks.tracker_noise FILE ...", file=sys.stderr)
-        return 2
-    for path in paths:
+def print_noise(shots: list[tuple[UInt8Array, int]], found: list[Landmarks]) -> None:
+    """A row for each group of points: what a still picture, quiet footage and a made-up motion show."""
+    picture = shots[len(shots) // 2][0]
+    still = still_noise(track(repeated(picture, STILL_S + SETTLE_S, lambda _: 0.0)))
+    quiet = quiet_noise(found)
+    moved = {hertz: response(picture, unit(found), hertz) for hertz in FREQUENCIES_HZ}
+    at = [f"gain, delay at {hertz:g} Hz" for hertz in FREQUENCIES_HZ]
+    row("points", "still picture: std", "depth std", "frame to frame", "quiet footage: std", *at)
+    row(*["---"] * (5 + len(FREQUENCIES_HZ)))
+    for name, (plane, depth, correlation) in still.items():
+        gains = (
+            "{:.2f}, {:.0f} ms".format(*moved[hertz][name]) if name in moved[hertz] else "" for hertz in FREQUENCIES_HZ
+        )
+        calm = f"{quiet[name]:.4f}" if name in quiet else ""
+        row(name, f"{plane:.4f}", f"{depth:.4f}", f"{correlation:.2f}", calm, *gains)
+
+
+def print_losses(found: list[Landmarks]) -> None:
+    """How often each part is lost, and how visible legs are."""
+    row("person found", "left hand lost", "right hand lost", "face lost", "visibility of knees", "of feet")
+    row(*["---"] * 6)
+    knees, feet = (np.array([each.pose[points, 3] for each in found]) for points in (slice(25, 27), slice(27, 33)))
+    spans = (" / ".join(f"{value:.2f}" for value in np.percentile(values, [5, 50, 95])) for values in (knees, feet))
+    row(
+        f"{np.mean([each.person for each in found]):.0%}",
+        *(losses([not np.isnan(each.hands[side, 0, 0]) for each in found]) for side in (0, 1)),
+        losses([not np.isnan(each.face[0, 0]) for each in found]),
+        *spans,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.tracker_noise", description=__doc__)
+    parser.add_argument("recordings", nargs="+", type=Path, metavar="FILE")
+    for path in parser.parse_args().recordings:
         shots = list(frames(path))
         found = track(iter(shots))
-        print(
-            f"\n## {path.name}\n\n{len(found)} frames of {found[0].width}x{found[0].height}, "
-            f"{unit(found):.0f} pixels between the shoulders\n"
-        )
-        picture = shots[len(shots) // 2][0]
-        still = still_noise(track(repeated(picture, STILL_S + SETTLE_S, lambda _: 0.0)))
-        quiet = quiet_noise(found)
-        moved = {hertz: response(picture, unit(found), hertz) for hertz in FREQUENCIES_HZ}
-        row(
-            "points",
-            "still picture: std",
-            "depth std",
-            "frame to frame",
-            "quiet footage: std",
-            *(f"gain, delay at {hertz:g} Hz" for hertz in FREQUENCIES_HZ),
-        )
-        row(*["---"] * (5 + len(FREQUENCIES_HZ)))
-        for name in GROUPS:
-            if name not in still:
-                continue
-            plane, depth, correlation = still[name]
-            row(
-                name,
-                f"{plane:.4f}",
-                f"{depth:.4f}",
-                f"{correlation:.2f}",
-                f"{quiet[name]:.4f}" if name in quiet else "",
-                *(
-                    "{:.2f}, {:.0f} ms".format(*moved[hertz][name]) if name in moved[hertz] else ""
-                    for hertz in FREQUENCIES_HZ
-                ),
-            )
+        size = f"{len(found)} frames of {found[0].width}x{found[0].height}"
+        print(f"\n## {path.name}\n\n{size}, {unit(found):.0f} pixels between the shoulders\n")
+        print_noise(shots, found)
         print()
-        row("person found", "left hand lost", "right hand lost", "face lost", "visibility of knees", "of feet")
-        row(*["---"] * 6)
-        knees, feet = (np.array([each.pose[points, 3] for each in found]) for points in (slice(25, 27), slice(27, 33)))
-        spans = (" / ".join(f"{value:.2f}" for value in np.percentile(values, [5, 50, 95])) for values in (knees, feet))
-        row(
-            f"{np.mean([each.person for each in found]):.0%}",
-            *(losses([not np.isnan(each.hands[side, 0, 0]) for each in found]) for side in (0, 1)),
-            losses([not np.isnan(each.face[0, 0]) for each in found]),
-            *spans,
-        )
-    return 0
+        print_losses(found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

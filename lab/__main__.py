@@ -1,0 +1,48 @@
+"""python -m lab: what happens after a session."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from engines.bundle import Bundle, find
+from engines.common.command_line import Parser, run_command
+from lab.evaluate_real import as_json, check_files, evaluate_file, print_tables
+from lab.real_scores import Scorer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
+    return run_command(_parser(), arguments)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab", description="what happens after a session")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("evaluate-real", help="a landmark model on real people whose labels are weak")
+    command.add_argument("model", help="a bundle's folder or a model's name")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE.npz", help="landmark sequences")
+    command.add_argument("--threads", type=int, default=0, help="of the engine (its own choice)")
+    command.add_argument("--json", action="store_true", help="print JSON: all, by file and word")
+    command.set_defaults(run=_evaluate_real)
+    return parser
+
+
+def _evaluate_real(options: argparse.Namespace) -> None:
+    check_files(options.files)
+    bundle = Bundle.load(find(options.model))
+    with Scorer(bundle, options.threads) as scorer:
+        results = [evaluate_file(scorer, path) for path in options.files]
+    if options.json:
+        print(json.dumps(as_json(results), indent=2))
+    else:
+        print_tables(results, bundle.card.name, Console())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What a landmark model says of a recorded landmark sequence, and the events that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.bundle import Bundle
+from engines.landmarks.drawing import draw_window
+from engines.landmarks.points import FACE_POINTS, HAND_POINTS, POSE_POINTS
+from engines.landmarks.tracks import MISSING, SCALE, Int16Array
+from engines.runtimes import open_runtime
+from events.limits import limits
+from events.offline import WindowGrid, detect
+from events.scores import Event
+from events.settings import AggregatorSettings
+from simulation.windows import check_view, samples
+
+Float32Array = npt.NDArray[np.float32]
+
+HEIGHT = 1000  # pixels of the picture that coordinates are given in
+SHORT_HOP_S = 0.125  # between windows of a drawing model: sequences are short
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Probabilities over time: K steps, `step_s` apart."""
+
+    actions: Float32Array  # (K, 52)
+    parts: Float32Array | None  # (K, 7), where the model has the head
+    step_s: float
+
+
+class Scorer:
+    """Runs one bundle of the landmark view over sequences; a context manager.
+
+    A window that begins before the sequence shows its first picture for that time: sequences are shorter than windows.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+        """Raises BadInput for a model of another view, RuntimeFailed where none can run it."""
+        check_view(bundle.card)
+        self._bundle, self._card = bundle, bundle.card
+        self._engine = open_runtime(bundle, "auto", threads=threads)
+
+    def __enter__(self) -> Scorer:
+        self._engine.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._engine.__exit__(kind, error, at)
+
+    def score(self, frames: Int16Array, aspect: float, fps: float) -> Scored:
+        """Probabilities of a sequence int16 (T, VALUES) of pictures `aspect` times as wide as high."""
+        pose, hands, face = unpack(frames, aspect)
+        times_ns = np.round(np.arange(len(frames)) * (1e9 / fps)).astype(np.int64)
+        span_ns, card = round(self._card.span_s * 1e9), self._card
+        ends_ns = np.arange(times_ns[-1], span_ns // 2, -round(SHORT_HOP_S * 1e9), dtype=np.int64)[::-1]
+        ends_ns = ends_ns if len(ends_ns) else times_ns[-1:]
+        chosen = np.maximum(samples(times_ns, ends_ns, span_ns, card.length), 0)  # (K, T)
+        wanted, where = np.unique(chosen, return_inverse=True)
+        shape = (HEIGHT, round(HEIGHT * aspect))
+        drawn = draw_window(card.size, pose, hands, face, times_ns.tolist(), wanted.tolist(), shape)
+        clips = drawn[where.reshape(chosen.shape)]
+        logits = [self._engine.infer(clips[at : at + BATCH]).logits for at in range(0, len(clips), BATCH)]
+        return Scored(self._bundle.probabilities(np.concatenate(logits)), None, SHORT_HOP_S)
+
+    def events(self, scored: Scored) -> list[Event]:
+        """What the live path's aggregator makes of it, at its defaults and the card's thresholds."""
+        settings = AggregatorSettings()
+        step_ns = round(scored.step_s * 1e9)
+        ends_ns = (np.arange(len(scored.actions)) + 1) * step_ns
+        return detect(
+            ends_ns, scored.actions, WindowGrid(step_ns, step_ns, 0), settings, limits(settings, self._card.calibration)
+        )
+
+
+def unpack(frames: Int16Array, aspect: float) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Pose (T, 33, 4), hands (T, 2, 21, 3) and face (T, FACE_POINTS, 3) in pixels, NaN where not found."""
+    values = np.where(frames == MISSING, np.nan, frames.astype(np.float32) / np.float32(SCALE)).astype(np.float32)
+    pose = values[:, : 4 * POSE_POINTS].reshape(-1, POSE_POINTS, 4)
+    hands = values[:, 4 * POSE_POINTS : -3 * FACE_POINTS].reshape(-1, 2, HAND_POINTS, 3)
+    face = values[:, -3 * FACE_POINTS :].reshape(-1, FACE_POINTS, 3)
+    size = np.array([aspect * HEIGHT, HEIGHT, aspect * HEIGHT], np.float32)
+    return pose * np.append(size, np.float32(1.0)), hands * size, face * size

@@ -1,0 +1,139 @@
+"""The action model of a session, and what becomes of each camera's predictions: events (`events.aggregator`)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from engines.bundle import Bundle
+from engines.runtimes.base import Runtime
+from events.aggregator import Aggregator
+from events.limits import limits
+from events.posterior import PosteriorGrid
+from events.types import ActionEvent, Prediction
+from realtime.analysis.lane import CameraContext, Consumer, Lane, Model
+from realtime.analysis.queues import WindowQueue
+from realtime.analysis.window import SlidingWindow
+from realtime.clock import NS_PER_S, Clock, to_ns
+from realtime.config import Config
+from realtime.messages import Window
+from realtime.output.lines import WindowTotals, action_line
+from realtime.output.overlay import top_actions
+
+RATE_OVER_WINDOWS = 20
+EVENTS_KEPT = 200  # for the overlay; the stream has them all
+
+
+class ActionModel(Model):
+    """The network that finds micro-actions."""
+
+    task = "actions"
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, config: Config) -> None:
+        super().__init__(bundle, runtime)
+        self.batch, self.staleness_ns = runtime.batch, to_ns(config.engine.staleness_s)
+
+    def lane(self, camera: CameraContext, queue: WindowQueue) -> Lane:
+        card, config = self.bundle.card, camera.config
+        span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
+        cutter = SlidingWindow(camera.camera_id, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
+        grid = PosteriorGrid(span_ns, hop_ns, to_ns(config.aggregator.latency_s), cutter.centre_shift_ns)
+        aggregator = Aggregator(
+            camera.camera_id,
+            grid,
+            limits(config.aggregator, card.calibration),
+            config.aggregator,
+            camera.clock.now_ns if camera.live else None,
+        )
+        return Lane(cutter, queue, ActionConsumer(camera, aggregator))
+
+    def judge(self, windows: Sequence[Window], clock: Clock) -> list[Prediction]:
+        """Run the engine on all windows at once and stamp them; each gets the scores that it would have alone."""
+        infer_start_ns = clock.now_ns()
+        clips = windows[0].frames[None] if len(windows) == 1 else np.stack([one.frames for one in windows])
+        scores = self.runtime.infer(clips)  # (N, T, S, S, 3)
+        infer_end_ns = clock.now_ns()
+        probs = self.bundle.probabilities(scores.logits)
+        parts = self.bundle.part_probabilities(probs)
+        return [
+            Prediction(
+                camera_id=window.camera_id,
+                index=window.index,
+                start_ns=window.start_ns,
+                end_ns=window.end_ns,
+                logits=scores.logits[row],
+                probs=probs[row],
+                embedding=None if scores.embedding is None else scores.embedding[row],
+                stamps=replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=infer_end_ns),
+                recorded_end_ns=window.recorded_end_ns,
+                parts=None if parts is None else parts[row],
+            )
+            for row, window in enumerate(windows)
+        ]
+
+
+class ActionConsumer(Consumer):
+    """One camera's predictions to events."""
+
+    def __init__(self, camera: CameraContext, aggregator: Aggregator) -> None:
+        self.aggregator, self._camera = aggregator, camera
+        self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
+        self._ends_ns: deque[int] = deque(maxlen=RATE_OVER_WINDOWS)
+        self._finished = False
+        self._baseline_reported = ""
+
+    def push(self, window: Window, result: Prediction) -> None:
+        self._emit(self.aggregator.push(result))
+        stamps = replace(result.stamps, reported_ns=self._camera.clock.now_ns())
+        self._camera.latency.window(window.index, int(window.frame_ids[-1]), stamps)
+        self._ends_ns.append(stamps.infer_end_ns)
+        self.judged += 1
+
+    def finish(self) -> None:
+        """Events still open are ended or retracted."""
+        if not self._finished:
+            self._finished = True
+            self._emit(self.aggregator.finish())
+
+    def _emit(self, events: list[ActionEvent]) -> None:
+        for event in events:
+            self.events.append(event)
+            self._camera.stream.write(action_line(event, self._camera.start.ns or 0))
+
+    @property
+    def windows_per_s(self) -> float:
+        """Windows judged per second over the last ones; 0 before the second."""
+        ends_ns = list(self._ends_ns)
+        if len(ends_ns) < 2 or ends_ns[-1] == ends_ns[0]:
+            return 0.0
+        return (len(ends_ns) - 1) * NS_PER_S / (ends_ns[-1] - ends_ns[0])
+
+    @property
+    def baseline(self) -> str:
+        """How the person's rest is being measured or what it changed; empty without a baseline."""
+        return str(self.aggregator.baseline or "")
+
+    @property
+    def baseline_windows(self) -> int:
+        """Windows that the person's rest was measured on."""
+        return self.aggregator.baseline.windows if self.aggregator.baseline else 0
+
+    def notice(self) -> str:
+        reported, self._baseline_reported = self._baseline_reported, self.baseline
+        return self._baseline_reported if self._baseline_reported != reported else ""
+
+    def stats(self, totals: WindowTotals) -> dict[str, Any]:
+        return {"windows_due": totals.due, "windows": totals.judged, "skipped": totals.skipped}
+
+    def shown(self, position_ns: int) -> dict[str, Any]:  # noqa: ARG002 - events stay until others take their place
+        return {
+            "top": top_actions(self.aggregator.posteriors, self.aggregator.running),
+            "lowered": self.aggregator.usual,
+            "events": tuple(reversed(self.events)),
+            "windows_per_s": self.windows_per_s,
+            "baseline": self.baseline,
+        }

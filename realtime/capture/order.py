@@ -1,0 +1,32 @@
+"""What an analysis orders from a capture process, on this machine or on another."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from realtime.bounds import MAX_SIDE, Id, Side
+from realtime.config import ViewSettings
+
+
+class ViewSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a camera's view is asked for."""
+
+    size: Side  # of the body image, pixels
+    sees: Literal["rgb", "landmarks"] = "rgb"  # as the model's card says
+    settings: ViewSettings = ViewSettings()  # which part of a picture of pixels
+    face_size: Annotated[int, Meta(ge=0, le=MAX_SIDE)] = 0  # side of the face image, pixels; 0: none is made
+    face_margin: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.3  # around the face, in pictures of pixels
+    preview: bool = False  # a small body image for the overlay
+    codes: bool = False  # read the codes of a filmed screen
+
+
+class CaptureOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One camera's view, and under which number it is sent."""
+
+    view: ViewSpec
+    camera_id: Id
+    queue_frames: Annotated[int, Meta(ge=1, le=1000)]  # that may wait to be sent
+    generation: Id = 0  # how often this camera's process has been restarted
