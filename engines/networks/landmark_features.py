@@ -79,6 +79,11 @@ def _length(vectors: Tensor, dim: int = -1) -> Tensor:
     return torch.sqrt((vectors * vectors).sum(dim) + SMALL * SMALL)
 
 
+def _unflat(values: Tensor, dim: int, sizes: tuple[int, int]) -> Tensor:
+    """One axis as two."""
+    return values.reshape(*values.shape[:dim], *sizes, *values.shape[dim + 1 :])
+
+
 def _before(values: Tensor, steps: int = 1) -> Tensor:
     """The values (N, T, ...) of so many steps earlier; the first ones again where there are none."""
     return torch.cat([values[:, :1]] * steps + [values[:, :-steps]], dim=1)
@@ -107,6 +112,13 @@ class LandmarkFeatures(nn.Module):
         }
         for name, values in constants.items():
             self.register_buffer(f"_{name}", values, persistent=False)
+        self._both: Tensor
+        self._mixed: Tensor
+        self._bones: Tensor
+        self._groups: Tensor
+        self._has: Tensor
+        self._moving: Tensor
+        self._corners: Tensor
 
     def forward(self, landmarks: Tensor) -> Tensor:
         """What a step shows and how it differs from the one before; zero where nobody was found."""
@@ -115,7 +127,7 @@ class LandmarkFeatures(nn.Module):
         seen = ((landmarks[:, :, :33, VISIBILITY] - 0.3) / 0.4).clamp(0.0, 1.0) * found  # (N, T, 33)
         places, depth = self._normalised(landmarks, found, seen)
         values = places.transpose(2, 3)  # (N, T, 2, P)
-        own, posed = (values @ self._both).split(CHOSEN, dim=-1)
+        own, posed = torch.split(values @ self._both, CHOSEN, dim=-1)
         has = valid.index_select(2, self._has)[:, :, None]
         chosen = posed + has * (own - posed)  # (N, T, 2, CHOSEN)
         mixed = (torch.cat([values, chosen], dim=-1) @ self._mixed).transpose(2, 3)  # (N, T, M, 2)
@@ -149,7 +161,7 @@ class LandmarkFeatures(nn.Module):
         """Places and depths of the pose's points as far as they are seen, bone angles, and what is seen."""
         one, two = part["from joint"], part["to joint"]
         cosine = (one * two).sum(-1) / (_length(one) * _length(two))
-        corner, end = seen.index_select(2, self._corners).split(len(JOINTS), dim=-1)
+        corner, end = torch.split(seen.index_select(2, self._corners), len(JOINTS), dim=-1)
         legs = part["legs"] * seen[:, :, 25:, None]
         size = _length(part["body"][:, :, 11] - part["body"][:, :, 12])[..., None]
         places = [part["body"].flatten(2), legs.flatten(2), part["arms"].flatten(2), cosine * corner * end]
@@ -158,7 +170,7 @@ class LandmarkFeatures(nn.Module):
 
     def _turns(self, part: dict[str, Tensor], found: Tensor, valid: Tensor) -> Tensor:
         """The head's yaw, pitch and roll as ratios, their deviation from the window's mean, and their speed."""
-        ways = part["head"].unflatten(2, (2, 3))  # (N, T, pose or face, nose · across · down, 2)
+        ways = _unflat(part["head"], 2, (2, 3))  # (N, T, pose or face, nose · across · down, 2)
         lengths = _length(ways)
         size = (lengths[..., 1:2] + 0.8 * lengths[..., 2:3]) + SMALL  # (N, T, 2, 1)
         away, across, down = ways.unbind(3)
@@ -176,7 +188,7 @@ class LandmarkFeatures(nn.Module):
         """How points of the body and of the hands moved since the step before; zero where one of the two is absent."""
         both = (found * _before(found))[..., None]
         together = torch.cat([part["moving"], part["fingers"], part["palms"]], dim=2)
-        moved, fingers, palms = (together - _before(together)).split([len(MOVING), 12, 2], dim=2)
+        moved, fingers, palms = torch.split(together - _before(together), [len(MOVING), 12, 2], dim=2)
         moved = (moved * seen.index_select(2, self._moving)[..., None] * both).flatten(2)
         visible = seen[:, :, 23:33, None]
         below = part["moving"][:, :, -10:] * visible
@@ -192,8 +204,8 @@ class LandmarkFeatures(nn.Module):
     @staticmethod
     def _contacts(part: dict[str, Tensor], hands: Tensor) -> list[Tensor]:
         """How near each hand is to each place: the nearest tip and the palm, as logarithm and as nearness."""
-        points = hands.unflatten(3, (2, HAND_PLACES)).transpose(2, 3)  # (N, T, side, 2, 7)
-        touched = part["touched"].unflatten(2, (2, -1)).transpose(3, 4)  # (N, T, side, 2, K)
+        points = _unflat(hands, 3, (2, HAND_PLACES)).transpose(2, 3)  # (N, T, side, 2, 7)
+        touched = _unflat(part["touched"], 2, (2, -1)).transpose(3, 4)  # (N, T, side, 2, K)
         ways = points[..., :6, None] - touched[..., None, :]  # (N, T, side, 2, 6, K)
         squares = (ways * ways).sum(3)
         nearest = torch.sqrt(squares[..., :5, :].amin(3) + SMALL * SMALL)  # (N, T, side, K)
@@ -203,21 +215,21 @@ class LandmarkFeatures(nn.Module):
         apart = torch.log(CLOSE + apart)
         logs = torch.log(CLOSE + torch.cat([nearest, palm], dim=-1))
         near = torch.exp(nearest / -NEAR)
-        away = part["away"].unflatten(2, (2, 2)).flatten(3)
+        away = _unflat(part["away"], 2, (2, 2)).flatten(3)
         return [torch.cat([logs[:, :, at], apart, near[:, :, at], away[:, :, at]], dim=-1) for at in (0, 1)]
 
     def _shapes(self, landmarks: Tensor, part: dict[str, Tensor], valid: Tensor) -> list[Tensor]:
         """Each hand's points around its wrist, how far its fingers are bent and spread; zero where none was tracked."""
-        points = landmarks[:, :, LEFT:FACE, :3].unflatten(2, (2, 21)).transpose(3, 4)  # (N, T, side, 3, 21)
+        points = _unflat(landmarks[:, :, LEFT:FACE, :3], 2, (2, 21)).transpose(3, 4)  # (N, T, side, 3, 21)
         ways = points @ self._bones  # (N, T, side, 3, 32)
         sizes = _length(ways[..., :2], 3)
         palm = torch.maximum(sizes[..., 0], 0.8 * sizes[..., 1])[..., None, None]
         ways = ways / (palm + SMALL)
         lengths = _length(ways, 3)  # (N, T, side, 32)
-        bones, sides = ways[..., 2:22].unflatten(4, (5, 4)), lengths[..., 2:22].unflatten(3, (5, 4))
+        bones, sides = _unflat(ways[..., 2:22], 4, (5, 4)), _unflat(lengths[..., 2:22], 3, (5, 4))
         bends = (bones[..., :3] * bones[..., 1:]).sum(3) / (sides[..., :3] * sides[..., 1:])
         shape = torch.cat([bends.flatten(3), lengths[..., 22:], ways[..., 2, 27:].clamp(-3.0, 3.0)], dim=-1)
-        around = part["around"].unflatten(2, (2, 21)).flatten(3) * 2.0
+        around = _unflat(part["around"], 2, (2, 21)).flatten(3) * 2.0
         has = torch.stack([valid[:, :, LEFT], valid[:, :, RIGHT]], dim=2)[..., None]
         whole = torch.cat([torch.cat([shape.clamp(-4.0, 4.0), around], dim=-1) * has, has], dim=-1)
         return [whole[:, :, 0], whole[:, :, 1]]

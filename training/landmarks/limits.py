@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -47,7 +48,7 @@ def fitted_calibration(
     return calibration, line
 
 
-def _levels(fit: StepLimits, part: slice) -> dict[str, tuple[float, ...]]:
+def _levels(fit: StepLimits, part: slice) -> dict[str, Any]:
     values = {"enter": fit.enter, "exit": fit.exit, "min_duration_s": fit.duration_s}
     return {name: tuple(np.round(one[part], 4).tolist()) for name, one in values.items()}
 

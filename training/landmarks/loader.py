@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -64,7 +65,7 @@ class Batches:
             self._loader = DataLoader(
                 _Batches(self.plan),
                 batch_size=None,
-                sampler=self._keys,  # type: ignore[arg-type] - the stubs know numbers alone
+                sampler=cast("list[int]", self._keys),  # the stubs know numbers alone
                 num_workers=workers,
                 persistent_workers=bool(workers),
                 worker_init_fn=_start_worker,
