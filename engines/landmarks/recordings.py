@@ -1,4 +1,4 @@
-"""Landmark sequences of real people with weak labels, from .npz files: one file a recording campaign.
+"""Landmark sequences of real people with weak labels, from .npz files: usually one file a person.
 
 Arrays: frames int16 (N, 498) as in `engines.landmarks.tracks`; first int64 (S + 1,), where sequences begin and end in
 `frames`; word (S,); labels (S,), MA-52 actions as "index:name" joined by ";" (any of them is right), or "none ...";
@@ -17,9 +17,9 @@ import numpy as np
 
 from engines.common.errors import BadInput
 from engines.landmarks.tracks import VALUES, Int16Array
-from engines.taxonomy import ACTIONS
 
 ASSUMED_FPS = 15.0  # of the files, which do not say: between 8 and 30
+ACTIONS = 52  # of MA-52
 GESTURES = 23  # illustrative gestures: what any moving hand is, if nothing else
 FACE_ACTIONS = frozenset(range(40, 48))
 LEAST_STRICT = 0.15  # of face actions: below it, the hand may be in the air before the face
@@ -37,6 +37,13 @@ class RealSequence:
     frames: Int16Array  # (T, VALUES)
     rest: tuple[int, int]  # frames [from, to) without hands
     aspect: float
+
+    @property
+    def likely(self) -> tuple[int, ...]:
+        """Its labels, and gestures where a hand may be in the air before the face."""
+        if FACE_ACTIONS.intersection(self.labels) and not self.strict >= LEAST_STRICT:
+            return tuple(sorted({*self.labels, GESTURES}))
+        return self.labels
 
     @property
     def counted(self) -> bool:
@@ -110,6 +117,6 @@ def _labels(path: Path, text: str) -> tuple[int, ...]:
         labels = tuple(int(part.split(":")[0]) for part in text.split(";"))
     except ValueError:
         labels = (-1,)
-    if not all(0 <= label < len(ACTIONS) for label in labels):
+    if not all(0 <= label < ACTIONS for label in labels):
         raise BadInput("labels as index:name joined by ;", f"{text!r} in {path}", "check the file")
     return labels
