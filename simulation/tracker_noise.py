@@ -192,8 +192,8 @@ class _Observer:
         """Let the points (T, 11, 3) of a head follow only a share of its turns; it moves along in full."""
         middle = head.mean(axis=1, keepdims=True)
         shape = head - middle
-        usual = shape.mean(axis=0)
-        head[:] = middle + usual + share * (shape - usual)
+        mean = shape.mean(axis=0)
+        head[:] = middle + mean + share * (shape - mean)
 
     def _one_euro(self, points: Float32Array) -> Float32Array:
         """The filter that the tracker applies to a single person's pose (Casiez et al. 2012): slow points lag more."""
