@@ -152,6 +152,8 @@ class Motion:
     ) -> Reach:
         """Bring a hand somewhere (see Reach). motion: (count, 3) added to the offset; loose, turn: random differences
         between one performance and the next in metres and in the hand's direction.
+
+        Many parameters: a place, a pose and a path.
         """
         count = len(weight)
         place = np.asarray(offset, dtype=np.float64) + self.rng.normal(0.0, loose, 3)
@@ -193,7 +195,10 @@ class Motion:
         loose: float = 0.02,
         arc: tuple[float, float, float] = (0.0, 0.06, 0.08),
     ) -> None:
-        """Take a foot off its place (see Step). pitch, yaw in rad."""
+        """Take a foot off its place (see Step). pitch, yaw in rad.
+
+        Many parameters: a place, a pose and a path.
+        """
         count = len(weight)
         place = np.array(ankle) + self.rng.normal(0.0, loose, 3)
         path = np.broadcast_to(place, (count, 3)) + (0.0 if motion is None else motion)
