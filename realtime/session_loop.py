@@ -60,7 +60,7 @@ class SessionLoop:
             Track(model, turns[at], [pipeline.lanes[at] for pipeline in self.pipelines])
             for at, model in enumerate(setup.models)
         ]
-        pace = self._stream.wait_for_room if request.lossless else lambda _: None
+        pace = self._stream.wait_for_space if request.lossless else lambda _: None
         self.engine = Engine(tracks, changed, self._clock, request.config.engine.nice, pace)
         self._turns = turns
         self._on_begin: Callable[[], None] | None = None  # None once it was called

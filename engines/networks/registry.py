@@ -16,6 +16,7 @@ import msgspec
 from engines.common.errors import BadInput
 from engines.specs.base import Spec, Task
 from engines.specs.emotion import EmotionFANSpec, VAANetSpec
+from engines.specs.landmark_manet import LandmarkMANetSpec
 from engines.specs.maenet import MAENetSpec
 from engines.specs.manet import MANetSpec
 from engines.specs.video import (
@@ -38,6 +39,7 @@ Registered = TypeVar("Registered", bound="type[Network]")
 
 SPECS: dict[str, type[Spec]] = {
     "manet": MANetSpec,
+    "landmark_manet": LandmarkMANetSpec,
     "maenet": MAENetSpec,
     "tsn": TSNSpec,
     "tsm": TSMSpec,

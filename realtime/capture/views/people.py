@@ -193,12 +193,12 @@ class Follower:
     def _holds(self, square: Square, person: Box) -> bool:
         """Whether the part of the person inside the picture is inside the square, with a little room left."""
         height, width = self._shape
-        room, half = TIGHT * self._margin * person.size, square.side / 2
+        space, half = TIGHT * self._margin * person.size, square.side / 2
         return (
-            square.x - half <= max(0.0, person.left - room)
-            and square.y - half <= max(0.0, person.top - room)
-            and square.x + half >= min(width, person.right + room)
-            and square.y + half >= min(height, person.bottom + room)
+            square.x - half <= max(0.0, person.left - space)
+            and square.y - half <= max(0.0, person.top - space)
+            and square.x + half >= min(width, person.right + space)
+            and square.y + half >= min(height, person.bottom + space)
         )
 
     def _square(self, person: Box) -> Square:
