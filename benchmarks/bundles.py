@@ -25,25 +25,7 @@ def emotion_model(folder: Path) -> Bundle:
         return Bundle.load(known()["emotions-small"])
     path = folder / "untrained-emotion"
     with contextlib.redirect_stdout(sys.stderr):
-        engines_command(
-            [
-                "init",
-                "--network",
-                "maenet",
-                "--view",
-                "landmarks",
-                "--depth",
-                "18",
-                "--width",
-                "16",
-                "--size",
-                "112",
-                "--face-size",
-                "64",
-                "--face-width",
-                "16",
-                "--out",
-                str(path),
-            ]
-        )
+        fields = ("body.depth=18", "body.width=16", "body.size=112", "face.depth=18", "face.width=16")
+        command = ["init", "--network", "maenet", "--view", "landmarks", "--out", str(path)]
+        engines_command([*command, *(f"--set={field}" for field in fields)])
     return Bundle.load(path)

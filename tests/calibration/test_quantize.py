@@ -33,7 +33,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The default model's weights as if it saw RGB: untrained ones magnify whatever INT8 rounds."""
     path = tmp_path_factory.mktemp("models") / "small"
     source = Bundle.load(find("landmarks-small"))
-    network = MANet(msgspec.structs.replace(source.card.manet, mirrored=msgspec.UNSET))
+    network = MANet(msgspec.structs.replace(source.card.network, mirrored=msgspec.UNSET))
     load_weights(network, source.onnx_path)
     card = msgspec.structs.replace(source.card, network=network.spec, name="small", view="rgb")
     return write_bundle(network, card, path)

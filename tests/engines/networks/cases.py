@@ -7,13 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
-from engines.networks import slowfast, tin, tsm, video_swin
-from engines.networks.c3d import C3D
-from engines.networks.i3d import I3D
-from engines.networks.slowfast import SlowFast
 from engines.networks.specs import (
     C3DSpec,
     I3DSpec,
@@ -26,12 +19,19 @@ from engines.networks.specs import (
     VideoSpec,
     VideoSwinSpec,
 )
+from engines.networks.video import VideoNetwork
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines.networks import slowfast, tin, tsm, video_swin
+from engines.networks.c3d import C3D
+from engines.networks.i3d import I3D
+from engines.networks.slowfast import SlowFast
 from engines.networks.timesformer import TimeSformer
 from engines.networks.tin import TIN
 from engines.networks.tsm import TSM
 from engines.networks.tsn import TSN
 from engines.networks.uniformer import UniFormer
-from engines.networks.video import VideoNetwork
 from engines.networks.video_swin import VideoSwin
 
 
