@@ -7,7 +7,6 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.bundles import emotion_model
 from benchmarks.harness import Result, machine, median_ms
 from benchmarks.recording import write_person
 from benchmarks.sessions import TimedRuntime, run_session
@@ -18,7 +17,7 @@ from realtime.config import Config
 
 ROUNDS = 5
 SECONDS = 12.0  # of recording
-MODEL = "landmarks-small"
+MODEL, EMOTION = "landmarks-small", "emotions-small"
 
 
 def run() -> Result:
@@ -26,7 +25,7 @@ def run() -> Result:
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder, ExitStack() as stack:
         recording = Path(folder) / "person.mp4"
         person = write_person(recording, SECONDS)
-        model, bundle = Bundle.load(find(MODEL)), emotion_model(Path(folder))
+        model, bundle = (Bundle.load(find(name)) for name in (MODEL, EMOTION))
         runtime = stack.enter_context(open_runtime(model))
         emotion = EmotionModel(bundle, stack.enter_context(open_runtime(bundle)), Config())
         rates: dict[str, list[float]] = {"on": [], "off": []}

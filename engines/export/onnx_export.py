@@ -19,6 +19,7 @@ from engines.bundle import AnyArray, Bundle, Float32Array, Reference, check_targ
 from engines.card import ModelCard, Parity
 from engines.common.errors import BadInput, Failed
 from engines.export.float16 import to_half
+from engines.export.operators import TRANSLATIONS
 from engines.export.weights import read_network, weights_of
 from engines.networks.contract import Network
 from engines.patterns import example_inputs
@@ -100,6 +101,7 @@ def to_onnx(network: Network) -> bytes:
             opset_version=OPSET,
             input_names=list(spec.inputs),
             output_names=list(spec.outputs),
+            custom_translation_table=TRANSLATIONS,
             dynamic_shapes=(tuple(batch for _ in examples),),  # the inputs of any number are one tuple to the exporter
         )
         if program is None:

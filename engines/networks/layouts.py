@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engines.common.errors import BadInput
 
-HEAD = "classifier."
+HEAD = r"^(classifier|emotion|actions)\."
 COUNTER = ".num_batches_tracked"  # matters to training alone
 WRONG_NETWORK = "give a checkpoint of this network, or another with --network"
 
@@ -78,7 +78,7 @@ class _Reader:
         adapted = self.layout.adapt(name, found, ours.shape)
         if adapted.shape == ours.shape:
             self.taken[name] = adapted
-        elif name.startswith(HEAD):
+        elif re.match(HEAD, name):
             self.foreign = self.foreign or f"{theirs[0]} {tuple(found.shape)}"
             self.fresh.append(name)
         else:

@@ -18,7 +18,7 @@ SETTLE_NS = 3 * NS_PER_S // 2  # time constant of the people count: somebody who
 SURE = 0.6  # share of the recent past that a number of people needs to be reported
 NOTABLE_S = 1.0  # shorter absences of a part make no action unreliable
 NEVER = 0.95  # share of the time with somebody in view that counts as all of it
-LOST_WITH: dict[BodyPart, str] = {  # what cannot be told without a part
+LOST_WITH: dict[BodyPart, str] = {  # what cannot be judged without a part
     "face": "nods and small movements of the head",
     "hands": "upper limb actions and touches",
     "legs": "lower limb and leg-hand actions",

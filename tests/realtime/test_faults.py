@@ -33,6 +33,8 @@ from tests.conftest import ROOT, manet_live
 from tests.realtime.conftest import LINE, record, session_loop
 from tests.realtime.test_replay import EVENTFUL, start, wait_for_line
 
+pytestmark = pytest.mark.clock
+
 
 def log_of(folder: Path) -> list[dict]:
     """The lines of a session's event log, which must all be whole."""

@@ -16,6 +16,8 @@ from tests.conftest import ROOT, manet_live
 from tests.realtime.output.test_terminal import ENTER, LEAVE, Terminal
 from tests.realtime.test_replay import EVENTFUL
 
+pytestmark = pytest.mark.clock
+
 PAUSE_S = 4.0  # longer than the capture process may be silent
 
 

@@ -15,6 +15,8 @@ import zmq
 from tests.conftest import ROOT, manet_live, write_numbered
 from tests.realtime.output.test_outputs import free_port
 
+pytestmark = pytest.mark.clock
+
 # Low thresholds: the shipped untrained model then reports many events, which mean nothing but exercise every stage.
 EVENTFUL = (
     "--headless",

@@ -25,6 +25,8 @@ from tests.realtime.conftest import record, session_loop
 from tests.realtime.test_overload import SlowRuntime
 from tests.realtime.test_replay import EVENTFUL, start
 
+pytestmark = pytest.mark.clock
+
 
 def actions(lines, camera):
     """A camera's action lines as if it had been alone."""

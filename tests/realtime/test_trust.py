@@ -22,6 +22,8 @@ from tests.realtime.output.test_outputs import free_port
 from tests.realtime.transport.test_authentication import GIGABYTE_CLAIM, ZMTP_CURVE, ZMTP_PLAIN
 from tests.realtime.transport.test_wire import as_bytes
 
+pytestmark = pytest.mark.clock
+
 SIDE, MUTATIONS = 8, 10_000
 
 

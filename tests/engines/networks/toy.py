@@ -12,9 +12,7 @@ from engines.specs.base import VideoSpec
 from engines.specs.sampling import Sampling
 
 
-class ToySpec(
-    VideoSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", tag="toy"
-):
+class ToySpec(VideoSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", tag="toy"):
     """Means of convolutions, over space and time."""
 
     length: int = 4

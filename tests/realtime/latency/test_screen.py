@@ -34,6 +34,8 @@ from tests.realtime.conftest import session_loop
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.output.test_terminal import ENTER, LEAVE, Terminal
 
+pytestmark = pytest.mark.clock
+
 MS, S = 1_000_000, 1_000_000_000
 FRAME_NS = S // 30
 WIDTH, HEIGHT = 1280, 720

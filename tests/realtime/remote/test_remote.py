@@ -33,6 +33,8 @@ from tests.realtime.conftest import session_loop
 from tests.realtime.output.test_outputs import free_port
 from tests.realtime.test_replay import EVENTFUL, start
 
+pytestmark = pytest.mark.clock
+
 S, MS = 1_000_000_000, 1_000_000
 
 
