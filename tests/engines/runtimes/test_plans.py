@@ -14,8 +14,9 @@ import pytest
 from calibration.qdq import Graph
 from calibration.ranges import measure_ranges
 from engines.__main__ import main
-from engines.bundle import Bundle, digest_file, find, model_folders
-from engines.export.float16 import half_bundle
+from engines.bundle import Bundle, find, model_folders
+from engines.common.digest import digest_file
+from engines.export.onnx_export import half_bundle
 from engines.runtimes import RuntimeFailed
 from engines.runtimes.nvidia import command
 from engines.runtimes.nvidia.builder import build, precision_of
