@@ -248,7 +248,9 @@ def test_models_are_found_by_folder_or_name(
     (tmp_path / "mine").mkdir()  # a folder that is no bundle does not hide a model
     assert find("mine") == users / "mine"
     for unknown in ("absent", "../models/absent", "", str(tmp_path)):
-        with pytest.raises(BadInput, match="known models: emotions-small, landmarks, landmarks-small, untrained-small, mine"):
+        with pytest.raises(
+            BadInput, match="known models: emotions-small, landmarks, landmarks-small, untrained-small, mine"
+        ):
             find(unknown)
 
 
