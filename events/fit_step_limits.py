@@ -18,7 +18,7 @@ import numpy.typing as npt
 from events.scores import LEAST_TIOU, tiou
 from events.types import BoolArray, Float32Array
 
-ENTERS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)  # strict first
+ENTERS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4)  # strict first; lower ones fit chance
 EXIT_SHARES = (0.7, 0.5, 0.35)  # of enter
 DURATIONS_S = (0.5, 0.25, 0.125)
 MERGE_S = 0.5  # the aggregator's own
