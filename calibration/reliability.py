@@ -70,7 +70,7 @@ def measure(said: FloatArray, happened: BoolArray) -> Reliability:
 
 
 def plot(found: dict[str, Reliability], path: Path) -> None:
-    """Reliability diagrams side by side, as an image; the suffix of `path` says which kind."""
+    """Reliability diagrams side by side, as an image; the suffix of `path` names the kind."""
     figure = Figure(figsize=(4.2 * len(found), 4.2), layout="constrained")
     for place, (name, one) in enumerate(found.items()):
         axes = figure.add_subplot(1, len(found), place + 1)
@@ -133,6 +133,6 @@ def read_scores(path: Path) -> tuple[FloatArray, FloatArray]:
         raise BadInput(
             f"finite logits (N, {len(ACTIONS)}) and labels (N,)",
             f"{logits.shape} and {true.shape} in {path}",
-            "make the file anew",
+            "make the file again",
         )
     return logits, np.eye(len(ACTIONS))[true.astype(np.int64)]
