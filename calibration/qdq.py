@@ -5,7 +5,7 @@ per tensor, zero point 0, as TensorRT asks. Biases, normalisation of pixels, squ
 under 0.5 % of the work: what the heads round shows in the scores, and an excitation's error scales a whole channel.
 
 Not `onnxruntime.quantization`: it puts Q/DQ on both inputs of a residual sum, so that no runtime can add in the
-convolution's accumulators. Its largest error of `landmarks-small`'s reference logits is 1.5 %, that of these places 1.4 %.
+convolution's accumulators. Its largest error of the reference logits of `landmarks-small` is 1.5 %, 1.4 % here.
 """
 
 from __future__ import annotations
