@@ -1,8 +1,11 @@
 """fp32 ONNX → INT8 ONNX with explicit symmetric Q/DQ nodes, in places where every runtime can use them.
 
 Convolutions are quantised, and the residual streams between them. Weights: int8 per output channel. Activations: int8
-per tensor, zero point 0, as TensorRT asks. Biases, normalisation of pixels, gates and heads stay fp32, under
-0.5 % of the work: what the heads round shows in the scores, and a gate's error scales a whole channel.
+per tensor, zero point 0, as TensorRT asks. Biases, normalisation of pixels, squeeze-and-excitation and heads stay fp32,
+under 0.5 % of the work: what the heads round shows in the scores, and an excitation's error scales a whole channel.
+
+Not `onnxruntime.quantization`: it puts Q/DQ on both inputs of a residual sum, so that no runtime can add in the
+convolution's accumulators. Its largest error of the reference logits of `landmarks-small` is 1.5 %, 1.4 % here.
 """
 
 from __future__ import annotations

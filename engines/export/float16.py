@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
+import onnx_ir
 from onnx import TensorProto, numpy_helper
 
 from engines.common.errors import Failed
@@ -51,6 +52,7 @@ def to_half(data: bytes, keep_fp32: Sequence[str] = ()) -> bytes:
     )
     _join_casts(model.graph)
     del model.graph.value_info[:]
+    model = _sorted(model)
     onnx.checker.check_model(model, full_check=True)
     halved: bytes = model.SerializeToString(deterministic=True)
     return halved
@@ -90,6 +92,13 @@ def _join_casts(graph: onnx.GraphProto) -> None:
     used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
     for node in [node for node in graph.node if not used.intersection(node.output)]:
         graph.node.remove(node)
+
+
+def _sorted(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With every node behind those that it reads: the converter appends its casts at the end."""
+    graph = onnx_ir.from_proto(model)
+    graph.graph.sort()
+    return onnx_ir.to_proto(graph)
 
 
 def _casts(node: onnx.NodeProto, to: int) -> bool:

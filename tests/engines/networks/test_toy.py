@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks import runtimes as benchmark
-from calibration.quantize import quantize
+from calibration.quantize import Settings, quantize
 from calibration.windows import Windows
 from engines.__main__ import main
 from engines.bundle import Bundle
@@ -82,7 +82,7 @@ def test_it_is_initialised_listed_exported_and_compared(
 def test_it_is_quantised(trained: Bundle, tmp_path: Path) -> None:
     parts = [Windows(example_inputs(ToySpec(), 1, 8), None) for _ in range(4)]
     windows = Windows({"clips": np.concatenate([part.inputs["clips"] for part in parts])}, None)
-    made = quantize(trained, tmp_path / "int8", "toy-int8", windows, windows, "minmax", 0.0, 1, lambda *_: None)
+    made = quantize(trained, tmp_path / "int8", windows, windows, Settings("toy-int8", "minmax", 0.0, 1))
     assert made.bundle.card.precision == "int8"
     assert made.judgement.agreement == 1.0
     assert [one.layer.name for one in made.tried] == ["stem", "layers.0"]
@@ -92,9 +92,9 @@ def test_it_is_benchmarked() -> None:
     assert "Toy, clips 4 x 32 x 32 x 3" in benchmark.run(ToySpec()).compared
 
 
-def test_it_is_replayed(trained: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_replayed(trained: Bundle, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     recording = write_numbered(tmp_path / "numbers.mp4", range(0, 4000, 33))
     command = ["replay", str(recording), "--model", str(trained.path), "--no-emotion", "--headless", "--speed", "max"]
     assert live(command) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert lines[-1]["kind"] == "end"
