@@ -37,9 +37,9 @@ def run() -> Result:
                 rates[name].append(timed.windows_per_s)
                 judged = stats.emotion_windows.judged if stats.emotion_windows else judged
         clips = bundle.reference_arrays().inputs
-        stretch = {name: array[:1] for name, array in clips.items()}
+        window = {name: array[:1] for name, array in clips.items()}
         engine = median_ms(
-            {"stretch_ms": lambda: emotion.runtime.run(stretch), "window_ms": lambda: runtime.infer(timed.windows[-1])},
+            {"emotion_ms": lambda: emotion.runtime.run(window), "window_ms": lambda: runtime.infer(timed.windows[-1])},
             rounds=20,
         )
         name = runtime.name
@@ -50,7 +50,7 @@ def run() -> Result:
         ratio=statistics.median(ratios),
         unit="windows/s",
         compared=f"replay --speed max of a 1080x1296 recording of {person}, {MODEL} in {name}, with "
-        f"{bundle.card.name} ({judged} stretches) against without; medians of {ROUNDS} rounds in turn",
+        f"{bundle.card.name} ({judged} windows) against without; medians of {ROUNDS} rounds in turn",
         machine=machine(),
         details={"lowest_ratio": min(ratios), "highest_ratio": max(ratios), **engine},
     )

@@ -57,7 +57,7 @@ class StepLimits:
 
 def fit_step_limits(known: Sequence[KnownEvents], sets: Sequence[KnownSet], step_s: float) -> StepLimits:
     """Choose enter, exit and minimum duration of each class; a class without any evidence gets the strictest."""
-    classes = (*known, *sets)[0].probs.shape[1]
+    classes = next(one.probs.shape[1] for group in (known, sets) for one in group)
     merge = round(MERGE_S / step_s)
     sessions = _in_a_row([one.probs for one in known], merge + 1)
     sequences = _in_a_row([one.probs for one in sets], merge + 1)
@@ -95,11 +95,11 @@ def _best(
                 whole = 2.0 * right + wrong + missed
                 f1[row, column, at] = 2.0 * right / whole if whole else 0.0
     padded = np.concatenate([f1[..., :1], f1, f1[..., -1:]], axis=-1)
-    smooth = sum(weight * padded[..., at : at + len(ENTERS)] for at, weight in enumerate(NEIGHBOURS))
+    smooth = sum(weight * padded[..., first : first + len(ENTERS)] for first, weight in enumerate(NEIGHBOURS))
     order = np.moveaxis(np.asarray(smooth), -1, 0)  # the strictest of equally good ones
-    at, row, column = np.unravel_index(int(order.argmax()), order.shape)
-    enter = ENTERS[int(at)]
-    return enter, enter * EXIT_SHARES[int(row)], DURATIONS_S[int(column)], float(f1[row, column, at])
+    best, row, column = (int(one) for one in np.unravel_index(int(order.argmax()), order.shape))
+    enter = ENTERS[best]
+    return enter, enter * EXIT_SHARES[row], DURATIONS_S[column], float(f1[row, column, best])
 
 
 def runs(probs: Float32Array, enter: float, exit_: float, merge: int) -> list[Span]:

@@ -43,6 +43,7 @@ def face_points(
 
     blink: lids closed; squint: lids narrowed, brows lowered; brow: raised (negative: frown); pout: mouth narrowed.
     expression, shape: see `Controls`.
+    Many parameters: one a channel of the face.
     """
     count = len(blink)
     points = np.broadcast_to(RESTING, (count, FACE_POINTS, 3)).copy()

@@ -6,7 +6,6 @@ their rates, what truly happens and a digest of all that decides them, the simul
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from engines.common.errors import BadInput
 from engines.landmarks.tracks import VALUES, Int16Array, encode
+from simulation.cache_folder import digest_of
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.tracker_noise import NoiseSettings
@@ -48,11 +48,7 @@ class LandmarkPlan:
 
     def identity(self) -> str:
         """SHA-256 of all that decides the landmarks."""
-        digest = hashlib.sha256(repr((self, RATE_HZ, MODES, NOISE, MISSED_S)).encode())
-        source = Path(__file__).parent
-        for path in sorted((*source.rglob("*.py"), *(source.parent / "engines" / "landmarks").glob("*.py"))):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        return digest_of((self, RATE_HZ, MODES, NOISE, MISSED_S))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

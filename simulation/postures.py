@@ -76,6 +76,7 @@ def _hands(m: Motion, rest: str) -> None:
 
 
 def _one_hand(m: Motion, hand: int, rest: str) -> None:
+    """One hand at rest on its own. Long: where each rest puts it."""
     held = np.ones(m.count)
     shape = RELAXED if m.rng.random() < 0.6 else FLAT if m.rng.random() < 0.7 else LOOSE_FIST
     turn = 0.12 if rest in ("table", "belly") else 0.1

@@ -10,7 +10,7 @@ import zmq
 
 from engines.common.errors import BadInput
 from tests.conftest import ROOT, manet_live, manet_live_here, refused
-from tests.realtime.output.test_outputs import free_port
+from tests.realtime.sessions import free_port
 
 SHIPPED = ROOT / "engines" / "models" / "untrained-small"
 

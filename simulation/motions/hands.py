@@ -48,7 +48,10 @@ def playing_objects(m: Motion) -> None:
 
 
 def clasp(m: Motion, gate: Array, style: int, motion_: tuple[Array, Array] | None = None) -> None:
-    """Bring both hands together: 0 palm to palm, 1 interlaced, 2 one over the other, 3 fingertips (steeple)."""
+    """Bring both hands together: 0 palm to palm, 1 interlaced, 2 one over the other, 3 fingertips (steeple).
+
+    Long: where each style puts the hands.
+    """
     anchor = "lap" if style == 2 or m.rng.random() < 0.55 else "front"
     height = m.between(0.01, 0.1) if anchor == "lap" else m.between(-0.12, 0.06)
     ahead = m.between(-0.02, 0.08) if anchor == "lap" else m.between(-0.08, 0.0)

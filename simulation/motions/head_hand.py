@@ -20,7 +20,10 @@ def meet(m: Motion, pitch: tuple[float, float] = (-0.02, 0.12), roll: float = 0.
 
 @motion(38, "hand", shortest_s=0.9)
 def hair(m: Motion) -> None:
-    """Fingers stroke through the hair from the front or the side, tuck it behind the ear, or twirl a strand."""
+    """Fingers stroke through the hair from the front or the side, tuck it behind the ear, or twirl a strand.
+
+    Long: where each style puts the hand.
+    """
     style = m.pick(0.45, 0.35, 0.2)
     attack, release = m.ease(0.42, 0.7), m.ease(0.42, 0.7)
     gate, inside = m.envelope(attack, release), m.envelope(1.1 * attack, 1.1 * release)

@@ -107,7 +107,10 @@ def crossing_legs(m: Motion) -> None:
 
 
 def cross_legs(m: Motion, leg: int, gate: Array, style: int) -> None:
-    """Lay `leg` over the other: 0 knee over knee, 1 ankle on knee, 2 ankles on the floor."""
+    """Lay `leg` over the other: 0 knee over knee, 1 ankle on knee, 2 ankles on the floor.
+
+    Long: where each style puts the feet.
+    """
     idle = 0.004 * m.wander(1.5, 3)
     knee, foot = m.state.knee_out[1 - leg], m.state.foot_x[1 - leg]
     if style < 2:  # the supporting leg comes to the middle
@@ -130,11 +133,11 @@ def cross_legs(m: Motion, leg: int, gate: Array, style: int) -> None:
 
 
 def feet_to_move(m: Motion, forward: bool) -> list[int]:
-    """The feet that still have room to go forward (or back); one of them, or both."""
-    room = [leg for leg in (0, 1) if (m.state.foot_z[leg] < 0.12 if forward else m.state.foot_z[leg] > -0.06)]
-    if not room:
-        room = [int(np.argmin(m.state.foot_z) if forward else np.argmax(m.state.foot_z))]
-    return room if len(room) == 1 or m.rng.random() < 0.55 else [room[m.pick(0.5, 0.5)]]
+    """The feet that can still go forward (or back); one of them, or both."""
+    able = [leg for leg in (0, 1) if (m.state.foot_z[leg] < 0.12 if forward else m.state.foot_z[leg] > -0.06)]
+    if not able:
+        able = [int(np.argmin(m.state.foot_z) if forward else np.argmax(m.state.foot_z))]
+    return able if len(able) == 1 or m.rng.random() < 0.55 else [able[m.pick(0.5, 0.5)]]
 
 
 def _slide(m: Motion, forward: bool) -> None:

@@ -18,8 +18,8 @@ from calibration.windows import cut_windows, read_labels, simulated_windows, vid
 from engines.bundle import Bundle, find
 from engines.card import Calibration, ModelCard, Provenance
 from engines.common.errors import BadInput
-from engines.export.onnx_export import load_weights, write_bundle
-from engines.networks.manet import MANet
+from engines.export.onnx_export import write_bundle
+from engines.export.weights import read_network
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime
 from engines.specs.manet import MANetSpec
@@ -34,8 +34,7 @@ SPEC = MANetSpec(depth=18, width=8, size=64, embedding=False)  # what windows of
 def bundle(kept: Kept) -> Bundle:
     """The default model's weights as if it saw RGB: untrained ones magnify whatever INT8 rounds."""
     source = Bundle.load(find("landmarks-small"))
-    network = MANet(msgspec.structs.replace(source.card.manet, mirrored=msgspec.UNSET))
-    load_weights(network, source.onnx_path)
+    network = read_network(source, msgspec.structs.replace(source.card.network, mirrored=msgspec.UNSET))
     card = msgspec.structs.replace(source.card, network=network.spec, name="small", view="rgb")
     return Bundle.load(kept("rgb", lambda path: write_bundle(network, card, path)))
 

@@ -14,7 +14,7 @@ import imageio_ffmpeg
 import pytest
 
 from tests.conftest import ROOT
-from tests.realtime.output.test_outputs import free_port
+from tests.realtime.sessions import free_port
 
 pytestmark = pytest.mark.clock
 

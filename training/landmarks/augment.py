@@ -85,4 +85,5 @@ def _shoulder_width(landmarks: Tensor) -> Tensor:
     """(N,) mean over the steps with somebody."""
     found = landmarks[:, :, SHOULDERS[0], VALID]
     apart = (landmarks[:, :, SHOULDERS[0], :2] - landmarks[:, :, SHOULDERS[1], :2]).norm(dim=-1)
-    return (apart * found).sum(1) / found.sum(1).clamp(min=1.0)
+    width: Tensor = (apart * found).sum(1) / found.sum(1).clamp(min=1.0)
+    return width
