@@ -24,10 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
+from engines.card import Calibration
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
+from events.limits import limits
 from events.offline import JudgedSession, session_events
 from events.scores import EventScores, FloatArray, score_events
+from events.settings import AggregatorSettings
 
 # From strict to lenient: of equally good ones the first is taken.
 ENTERS = (
@@ -143,7 +146,7 @@ def _within_budget(f1: FloatArray, false: FloatArray, hours: FloatArray, budget:
     raise BadInput(
         f"a model that can keep to {budget:g} false events an hour",
         "none of the thresholds do",
-        "allow more with --false-per-hour",
+        "allow more (false_per_hour)",
     )
 
 
@@ -187,5 +190,7 @@ def score_sessions(
     bundle: Bundle, sessions: Sequence[JudgedSession], enter: FloatArray, exit_: FloatArray
 ) -> EventScores:
     """Scores of a model's events with thresholds (52,) each."""
-    pairs = [(one.events, session_events(bundle, one, pair=(enter, exit_))) for one in sessions]
+    settings = AggregatorSettings()
+    chosen = limits(settings, Calibration(enter=tuple(enter.tolist()), exit=tuple(exit_.tolist())))
+    pairs = [(one.events, session_events(bundle, one, settings, chosen)) for one in sessions]
     return score_events(pairs, math.fsum(one.seconds for one in sessions))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from engines.bundle import Bundle
@@ -13,7 +12,7 @@ from engines.card import ModelCard
 from engines.taxonomy import BODY_PARTS
 from events.aggregator import Aggregator
 from events.limits import Limits, limits
-from events.posterior import FloatArray, PosteriorGrid
+from events.posterior import PosteriorGrid
 from events.scores import Event
 from events.settings import AggregatorSettings
 from events.steps import StepGrid
@@ -58,10 +57,7 @@ def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
 
 
 def session_reports(
-    bundle: Bundle,
-    session: JudgedSession,
-    settings: AggregatorSettings | None = None,
-    pair: tuple[FloatArray, FloatArray] | None = None,
+    bundle: Bundle, session: JudgedSession, settings: AggregatorSettings | None = None, chosen: Limits | None = None
 ) -> list[ActionEvent]:
     """Everything that the live path reports of a session, in the order of reports.
 
@@ -69,27 +65,22 @@ def session_reports(
         bundle: the model of the scores: calibration and window grid.
         session: its scores.
         settings: of the aggregator; by default the live path's.
-        pair: (enter, exit) of the actions, (52,) each, instead of the card's.
+        chosen: instead of the limits in the model's card.
     """
-    settings, calibration = settings or AggregatorSettings(), bundle.card.calibration
-    if pair is not None:
-        enter, exit_ = (tuple(values.tolist()) for values in pair)
-        calibration = msgspec.structs.replace(calibration, enter=enter, exit=exit_)
+    settings = settings or AggregatorSettings()
+    chosen = chosen or limits(settings, bundle.card.calibration)
     probs = bundle.probabilities(session.logits)
-    parts, bounds = bundle.part_probabilities(probs, session.parts), limits(settings, calibration)
-    if session.parts is not None and parts is not None:
-        return step_reports(session.ends_ns, probs, parts, settings, bounds)
-    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, bounds, parts)
+    parts = bundle.part_probabilities(probs, session.parts) if chosen.parts else None
+    if session.parts is not None:
+        return step_reports(session.ends_ns, probs, parts, settings, chosen)
+    return reports(session.ends_ns, probs, window_grid(bundle.card), settings, chosen, parts)
 
 
 def session_events(
-    bundle: Bundle,
-    session: JudgedSession,
-    settings: AggregatorSettings | None = None,
-    pair: tuple[FloatArray, FloatArray] | None = None,
+    bundle: Bundle, session: JudgedSession, settings: AggregatorSettings | None = None, chosen: Limits | None = None
 ) -> list[Event]:
     """The confirmed events of `session_reports` whose action is known: (action index, onset s, offset s), by onset."""
-    return ended(session_reports(bundle, session, settings, pair))
+    return ended(session_reports(bundle, session, settings, chosen))
 
 
 def detect(
@@ -144,7 +135,7 @@ def reports(
 def step_reports(
     times_ns: Int64Array,
     probs: Float32Array,
-    parts: Float32Array,
+    parts: Float32Array | None,
     settings: AggregatorSettings,
     bounds: Limits,
     seen: BoolArray | None = None,
@@ -154,7 +145,7 @@ def step_reports(
     Args:
         times_ns: (T,) evenly spaced.
         probs: (T, 52) calibrated.
-        parts: (T, 7) calibrated.
+        parts: (T, 7) calibrated, where `bounds` has limits for body parts.
         settings: of the aggregator.
         bounds: as from `events.limits.limits`.
         seen: (T,) whether a picture stands for that step; None: all.

@@ -18,7 +18,9 @@ from realtime.latency.report import cost, stage_reports
 from realtime.latency.stages import BY_NAME, STAGES
 from realtime.messages import Frame
 from tests.conftest import manet_live, refused
-from tests.realtime.output.test_terminal import Terminal
+from tests.realtime.sessions import Terminal
+
+pytestmark = pytest.mark.slow
 
 MS = 1_000_000
 BODY = np.zeros((1, 1, 3), np.uint8)

@@ -12,7 +12,7 @@ from realtime.output.observer import Observer, OutputLost
 from realtime.output.outputs import PublishOutput, StdoutOutput
 from realtime.output.writer import OutputWriter
 from tests.realtime.conftest import LINE
-from tests.realtime.output.test_outputs import free_port
+from tests.realtime.sessions import free_port
 
 
 class Blocked(Observer):

@@ -30,6 +30,8 @@ from realtime.capture.mediapipe.model_files import (
     whole_model,
 )
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"a model" * 1000
 ROOT = Path(__file__).resolve().parents[4]
 

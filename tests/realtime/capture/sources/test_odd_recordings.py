@@ -14,6 +14,8 @@ from engines.common.errors import BadInput
 from realtime.capture.sources import EndOfSource, FileSpec, Image, Source, open_source
 from realtime.messages import CaptureState
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def odd() -> Path:

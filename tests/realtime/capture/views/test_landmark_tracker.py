@@ -24,6 +24,8 @@ from realtime.display import framing_warnings
 from realtime.messages import Framing
 from tests.realtime.conftest import read
 
+pytestmark = pytest.mark.slow
+
 SEATED = "seated_B2_shaking_head.mp4"
 UPPER_BODY = "upper_body_asl_milk.mkv"
 FRAME_NS = 33_333_333

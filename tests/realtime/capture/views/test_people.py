@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from realtime.capture.views.people import GLIDE_S, HOLD_S, Box, Follower, Square, extent
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (1000, 1600)
 TENTH_NS = 100_000_000
 
