@@ -36,6 +36,18 @@ Report = Callable[[str, int, int], None]  # stage, done, of how many
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """What bundle to make, and what it may lose."""
+
+    out: Path
+    name: str
+    method: Method = "percentile"  # of measuring ranges
+    most_lost: float = 0.01  # share of `Judgement.lost` that is accepted
+    threads: int = 0  # the runtime's choice
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """One layer in INT8 by itself."""
 
@@ -77,33 +89,22 @@ class Quantised:
     after: tuple[str, float]
 
 
-def quantize(
-    bundle: Bundle,
-    out: Path,
-    name: str,
-    ranging: Windows,
-    judging: Windows,
-    method: Method,
-    most_lost: float,
-    threads: int,
-    report: Report,
-    *,
-    overwrite: bool = False,
-) -> Quantised:
-    """Quantise a bundle; nothing is written where more than `most_lost` is lost.
+def quantize(bundle: Bundle, order: Order, ranging: Windows, judging: Windows, report: Report) -> Quantised:
+    """Quantise a bundle; nothing is written where more than `order.most_lost` is lost.
 
     Args:
         bundle: verified, fp32.
+        order: what to make.
         ranging: windows to measure ranges and to choose sensitive layers on.
         judging: others, to judge by.
-        most_lost: share of `Judgement.lost` that is accepted.
+        report: called with a stage, how much of it is done, and of how much.
 
     Raises:
         BadInput: the bundle is not fp32, there are too few windows, or too much is lost.
         QuantiseFailed: the graph cannot be quantised.
         RuntimeFailed: no runtime can run the result.
     """
-    check_target(out, overwrite)
+    check_target(order.out, order.overwrite)
     check_count(len(ranging) + len(judging))
     if bundle.card.precision != "fp32":
         raise BadInput("an fp32 bundle to quantise", bundle.card.precision, "give the fp32 bundle")
@@ -116,44 +117,37 @@ def quantize(
             f"{bundle.card.name}, in none of {len(ranging)}",
             "give more windows, or a trained model",
         )
-    tensors = graph.activations
     done = 0
 
     def ranged() -> None:
         nonlocal done
         done += 1
-        report("ranges", done, passes(method) * len(ranging))
+        report("ranges", done, passes(order.method) * len(ranging))
 
-    ranges = measure_ranges(graph.observed(), tensors, ranging.inputs, method, ranged)
+    ranges = measure_ranges(graph.observed(), graph.activations, ranging.inputs, order.method, ranged)
     tried = _try_layers(bundle, graph, ranges, ranging.part(0, PROBES), report)
-    kept = _sensitive(bundle, graph, ranges, tried, ranging, answers, most_lost)
+    kept = _sensitive(bundle, graph, ranges, tried, ranging, answers, order.most_lost)
     tried = [replace(one, kept=one.layer.name in kept) for one in tried]
-    data = graph.quantised(ranges, kept)
     with tempfile.TemporaryDirectory() as folder:
-        parity = Parity(relative_tolerance=INT8_TOLERANCE)
         made = bundle.derive(
             Path(folder) / "int8",
-            onnx=data,
-            name=name,
+            onnx=graph.quantised(ranges, kept),
+            name=order.name,
             precision="int8",
-            parity=parity,
+            parity=Parity(relative_tolerance=INT8_TOLERANCE),
             reference=_reference(bundle, graph, ranging),
         )
-        with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
-            judgement = judge(
-                bundle,
-                _answers(full, judging, report, "fp32"),
-                _answers(small, judging, report, "int8"),
-                judging.labels,
-            )
+        with open_runtime(bundle, threads=order.threads) as full, _opened(made, order.threads) as small:
+            answers, others = (_answers(one, judging, report, name) for one, name in ((full, "fp32"), (small, "int8")))
             before, after = ((one.name, least_ms(one)) for one in (full, small))
-        if not judgement.lost <= most_lost:
+        judgement = judge(bundle, answers, others, judging.labels)
+        if not judgement.lost <= order.most_lost:
             raise BadInput(
-                f"INT8 that loses at most {most_lost:.2%} of {judgement.decided} windows",
-                f"{judgement.lost:.2%} with {method} ranges and {len(kept)} layers left in fp32",
+                f"INT8 that loses at most {order.most_lost:.2%} of {judgement.decided} windows",
+                f"{judgement.lost:.2%} with {order.method} ranges and {len(kept)} layers left in fp32",
                 "try other --ranges, or more windows; nothing was written",
             )
-        written = made.derive(out, overwrite=overwrite)
+        written = made.derive(order.out, overwrite=order.overwrite)
     return Quantised(written, bundle.card.name, tried, judgement, before, after)
 
 
