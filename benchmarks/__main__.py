@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m benchmarks [NAME ...] [--json]`. Without a name all run, into benchmarks/results.json."""
+"""Run benchmarks: `python -m benchmarks NAME ... --network NAME`. Without a name all, into benchmarks/results.json."""
 
 from __future__ import annotations
 
@@ -12,44 +12,57 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import Result
+from engines.common.command_line import Parser, notify, run_command
+from engines.common.errors import BadInput
+from engines.networks.registry import make_spec
 
-NAMES = (
+OF_A_NETWORK = (
     "runtimes",
     "engine_vs_torch",
     "engine_vs_onnxruntime",
     "pipeline_efficiency",
+    "naive_loop",
+    "several_cameras",
+)
+OTHERS = (
     "memory_flat",
     "landmark_fps",
     "overload",
-    "several_cameras",
     "emotion_cost",
     "capture_to_window",
     "transport_vs_imagezmq",
     "transport_vs_netgear",
-    "naive_loop",
     "soak",
 )
+NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure us and the alternative.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(NAMES)} (default: all)")
+    """Exit codes: 0 done, 1 failed, 2 bad usage."""
+    parser = Parser(prog="python -m benchmarks", description="Measure us and the alternative.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    arguments = parser.parse_args()
-    unknown = sorted(set(arguments.names) - set(NAMES))
+    parser.add_argument("--network", default="manet", help=f"that {', '.join(OF_A_NETWORK)} measure (manet)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="its fields")
+    parser.set_defaults(run=_run)
+    return run_command(parser, None)
+
+
+def _run(options: argparse.Namespace) -> None:
+    unknown = sorted(set(options.names) - set(NAMES))
     if unknown:
-        print(f"benchmarks: expected names among {', '.join(NAMES)}, got {', '.join(unknown)}", file=sys.stderr)
-        return 2
+        raise BadInput(f"names of benchmarks, {', '.join(NAMES)}", ", ".join(unknown), "choose among these")
+    network = make_spec(options.network, options.settings)
     results: dict[str, Result] = {}
-    for name in arguments.names or NAMES:
-        print(f"benchmarks: {name} ...", file=sys.stderr, flush=True)
-        results[name] = importlib.import_module(f"benchmarks.{name}").run()
+    for name in options.names or NAMES:
+        notify(f"benchmarks: {name} ...")
+        run = importlib.import_module(f"benchmarks.{name}").run
+        results[name] = run(network) if name in OF_A_NETWORK else run()
     encoded = msgspec.json.format(msgspec.json.encode(results))
-    if not arguments.names:
+    if not options.names:
         RESULTS.write_bytes(encoded + b"\n")
-    print(encoded.decode()) if arguments.json else Console().print(_table(results))
-    return 0
+    print(encoded.decode()) if options.json else Console().print(_table(results))
 
 
 def _table(results: dict[str, Result]) -> Table:

@@ -1,4 +1,4 @@
-"""MANet-R50's best CPU engine, an INT8 bundle in the runtime that auto takes, against another runtime in fp32."""
+"""A network's best CPU engine, an INT8 bundle in the runtime that auto takes, against another runtime in fp32."""
 
 from __future__ import annotations
 
@@ -10,32 +10,25 @@ from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import torch
-
+from benchmarks.bundles import int8, random_weights
 from benchmarks.harness import Result, machine
-from calibration.qdq import Graph
-from calibration.quantize import INT8_TOLERANCE
-from calibration.ranges import measure_ranges
 from engines.bundle import Bundle
-from engines.card import ModelCard, Parity, Provenance
-from engines.export.onnx_export import write_bundle
-from engines.networks.manet import MANet
 from engines.runtimes import open_runtime
-from engines.specs.manet import MANetSpec
+from engines.specs.base import Spec
 
 ROUNDS = 6
 WINDOWS = 5  # of a round, one after the other: what the other process pushed out of the caches comes back first
 SETTLE_S = 0.05  # between two turns: threads of a runtime that has just answered may spin for a while
 
 
-def against(other: str) -> Result:
+def against(other: str, network: Spec) -> Result:
     """One window in turn in both, medians of one run; `other` runs the fp32 bundle.
 
     Each has a process of its own, as in a session: in one process the memory and threads of the one decide how fast the
     other is (torch took 216 to 357 ms for the same window).
     """
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
-        full = plain_r50(Path(folder) / "fp32")
+        full = random_weights(network, Path(folder) / "fp32")
         small = int8(full, Path(folder) / "int8")
         kept, ours, theirs = _medians(small, full, other, threads=0)
         _, ours_single, theirs_single = _medians(small, full, other, threads=1)
@@ -44,7 +37,7 @@ def against(other: str) -> Result:
         other=theirs,
         ratio=theirs / ours,
         unit="ms/window",
-        compared=f"{kept} INT8 against {other} fp32, MANet-R50 8x224x224 (untrained), one window, medians of {ROUNDS} "
+        compared=f"{kept} INT8 against {other} fp32, {network.title} (random weights), one window, medians of {ROUNDS} "
         f"rounds of {WINDOWS} in turn, each in a process of its own",
         machine=machine(),
         details={
@@ -93,22 +86,3 @@ def _serve(connection: Connection, path: Path, runtime: str, threads: int) -> No
                 engine.infer(clips[:1])
                 durations.append((time.perf_counter() - start) * 1000)
             connection.send(durations)
-
-
-def plain_r50(path: Path) -> Bundle:
-    """MANet-R50 with torch's own random weights, which cost the same time as trained ones.
-
-    Those of `engines init` are aimed at small differences: what INT8 rounds would drown them.
-    """
-    torch.manual_seed(0)
-    provenance = Provenance(trained=False, trained_on="nothing: untrained", seed=0)
-    card = ModelCard(name="r50", network=MANetSpec(), provenance=provenance, intended_use="measuring time")
-    return write_bundle(MANet(MANetSpec()), card, path)
-
-
-def int8(bundle: Bundle, path: Path) -> Bundle:
-    """All of it in INT8; its agreement means nothing."""
-    graph = Graph(bundle.onnx_path.read_bytes())
-    ranges = measure_ranges(graph.observed(), graph.activations, bundle.reference_arrays().inputs, "minmax")
-    parity = Parity(relative_tolerance=INT8_TOLERANCE)
-    return bundle.derive(path, onnx=graph.quantised(ranges), name="int8", precision="int8", parity=parity)

@@ -1,49 +1,35 @@
-"""Models to measure with: seeded and untrained, which costs the same time as trained ones."""
+"""Models to measure with: random weights, which cost the same time as trained ones."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
 
-from engines.__main__ import main as engines_command
-from engines.bundle import Bundle, known
+import torch
+
+from calibration.qdq import Graph
+from calibration.quantize import INT8_TOLERANCE
+from calibration.ranges import measure_ranges
+from engines.bundle import Bundle
+from engines.card import ModelCard, Parity, Provenance
+from engines.export.onnx_export import write_bundle
+from engines.networks.registry import build
+from engines.specs.base import Spec
 
 
-def manet_r50(folder: Path) -> Bundle:
-    """MANet-R50, 8x224x224, as the official checkpoint has it, with seeded untrained weights."""
-    path = folder / "manet-r50"
-    if not path.exists():
-        with contextlib.redirect_stdout(sys.stderr):  # standard output belongs to the results
-            engines_command(["init", "--out", str(path), "--seed", "0"])
-    return Bundle.load(path)
+def random_weights(spec: Spec, path: Path) -> Bundle:
+    """A network with torch's own random weights.
+
+    Those of `engines init` are aimed at small differences: what INT8 rounds would drown them.
+    """
+    torch.manual_seed(0)
+    provenance = Provenance(trained=False, trained_on="nothing: untrained", seed=0)
+    card = ModelCard(name=path.name, network=spec, provenance=provenance, intended_use="measuring time")
+    return write_bundle(build(spec), card, path)
 
 
-def emotion_model(folder: Path) -> Bundle:
-    """The default emotion model; where it is not there, an untrained one of its size."""
-    if "emotions-small" in known():
-        return Bundle.load(known()["emotions-small"])
-    path = folder / "untrained-emotion"
-    with contextlib.redirect_stdout(sys.stderr):
-        engines_command(
-            [
-                "init",
-                "--network",
-                "maenet",
-                "--view",
-                "landmarks",
-                "--depth",
-                "18",
-                "--width",
-                "16",
-                "--size",
-                "112",
-                "--face-size",
-                "64",
-                "--face-width",
-                "16",
-                "--out",
-                str(path),
-            ]
-        )
-    return Bundle.load(path)
+def int8(bundle: Bundle, path: Path) -> Bundle:
+    """All of it in INT8; its agreement means nothing."""
+    graph = Graph(bundle.onnx_path.read_bytes())
+    ranges = measure_ranges(graph.observed(), graph.activations, bundle.reference_arrays().inputs, "minmax")
+    parity = Parity(relative_tolerance=INT8_TOLERANCE)
+    return bundle.derive(path, onnx=graph.quantised(ranges), name="int8", precision="int8", parity=parity)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bundles import manet_r50
+from benchmarks.bundles import random_weights
 from benchmarks.harness import Result, machine
 from benchmarks.recording import write_recording
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.runtimes import open_runtime
+from engines.specs.manet import MANetSpec
 from realtime.config import Config
 from realtime.latency.stages import FRAME_COLUMNS
 from realtime.session_loop import SessionLoop
@@ -31,7 +32,7 @@ def run() -> Result:
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         recording = Path(folder) / "seated.mp4"
         write_recording(recording, SECONDS, seed=0)
-        model = manet_r50(Path(folder))
+        model = random_weights(MANetSpec(), Path(folder) / "untrained")
         with open_runtime(model, "onnxruntime", threads=1) as runtime:
             timed = TimedRuntime(runtime)
             cpu_s, wall_s = time.process_time(), time.perf_counter()

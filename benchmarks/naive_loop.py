@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.bundles import manet_r50
+from benchmarks.bundles import random_weights
 from benchmarks.harness import Result, machine
 from benchmarks.recording import FPS, write_recording
 from benchmarks.sessions import TimedRuntime, run_session
@@ -21,6 +21,7 @@ from engines.bundle import Bundle
 from engines.preprocess import UInt8Array, center_crop
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
+from engines.specs.base import Spec
 from realtime.config import Config
 from realtime.latency.report import stage_reports
 from realtime.output.lines import StatsLine
@@ -41,13 +42,13 @@ class Loop:
     behind: float  # seconds it falls behind a camera in each second
 
 
-def run() -> Result:
+def run(network: Spec) -> Result:
     """Frames/s of both at a window every hop; how far each falls behind a camera, and what our stages take, besides."""
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         recording, longer = Path(folder) / "seated.mp4", Path(folder) / "longer.mp4"
         write_recording(recording, SECONDS, seed=0, scale=2)
         write_recording(longer, LIVE_SECONDS, seed=0, scale=2)
-        model = manet_r50(Path(folder))
+        model = random_weights(network, Path(folder) / "model")
         hop = round(Config().window.hop_s * FPS)
         ours, naive = [], []
         with open_runtime(model, "torch") as torch, open_runtime(model) as runtime:
@@ -67,7 +68,7 @@ def run() -> Result:
         ratio=statistics.median(ours) / other,
         unit="frames/s",
         compared=f"replay --speed max of a 1080x1296 H.264 recording on {name} against "
-        f"cv2.VideoCapture and torch eager in one loop; MANet-R50 fp32 (untrained), a window every "
+        f"cv2.VideoCapture and torch eager in one loop; {network.title} in fp32 (random weights), a window every "
         f"{hop} frames, medians of {ROUNDS} rounds in turn",
         machine=machine(),
         details={

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -27,13 +29,15 @@ SLOWER = 10
 MODEL = "untrained-small"
 
 
-def run() -> Result:
-    """The worst age of a judged window against the staleness budget plus the longest engine time."""
-    samples: list[tuple[float, float]] = []  # (share of the recording, MB)
-    ages_ms: list[float] = []
-    drained: dict[str, float | str] = {}
+@dataclass(slots=True)
+class Watch:
+    """What is seen of a session while it runs."""
 
-    def watch(session: SessionLoop) -> None:
+    memory: list[tuple[float, float]] = field(default_factory=list)  # (share of the recording, MB)
+    ages_ms: list[float] = field(default_factory=list)  # of judged windows, when their answer came
+    drained: dict[str, float | str] = field(default_factory=dict)
+
+    def during(self, session: SessionLoop) -> None:
         own = psutil.Process(os.getpid())
         while not session.pipelines[0].capture.pid:
             time.sleep(0.01)
@@ -43,16 +47,23 @@ def run() -> Result:
                 resident = own.memory_info().rss + capture.memory_info().rss
             except psutil.NoSuchProcess:
                 break
-            samples.append((session.position_ns / to_ns(MINUTES * 60.0), resident / 1e6))
-            ages_ms.extend(_new_ages(session, len(ages_ms)))
+            self.memory.append((session.position_ns / to_ns(MINUTES * 60.0), resident / 1e6))
+            self.ages_ms.extend(_new_ages(session, len(self.ages_ms)))
             time.sleep(0.25)
 
-    def after(session: SessionLoop) -> None:
-        ages_ms.extend(_new_ages(session, len(ages_ms)))
-        status = session.pipelines[0].intake.status
-        drained.update(grabbed=status.grabbed, sent=status.sent, received=session.pipelines[0].intake.received)
+    def after(self, session: SessionLoop) -> None:
+        self.ages_ms.extend(_new_ages(session, len(self.ages_ms)))
+        intake = session.pipelines[0].intake
+        self.drained = {"grabbed": intake.status.grabbed, "sent": intake.status.sent, "received": intake.received}
 
-    config = Config()
+    def median_mb(self, first: float, last: float) -> float:
+        """Of the recording's part between these shares."""
+        return statistics.median(mb for share, mb in self.memory if first <= share < last)
+
+
+def run() -> Result:
+    """The worst age of a judged window against the staleness budget plus the longest engine time."""
+    config, seen = Config(), Watch()
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         short, recording = Path(folder) / "short.mp4", Path(folder) / "long.mp4"
         write_recording(short, 60.0, seed=0)
@@ -60,22 +71,21 @@ def run() -> Result:
         model = Bundle.load(bundles.find(MODEL))
         with open_runtime(model, "onnxruntime", threads=1) as runtime:
             slow = TimedRuntime(runtime, SLOWER)
-            (stats,) = run_session([recording], model, slow, config, watch, SPEED, after)
-    early = statistics.median(mb for share, mb in samples if 0.1 <= share < 0.2)
-    late = statistics.median(mb for share, mb in samples if share >= 0.9)
+            (stats,) = run_session([recording], model, slow, config, seen.during, SPEED, seen.after)
+    early, late = seen.median_mb(0.1, 0.2), seen.median_mb(0.9, math.inf)
     budget_ms = config.engine.staleness_s * 1000 + slow.longest_s * 1000
     skipped = sum(stats.skipped.values())
     return Result(
-        ours=max(ages_ms),
+        ours=max(seen.ages_ms),
         other=budget_ms,
-        ratio=budget_ms / max(ages_ms),
+        ratio=budget_ms / max(seen.ages_ms),
         unit="ms old",
-        compared=f"the oldest of {len(ages_ms)} judged windows when its answer came, against the staleness budget plus "
-        f"the longest engine time; {MINUTES} min of media at {SPEED:g}x, {MODEL} in ONNX Runtime on one thread, every "
-        f"window inferred {SLOWER} times",
+        compared=f"the oldest of {len(seen.ages_ms)} judged windows when its answer came, against the staleness budget "
+        f"plus the longest engine time; {MINUTES} min of media at {SPEED:g}x, {MODEL} in ONNX Runtime on one thread, "
+        f"every window inferred {SLOWER} times",
         machine=machine(),
         details={
-            **drained,
+            **seen.drained,
             "windows_due": stats.windows_due,
             "windows": stats.windows,
             "skipped": skipped,

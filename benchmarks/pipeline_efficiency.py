@@ -7,22 +7,23 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.bundles import manet_r50
+from benchmarks.bundles import random_weights
 from benchmarks.harness import Result, machine
 from benchmarks.recording import write_recording
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.runtimes import open_runtime
+from engines.specs.base import Spec
 
 ROUNDS = 5
 SECONDS = 8.0  # of recording, a round
 
 
-def run() -> Result:
+def run(network: Spec) -> Result:
     """Windows/s of a session at full speed over windows/s of its engine alone on the same windows, in turn."""
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         recording = Path(folder) / "seated.mp4"
         write_recording(recording, SECONDS, seed=0, scale=2)
-        model = manet_r50(Path(folder))
+        model = random_weights(network, Path(folder) / "model")
         whole, bare = [], []
         with open_runtime(model) as runtime:
             for _ in range(ROUNDS):
@@ -42,7 +43,7 @@ def run() -> Result:
         ratio=statistics.median(ratios),
         unit="windows/s",
         compared=f"replay --speed max of a 1080x1296 H.264 recording against the bare {name} engine on its windows; "
-        f"MANet-R50 fp32 (untrained), medians of {ROUNDS} rounds in turn",
+        f"{network.title} in fp32 (random weights), medians of {ROUNDS} rounds in turn",
         machine=machine(),
         details={"lowest_ratio": min(ratios), "highest_ratio": max(ratios)},
     )

@@ -1,4 +1,4 @@
-"""One window of MANet-R50 in each runtime, in turn."""
+"""One window of a network in each runtime, in turn."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from benchmarks.bundles import manet_r50
+from benchmarks.bundles import random_weights
 from benchmarks.harness import Result, machine, median_ms
 from engines.runtimes import available, open_runtime
+from engines.specs.base import Spec
 
 ROUNDS = 9
 
 
-def run() -> Result:
+def run(network: Spec) -> Result:
     """The fastest runtime against torch eager, fp32, one window; every runtime's median in the details."""
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder, ExitStack() as stack:
-        model = manet_r50(Path(folder))
+        model = random_weights(network, Path(folder) / "model")
         clips, _ = model.reference()
         names = [name for name, found in available().items() if found]
         runtimes = {name: stack.enter_context(open_runtime(model, name)) for name in names}
@@ -28,7 +29,7 @@ def run() -> Result:
         other=times["torch"],
         ratio=times["torch"] / times[best],
         unit="ms/window",
-        compared=f"{best} fp32 against torch eager fp32, MANet-R50 8x224x224 (untrained), one window, medians of "
+        compared=f"{best} fp32 against torch eager fp32, {network.title} (random weights), one window, medians of "
         f"{ROUNDS} rounds in turn",
         machine=machine(),
         details={f"{name}_ms": value for name, value in times.items()},

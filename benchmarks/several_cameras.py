@@ -10,26 +10,28 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bundles import manet_r50
+from benchmarks.bundles import random_weights
 from benchmarks.harness import Result, machine, median_ms
 from benchmarks.recording import write_recording
 from benchmarks.sessions import TimedRuntime, run_session
 from engines.bundle import Bundle, find
 from engines.runtimes import open_runtime
+from engines.specs.base import Spec
 
 ROUNDS = 3
-MODELS = {"landmarks-small": 8.0, "manet-r50": 4.0}  # seconds of recording
+DEFAULT, GIVEN = "landmarks-small", "network"
+MODELS = {DEFAULT: 8.0, GIVEN: 4.0}  # seconds of recording
 
 
-def run() -> Result:
-    """Windows/s of both together over windows/s one after the other, with the default model and with MANet-R50."""
+def run(network: Spec) -> Result:
+    """Windows/s of both together over windows/s in turn, with the default model and with the given network."""
     ours: dict[str, float] = {}
     other: dict[str, float] = {}
     ratios: dict[str, float] = {}
     details: dict[str, float | str] = {}
     with tempfile.TemporaryDirectory(prefix="manet-live-bench-") as folder:
         for name, seconds in MODELS.items():
-            model = manet_r50(Path(folder)) if name == "manet-r50" else Bundle.load(find(name))
+            model = random_weights(network, Path(folder) / GIVEN) if name == GIVEN else Bundle.load(find(name))
             pair = [Path(folder) / f"{name}-{number}.mp4" for number in range(2)]
             for number, recording in enumerate(pair):
                 write_recording(recording, seconds, seed=number, scale=2)
@@ -58,7 +60,7 @@ def run() -> Result:
         unit="windows/s",
         compared=f"replay --speed max of two 1080x1296 H.264 recordings in one session against one after the other, "
         f"process starts included, {name}; medians of {ROUNDS} rounds in turn. batch_of_two: windows/s of ONNX Runtime "
-        "on two windows at once over one by one, which no CPU session does",
+        f"on two windows at once over one by one, which no CPU session does. network: {network.title}",
         machine=machine(),
         details=details,
     )

@@ -103,6 +103,10 @@ class Provenance(Plain, frozen=True):
     source: Line = ""  # file name alone
     source_sha256: Digest | None = None
     made_with: Line = ""  # command and versions, without paths
+    # Of a training run: what its weights follow from.
+    recipe_sha256: Digest | msgspec.UnsetType = msgspec.UNSET
+    data_sha256: Digest | msgspec.UnsetType = msgspec.UNSET
+    revision: Line | msgspec.UnsetType = msgspec.UNSET  # of the program
 
     def __post_init__(self) -> None:
         if re.search(r"[/\\]", self.source):

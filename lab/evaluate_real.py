@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.common.errors import BadInput
+from engines.landmarks.recordings import ASSUMED_FPS, RealSequence, load_sequences
 from engines.taxonomy import ACTIONS
 from lab.real_scores import Scored, Scorer
-from lab.real_sequences import ASSUMED_FPS, RealSequence, load_sequences
 
 POOLED_S = 0.5
 LEAST_REST_S = 1.0

@@ -44,14 +44,7 @@ class CameraPipeline:
         self.latency, self._truth = LatencyLog(request.latency_rows), truth_of(self.source)
         self._receiver, self.capture = open_link(camera_id, setup)
         camera = CameraContext(
-            camera_id,
-            self.source.live,
-            request.config,
-            start,
-            setup.stream,
-            setup.clock,
-            self.latency,
-            self._truth,
+            camera_id, self.source.live, request.config, start, setup.stream, setup.clock, self.latency, self._truth
         )
         self.lanes = [model.lane(camera, queue) for model, queue in zip(setup.models, queues, strict=True)]
         max_gap_ns = to_ns(request.config.window.max_gap_s)
@@ -120,12 +113,12 @@ class CameraPipeline:
             lines.append(f"{status.state.value}: {status.detail}" if status.detail else status.state.value)
         return [self._setup.session_line("capture", line, self.camera_id) for line in lines]
 
-    def news(self) -> list[Line]:
+    def reports(self) -> list[Line]:
         """What else there is to report since the last call: its recording, who is in view, its baseline."""
         lines: list[Line] = [*self._recording(), *self._visibility.pop()]
         for lane in self.lanes:
-            if news := lane.consumer.news():
-                lines.append(self._setup.session_line("baseline", news, self.camera_id))
+            if notice := lane.consumer.notice():
+                lines.append(self._setup.session_line("baseline", notice, self.camera_id))
         return lines
 
     def _recording(self) -> list[RecordingLine]:
@@ -143,7 +136,7 @@ class CameraPipeline:
         self._visibility.finish(self._setup.clock.now_ns() if self.source.live else None)
         baseline, totals = self.actions.aggregator.baseline, self.lanes[0].totals
         line = self._visibility.summary(totals, self.actions.baseline_windows)
-        return [*self.news(), line], in_words(line, baseline.rest_s if baseline else 0.0)
+        return [*self.reports(), line], in_words(line, baseline.rest_s if baseline else 0.0)
 
     def ask_to_stop(self) -> None:
         """Tell the capture process to leave; do not wait."""

@@ -120,7 +120,7 @@ def _publisher(config: Config, sources: Sequence[SourceSpec]) -> list[PublishOut
     if output.publish is not None:
         return [PublishOutput(output.publish, load_keys(Path(output.keys)) if output.keys is not None else None)]
     if output.keys is not None and not any(isinstance(source, RemoteSpec) for source in sources):
-        raise BadInput("--publish or --listen with --keys", "--keys alone", "say where to publish")
+        raise BadInput("--publish or --listen with --keys", "--keys alone", "name an endpoint to publish on")
     return []
 
 

@@ -12,7 +12,7 @@ from realtime.bounds import Count, Time
 from realtime.clock import NS_PER_MS
 
 EXCHANGES_KEPT = 64
-DRIFT = 50e-6  # by which the rates of two quartz clocks may differ; makes old exchanges worth less
+DRIFT = 50e-6  # by which the rates of two quartz clocks may differ; old exchanges count for less
 SLEW = 500e-6  # ns a ns by which a correction in use may move, so that corrected times never run backwards
 ROUNDING_NS = 2  # of an offset and half a delay, together
 STEP_NS = 128 * NS_PER_MS  # a larger change is taken at once: a machine slept (RFC 5905, section 10: STEPT)

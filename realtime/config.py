@@ -61,7 +61,7 @@ class ViewSettings(Settings, frozen=True):
         Meta(description="center: the official crop; full: letterbox, nothing cut off; person: follow the person"),
     ] = "center"
     person_margin: Annotated[
-        float, Meta(ge=0.0, le=1.0, description="room around the person, as a share of the person's size")
+        float, Meta(ge=0.0, le=1.0, description="margin around the person, as a share of the person's size")
     ] = 0.15
 
 
@@ -86,8 +86,7 @@ class EngineSettings(Settings, frozen=True):
         int, Meta(ge=0, le=19, description="how far the engine steps back behind capture when cores are short")
     ] = 2
     staleness_s: Annotated[
-        Seconds,
-        Meta(ge=0.05, le=10.0, description="a window that has waited longer for the engine is skipped"),
+        Seconds, Meta(ge=0.05, le=10.0, description="a window that has waited longer for the engine is skipped")
     ] = 0.5
 
 
@@ -192,7 +191,7 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise BadInput("a TOML file in UTF-8", f"{path}: {error}", "save it as UTF-8") from None
     except (ValueError, RecursionError) as error:  # not TOML, a number of thousands of digits, brackets without end
-        raise BadInput("a TOML file", f"{path}: {error}", "mend the line it names") from None
+        raise BadInput("a TOML file", f"{path}: {error}", "fix the line it names") from None
 
 
 def describe(config: Config) -> str:

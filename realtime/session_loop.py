@@ -25,7 +25,7 @@ from realtime.output.lines import Line, SessionLine, StatsLine
 from realtime.output.overlay import OverlayState
 from realtime.setup import Setup
 
-TICK_S = 0.05  # how often the main thread looks around
+TICK_S = 0.05  # period of the main thread's checks
 STOP_S = 1.2  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s
 MESSAGES_KEPT = 20
 
@@ -60,7 +60,7 @@ class SessionLoop:
             Track(model, turns[at], [pipeline.lanes[at] for pipeline in self.pipelines])
             for at, model in enumerate(setup.models)
         ]
-        pace = self._stream.wait_for_room if request.lossless else lambda _: None
+        pace = self._stream.wait_for_space if request.lossless else lambda _: None
         self.engine = Engine(tracks, changed, self._clock, request.config.engine.nice, pace)
         self._turns = turns
         self._on_begin: Callable[[], None] | None = None  # None once it was called
@@ -192,7 +192,7 @@ class SessionLoop:
                 lines = pipeline.check()
             except Exception as error:  # noqa: BLE001 - whatever broke the drain thread ends the session
                 raise self._broken(error) from None
-            self._write(*lines, *pipeline.news())
+            self._write(*lines, *pipeline.reports())
         self._report_losses()
         if self.engine.error is not None:
             raise self._broken(self.engine.error)

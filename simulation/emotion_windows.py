@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,14 @@ Float32Array = npt.NDArray[np.float32]
 SHOWN_S = 0.5  # an action is in a window with this much of it, or with half of it
 
 
+class Pictures(NamedTuple):
+    """What of a network's spec decides an emotion window; 0 leaves a branch out."""
+
+    length: int  # T
+    picture_size: int  # S, of the body
+    face_size: int  # F
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EmotionWindows:
     """K emotion windows of a session: inputs of an emotion model of the landmark view, and the truth."""
@@ -37,8 +46,8 @@ class EmotionWindows:
     faces: Float32Array  # (K, T, FACE_POINTS, 2) turned to the front, cm (`landmarks.face_drawing`); NaN: no face
 
 
-def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, *, face: bool = True) -> EmotionWindows:
-    """Emotion windows of a session that end at `ends_s` (K,); without `face`, its inputs are left for later.
+def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec | Pictures) -> EmotionWindows:
+    """Emotion windows of a session that end at `ends_s` (K,).
 
     Raises:
         ValueError: a window begins before the session.
@@ -52,7 +61,7 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec, 
     if spec.picture_size:
         inputs["body"] = draw(session, chosen, spec.picture_size)
         inputs["body_seen"] = np.isfinite(session.pose[chosen, 0, 0]).astype(np.uint8)
-    if spec.face_size and face:
+    if spec.face_size:
         inputs["face"] = draw_faces(faces, spec.face_size)
         inputs["face_seen"] = faces_seen(faces)
     starts = ends_s - span_s

@@ -65,8 +65,8 @@ def _knees(m: Motion) -> None:
 
 def _speech(m: Motion) -> Array:
     """(count,) 1 while speaking; moves the mouth and lets the head beat."""
-    talk = m.between(-0.6, 0.9)
-    gate = np.clip(2.5 * (m.wander(3.0)[:, 0] + talk), 0.0, 1.0)
+    talkative = m.between(-0.6, 0.9)
+    gate = np.clip(2.5 * (m.wander(3.0)[:, 0] + talkative), 0.0, 1.0)
     syllables = np.clip(0.5 + 0.5 * np.sin(m.cycle(m.between(3.2, 5.0), 0.3)) + 0.35 * m.wander(0.25)[:, 0], 0.0, 1.2)
     m.add("mouth_open", gate * m.between(0.25, 0.55) * syllables)
     m.add("pout", 0.4 * gate * m.wander(0.3)[:, 0])

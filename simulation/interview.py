@@ -251,7 +251,10 @@ def write_interview(
     crossed: bool | None = None,
     mood: Mood | None = None,
 ) -> tuple[Controls, list[TrueAction]]:
-    """Controls of `seconds` of interview and what truly happens in it, in the order of onsets."""
+    """Controls of `seconds` of interview and what truly happens in it, in the order of onsets.
+
+    The parameters behind `mode` are those of `simulation.session.Settings`, which is built on this.
+    """
     count = max(2, round(seconds * fps))
     controls = Controls(count + round(TAIL_S * fps), fps)
     director = _Director(controls, subject, rng, mode, longest_s, wanted or tuple(range(len(ACTIONS))), mood)

@@ -49,7 +49,7 @@ class NoiseSettings:
     hand_depth: Range = (1.0, 2.0)  # z of hands is that much noisier
     face: Range = (0.0003, 0.0012)  # the whole mesh
     face_point: Range = (0.0003, 0.0009)
-    depth_stretch: Range = (0.9, 3.2)  # the pose's z is overestimated
+    pose_depth: Range = (0.9, 3.2)  # the pose's z is overestimated
     depth_tilt: Range = (0.0, 1.2)  # and seated people seem to lean towards the camera, widths per width of height
     depth_tilt_near: Range = (0.0, 0.3)  # the same where only the upper body is seen
     depth_scale: Range = (0.7, 1.3)  # the hands' z
@@ -169,7 +169,7 @@ class _Observer:
         slow = _draw(rng, s.drift)
         height = 0.5 * (pose[:, 23, 1] + pose[:, 24, 1])[:, None] - pose[..., 1]
         tilt = _draw(rng, s.depth_tilt if self.camera.framing == WHOLE_BODY else s.depth_tilt_near)
-        pose[..., 2] = np.float32(_draw(rng, s.depth_stretch)) * pose[..., 2] - np.float32(tilt) * height
+        pose[..., 2] = np.float32(_draw(rng, s.pose_depth)) * pose[..., 2] - np.float32(tilt) * height
         for which, (part, bounds) in enumerate(parts):
             quick = noise[:, part] + common[:, which : which + 1]
             sizes = np.array([_draw(rng, bounds)] * 2 + [deep * (0.15 if part is HIPS else 1.0)], np.float32)
@@ -192,8 +192,8 @@ class _Observer:
         """Let the points (T, 11, 3) of a head follow only a share of its turns; it moves along in full."""
         middle = head.mean(axis=1, keepdims=True)
         shape = head - middle
-        usual = shape.mean(axis=0)
-        head[:] = middle + usual + share * (shape - usual)
+        mean = shape.mean(axis=0)
+        head[:] = middle + mean + share * (shape - mean)
 
     def _one_euro(self, points: Float32Array) -> Float32Array:
         """The filter that the tracker applies to a single person's pose (Casiez et al. 2012): slow points lag more."""
@@ -253,7 +253,7 @@ class _Observer:
             & (pixels[..., 1] < self.camera.height + edge)
         )
 
-    def _behind_trunk(self) -> npt.NDArray[np.bool_]:
+    def _behind_torso(self) -> npt.NDArray[np.bool_]:
         """(T, 2) whether the trunk hides a wrist."""
         pose = self.truth.pose[..., :3]
         hips, shoulders = pose[:, 23:25].mean(axis=1)[:, None], pose[:, 11:13].mean(axis=1)[:, None]
@@ -269,7 +269,7 @@ class _Observer:
         level[:, 11:13] += 2.0
         level[:, 23:33] -= 1.0
         level[~self._inside(pose)] -= 6.0
-        behind = self._behind_trunk()
+        behind = self._behind_torso()
         level[:, 15:23] -= 3.5 * np.tile(behind, 4)
         if self.rng.random() < self.settings.legs_hidden and self.settings is not NOISELESS:
             level[:, 25:33] -= self.rng.uniform(4.0, 6.5)
@@ -305,7 +305,7 @@ class _Observer:
         s, rng = self.settings, self.rng
         base, face_loss = _draw(rng, s.hand_lost), _draw(rng, s.hand_lost_near_face)
         hand_loss, fast_loss = _draw(rng, s.hand_lost_near_hand), _draw(rng, s.hand_lost_fast)
-        behind = self._behind_trunk()
+        behind = self._behind_torso()
         outside = np.mean(self._inside(self.truth.hands), axis=2) < 0.6
         weaker = int(rng.integers(2))
         for side in (0, 1):
@@ -356,7 +356,7 @@ class _Observer:
 _NONE: Range = (0.0, 0.0)
 NOISELESS = NoiseSettings(
     severity=_NONE,
-    depth_stretch=(1.0, 1.0),
+    pose_depth=(1.0, 1.0),
     depth_tilt=_NONE,
     depth_tilt_near=_NONE,
     depth_scale=(1.0, 1.0),

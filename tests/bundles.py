@@ -23,4 +23,4 @@ def untrained_emotion(path: Path) -> Bundle:
     card = msgspec.structs.replace(
         shipped.card, name="untrained-emotion", provenance=provenance, calibration=Calibration()
     )
-    return Bundle.write(path, card, shipped.onnx_path, shipped.reference_arrays())
+    return Bundle.write(path, card, shipped.onnx_path, shipped.reference_arrays(), shipped.weights_path)

@@ -123,10 +123,11 @@ def refused(*arguments: str | Path) -> str:
 
 
 Make = FunctionType  # takes the path of a folder that is not there yet
+Kept = Callable[[str, Make], Path]
 
 
 @pytest.fixture(scope="session")
-def kept(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Make], Path]:
+def kept(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Kept:
     """`kept(name, make)` copies a folder that `make` has made: once for all processes, and for all runs of one source.
 
     For bundles: to export a network takes ten seconds of a core.

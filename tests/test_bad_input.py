@@ -10,11 +10,12 @@ import zmq
 
 from engines.common.errors import BadInput
 from tests.conftest import ROOT, manet_live, manet_live_here, refused
-from tests.realtime.output.test_outputs import free_port
+from tests.realtime.sessions import free_port
 
 SHIPPED = ROOT / "engines" / "models" / "untrained-small"
 
 
+@pytest.mark.slow
 def test_a_missing_file():
     done = manet_live("replay", "no-such.mp4", "--headless")
     assert (done.code, done.out) == (2, "")
@@ -22,6 +23,7 @@ def test_a_missing_file():
     assert done.err == f"{refused('replay', 'no-such.mp4', '--headless')}\n"
 
 
+@pytest.mark.slow
 def test_one_unreadable_recording_of_two(recording, tmp_path):
     path = tmp_path / "notes.mp4"
     path.write_text("this is not a video\n" * 100)
@@ -41,6 +43,7 @@ def test_more_cameras_than_one_session_takes(tmp_path):
     assert "1 to 8 cameras" in refused("replay", *(tmp_path / f"{at}.mp4" for at in range(9)), "--headless")
 
 
+@pytest.mark.slow
 def test_one_camera_of_two_that_does_not_open():
     done = manet_live(
         "live",
@@ -79,6 +82,7 @@ def test_a_video_without_frames(tmp_path):
     assert "sound.mp4" in refused("replay", path, "--headless")
 
 
+@pytest.mark.slow
 def test_a_camera_that_does_not_open():
     done = manet_live("live", "--camera", "97", "--headless", "--model", "untrained-small", "--engine", "onnxruntime")
     assert done.code == 2

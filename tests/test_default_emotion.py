@@ -26,6 +26,8 @@ from simulation.judge_emotion import judge_emotion, judge_emotions
 from simulation.session import Session, Settings, simulate
 from tests.conftest import manet_live
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = EmotionSettings()
 CHANGE_S, FOLLOWED_S = 30.0, 15.0
 LEAST_FOLLOWED, LEAST_COVERED, MOST_COVERED, LEAST_TOP = 0.6, 0.9, 0.99, 0.6

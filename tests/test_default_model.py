@@ -15,7 +15,9 @@ from engines.taxonomy import ACTIONS
 from realtime.session import DEFAULT_MODEL
 from simulation.session import Settings, simulate
 from tests.conftest import manet_live
-from training.evaluate_simulated import score_mode
+from training.evaluate_simulated import SimulatedTest, score_mode
+
+pytestmark = pytest.mark.slow
 
 MAX_BYTES = 20_000_000
 LEAST_MICRO, LEAST_PARTS, MOST_IDLE = 0.7, 0.72, 1  # these sessions gave 0.786, 0.809 and none
@@ -36,11 +38,11 @@ def test_it_is_small_and_says_what_it_is(bundle: Bundle) -> None:
 
 
 def test_events_of_simulated_people_it_never_saw(bundle: Bundle) -> None:
-    busy = score_mode(bundle, "balanced", sessions=6, seconds=60.0, seed=7000)
+    busy = score_mode(bundle, "balanced", SimulatedTest(6, 60.0, 7000))
     assert busy.events > 80
     assert busy.actions.f1_micro >= LEAST_MICRO
     assert busy.parts.f1_macro >= LEAST_PARTS
-    idle = score_mode(bundle, "idle", sessions=6, seconds=60.0, seed=7000)
+    idle = score_mode(bundle, "idle", SimulatedTest(6, 60.0, 7000))
     assert idle.actions.false_positives.sum() <= MOST_IDLE
 
 

@@ -16,7 +16,7 @@ from engines.common.new_files import check_new_file
 from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.offline import session_events
 from events.scores import EventScores, FloatArray, score_events
-from simulation.windows import judge_sessions, targets
+from simulation.windows import FOCUS, judge_sessions, labelled_windows
 from training.metrics import average_precision, mean_average_precision
 
 SPLIT = "test"
@@ -35,7 +35,7 @@ class SimulatedScores:
     @property
     def mean_precision(self) -> float:
         """Mean average precision of windows; NaN where nothing happens."""
-        return mean_average_precision(self.logits, self.targets)
+        return mean_average_precision(self.logits, self.targets >= 0.5)
 
     @property
     def events(self) -> int:
@@ -43,50 +43,36 @@ class SimulatedScores:
         return int((self.actions.true_positives + self.actions.false_negatives).sum())
 
 
-def score_mode(
-    bundle: Bundle,
-    mode: str,
-    sessions: int,
-    seconds: float,
-    seed: int,
-    focus: float = 0.5,
-    threads: int = 0,
-    workers: int = 1,
-) -> SimulatedScores:
-    """Judge sessions of a mode, through the aggregator with the thresholds of the model's card.
+@dataclass(frozen=True, slots=True)
+class SimulatedTest:
+    """Which sessions, and with what they are judged."""
+
+    sessions: int = 20  # of each mode
+    seconds: float = 60.0  # length of a session
+    seed: int = 0
+    focus: float = FOCUS  # as in training
+    threads: int = 0
+    workers: int = 1
+
+
+def score_mode(bundle: Bundle, mode: str, test: SimulatedTest) -> SimulatedScores:
+    """Scores of sessions of a mode, through the aggregator with the thresholds of the model's card.
 
     Raises:
         BadInput: not a bundle of the landmark view.
     """
-    judged = list(judge_sessions(bundle, SPLIT, mode, sessions, seconds, seed, threads, workers))
+    judged = list(
+        judge_sessions(bundle, SPLIT, mode, test.sessions, test.seconds, test.seed, test.threads, test.workers)
+    )
     pairs = [(one.events, session_events(bundle, one)) for one in judged]
     total_s = sum(one.seconds for one in judged)
-    card = bundle.card
-    wanted = [
-        targets(one.events, one.ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, focus) for one in judged
-    ]
+    logits, wanted = labelled_windows(bundle, judged, test.focus)
     return SimulatedScores(
-        mode,
-        score_events(pairs, total_s),
-        score_events(pairs, total_s, by_part=True),
-        np.concatenate([one.logits for one in judged]).astype(np.float64),
-        np.concatenate(wanted).astype(np.float64),
+        mode, score_events(pairs, total_s), score_events(pairs, total_s, by_part=True), logits, wanted
     )
 
 
-def evaluate_simulated(
-    bundle: Bundle,
-    modes: Sequence[str],
-    sessions: int,
-    seconds: float,
-    seed: int,
-    console: Console,
-    *,
-    focus: float = 0.5,
-    threads: int = 0,
-    workers: int = 1,
-    out: Path | None = None,
-) -> None:
+def evaluate_simulated(bundle: Bundle, modes: Sequence[str], test: SimulatedTest, out: Path | None = None) -> None:
     """`python -m training evaluate-simulated`: print the tables, write the classes' scores.
 
     Raises:
@@ -94,10 +80,11 @@ def evaluate_simulated(
     """
     if out is not None:
         check_new_file(out, "--out")
+    console = Console()
     table = Table(title=f"{bundle.card.name}: simulated test sessions, events at half overlap")
     for name in ("sessions", "hours", "events", "F1 actions", "F1 parts", "F1 micro", "false/h", "mAP"):
         table.add_column(name, justify="left" if name == "sessions" else "right")
-    found = {mode: score_mode(bundle, mode, sessions, seconds, seed, focus, threads, workers) for mode in modes}
+    found = {mode: score_mode(bundle, mode, test) for mode in modes}
     for mode, scores in found.items():
         actions, parts = scores.actions, scores.parts
         shares = [actions.f1_macro, parts.f1_macro, actions.f1_micro] if scores.events else [np.nan] * 3

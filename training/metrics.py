@@ -1,8 +1,8 @@
-"""Scores of clip classification (MANet paper, section V-A), from numbers alone.
+"""Scores of clips (MANet paper, section V-A) and of emotion windows (section VI-B, Table VI), by scikit-learn.
 
-Macro F1 comes in two kinds. Its usual definition, the mean of the classes' F1, is what MA-52's evaluation uses and what
-`f1_macro` gives. The paper's Eq. 5 writes the harmonic mean of the mean precision and the mean recall;
-`f1_macro_of_means` gives that. Classes in neither truth nor prediction are left out of both.
+Macro F1 of clips comes in two kinds. Its usual definition, the mean of the classes' F1, is what MA-52's evaluation
+uses. The paper's Eq. 5 writes the harmonic mean of the mean precision and the mean recall: `f1_macro_of_means`.
+Classes in neither truth nor prediction are left out of both.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from sklearn import metrics
 
-from engines.taxonomy import ACTIONS, BODY_PARTS
+from engines.taxonomy import ACTIONS, BODY_PARTS, EMOTIONS
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -21,37 +22,20 @@ IntArray = npt.NDArray[np.int64]
 # Index of the body part of each action, (52,).
 PART_OF: IntArray = np.array([action.part_index for action in ACTIONS], np.int64)
 BodyRule = Literal["mapping", "sum"]
+PURE = 0.9  # share of an emotion window that one emotion, or none, must fill for the window to be scored
 
 
 def confusion_matrix(true: IntArray, predicted: IntArray, classes: int) -> IntArray:
     """(C, C) counts: row the true class, column the predicted one."""
-    return np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+    if not len(true):
+        return np.zeros((classes, classes), np.int64)
+    return np.asarray(metrics.confusion_matrix(true, predicted, labels=range(classes)), np.int64)
 
 
-def f1_per_class(confusion: IntArray) -> FloatArray:
-    """(C,) F1 = 2TP / (2TP + FP + FN); NaN for a class in neither truth nor prediction."""
-    true_positives = np.diag(confusion).astype(np.float64)
-    support = confusion.sum(axis=0) + confusion.sum(axis=1)  # 2TP + FP + FN
-    return _ratio(2.0 * true_positives, support)
-
-
-def f1_macro(confusion: IntArray) -> float:
-    """Mean of the classes' F1."""
-    return float(np.nanmean(f1_per_class(confusion)))
-
-
-def f1_macro_of_means(confusion: IntArray) -> float:
+def f1_macro_of_means(true: IntArray, predicted: IntArray) -> float:
     """Harmonic mean of mean precision and mean recall (MANet paper, Eq. 5); 0 / 0 counts as 0."""
-    hits = np.diag(confusion).astype(np.float64)
-    present = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
-    precision = np.nan_to_num(_ratio(hits, confusion.sum(axis=0)))[present].mean()
-    recall = np.nan_to_num(_ratio(hits, confusion.sum(axis=1)))[present].mean()
+    precision, recall, _, _ = metrics.precision_recall_fscore_support(true, predicted, average="macro", zero_division=0)
     return float(2.0 * precision * recall / (precision + recall)) if precision + recall > 0.0 else 0.0
-
-
-def f1_micro(confusion: IntArray) -> float:
-    """F1 of all decisions together (MANet paper, Eq. 4); with one label each it equals the accuracy."""
-    return float(np.trace(confusion) / confusion.sum())
 
 
 def f1_mean(macro_coarse: float, micro_coarse: float, macro_fine: float, micro_fine: float) -> float:
@@ -60,9 +44,8 @@ def f1_mean(macro_coarse: float, micro_coarse: float, macro_fine: float, micro_f
 
 
 def top_k(scores: FloatArray, true: IntArray, k: int) -> float:
-    """Share of the N examples whose true class is among the k highest of `scores` (N, C); ties go to lower indices."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # (N, k)
-    return float((best == true[:, None]).any(axis=1).mean())
+    """Share of the N examples whose true class is among the k highest of `scores` (N, C)."""
+    return float(metrics.top_k_accuracy_score(true, scores, k=k, labels=range(scores.shape[1])))
 
 
 def body_scores(probs: FloatArray, rule: BodyRule) -> FloatArray:
@@ -110,56 +93,113 @@ def score_clips(probs: FloatArray, true: IntArray, body_rule: BodyRule = "mappin
     if probs.shape != (len(true), len(ACTIONS)) or true.ndim != 1 or not len(true):
         raise ValueError(f"expected (N, {len(ACTIONS)}) and (N,), got {probs.shape} and {true.shape}")
     parts = body_scores(probs, body_rule)
-    fine = confusion_matrix(true, probs.argmax(axis=1), len(ACTIONS))
-    coarse = confusion_matrix(PART_OF[true], parts.argmax(axis=1), len(BODY_PARTS))
-    macro_coarse, micro_coarse = f1_macro(coarse), f1_micro(coarse)
-    macro_fine, micro_fine = f1_macro(fine), f1_micro(fine)
+    kinds = ((PART_OF[true], parts.argmax(axis=1)), (true, probs.argmax(axis=1)))  # coarse, fine
+    macro = [float(metrics.f1_score(*kind, average="macro", zero_division=0)) for kind in kinds]
+    micro = [float(metrics.f1_score(*kind, average="micro")) for kind in kinds]
     return ClipScores(
-        f1_mean=f1_mean(macro_coarse, micro_coarse, macro_fine, micro_fine),
-        f1_macro_coarse=macro_coarse,
-        f1_macro_fine=macro_fine,
-        f1_micro_coarse=micro_coarse,
-        f1_micro_fine=micro_fine,
+        f1_mean=f1_mean(macro[0], micro[0], macro[1], micro[1]),
+        f1_macro_coarse=macro[0],
+        f1_macro_fine=macro[1],
+        f1_micro_coarse=micro[0],
+        f1_micro_fine=micro[1],
         top1_coarse=top_k(parts, PART_OF[true], 1),
         top1_fine=top_k(probs, true, 1),
         top5_fine=top_k(probs, true, 5),
-        f1_macro_of_means_coarse=f1_macro_of_means(coarse),
-        f1_macro_of_means_fine=f1_macro_of_means(fine),
+        f1_macro_of_means_coarse=f1_macro_of_means(*kinds[0]),
+        f1_macro_of_means_fine=f1_macro_of_means(*kinds[1]),
         clips=len(true),
     )
 
 
 def average_precision(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> float:
-    """Area under precision against recall as the sum of precision times recall step; NaN without any positive.
-
-    Args:
-        scores: (N,), equal scores are one step.
-        positive: (N,).
-    """
-    if not positive.any():
-        return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    hits = positive[order].cumsum().astype(np.float64)
-    last_of_step = np.append(np.diff(scores[order]) != 0, True)
-    precision = (hits / np.arange(1, len(hits) + 1))[last_of_step]
-    recall = hits[last_of_step] / hits[-1]
-    return float((precision * np.diff(recall, prepend=0.0)).sum())
+    """Area under precision against recall of `scores` (N,) for `positive` (N,); NaN without any positive."""
+    return float(metrics.average_precision_score(positive, scores)) if positive.any() else float("nan")
 
 
-def mean_average_precision(scores: FloatArray, shares: FloatArray, least_share: float = 0.5) -> float:
-    """Mean over the actions that occur of `average_precision`; NaN where none occurs.
-
-    Args:
-        scores: (N, 52).
-        shares: (N, 52) share of each window that each action fills, 0..1.
-        least_share: from this share on a window counts as showing the action.
-    """
-    positive = shares >= least_share
-    each = [average_precision(scores[:, index], positive[:, index]) for index in np.flatnonzero(positive.any(axis=0))]
+def mean_average_precision(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> float:
+    """Mean of `average_precision` over the columns of (N, C) with a positive; NaN where none has one."""
+    each = [average_precision(scores[:, at], positive[:, at]) for at in np.flatnonzero(positive.any(axis=0))]
     return float(np.mean(each)) if each else float("nan")
 
 
-def _ratio(part: FloatArray, whole: FloatArray | IntArray) -> FloatArray:
-    """part / whole, NaN for 0 / 0."""
-    ratio: FloatArray = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-    return ratio
+@dataclass(frozen=True, slots=True, eq=False)
+class EmotionScores:
+    """All that Tables VI and VII report, 0..1; NaN where nothing can be said."""
+
+    accuracy: float  # share of windows whose likeliest emotion is the true one
+    f1_weighted: float  # mean of the emotions' F1, weighted by how often each is true
+    uf1: float  # the same mean, unweighted; emotions in neither truth nor answer are left out
+    uar: float  # mean of the recalls of the emotions that occur
+    # Mean average precision over actions; the paper's words ("average multi-label action classification accuracy for
+    # each video instance") leave open whether actions or instances are averaged, so that over instances stands beside.
+    map: float
+    map_instances: float  # over windows with at least one action
+    recall: FloatArray  # (5,) Acc of each emotion in Table VII; NaN where it never occurs
+    confusion: IntArray  # (5, 5): row the true emotion, column the answer
+    windows: int
+
+    def rows(self) -> list[tuple[str, float]]:
+        """Name and value of each score."""
+        names = ("accuracy", "f1_weighted", "uf1", "uar", "map", "map_instances")
+        each = [(f"recall_{name}", float(value)) for name, value in zip(EMOTIONS, self.recall, strict=True)]
+        return [(name, float(getattr(self, name))) for name in names] + each
+
+
+def score_emotions(emotion: FloatArray, true: IntArray, actions: FloatArray, done: FloatArray) -> EmotionScores:
+    """Score N emotion windows.
+
+    Args:
+        emotion: (N, 5) scores, the highest is the answer.
+        true: (N,) indices of EMOTIONS; -1 where no emotion is felt: counted for the actions alone.
+        actions: (N, A) scores.
+        done: (N, A) 0 or 1.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    if emotion.shape != (len(true), len(EMOTIONS)) or actions.shape != done.shape or len(actions) != len(true):
+        raise ValueError(
+            f"expected (N, 5), (N,), (N, A) twice, got {emotion.shape}, {true.shape}, {actions.shape} and {done.shape}"
+        )
+    felt = true >= 0
+    answers, right = emotion[felt].argmax(axis=1), true[felt]
+    confusion = confusion_matrix(right, answers, len(EMOTIONS))
+    support = confusion.sum(axis=1)
+    recall = np.divide(np.diag(confusion), support, out=np.full(len(EMOTIONS), np.nan), where=support > 0)
+    weighted, macro = (
+        float(metrics.f1_score(right, answers, average=kind, zero_division=0)) if len(right) else float("nan")
+        for kind in ("weighted", "macro")
+    )
+    positive = done > 0.5
+    return EmotionScores(
+        accuracy=float((right == answers).mean()) if len(right) else float("nan"),
+        f1_weighted=weighted,
+        uf1=macro,
+        uar=float(np.nanmean(recall)) if len(right) else float("nan"),
+        map=mean_average_precision(actions, positive),
+        map_instances=mean_average_precision(actions.T, positive.T),
+        recall=recall,
+        confusion=confusion,
+        windows=len(true),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmotionPredictions:
+    """Answers of a network to N emotion windows, and the truth."""
+
+    emotion: FloatArray  # (N, 5) logits
+    actions: FloatArray  # (N, A) logits
+    felt: FloatArray  # (N, 6)
+    done: FloatArray  # (N, A)
+
+    def per_video(self, windows: int) -> EmotionPredictions:
+        """Logits averaged over each video's windows, which follow each other."""
+        arrays = (self.emotion, self.actions, self.felt, self.done)
+        return EmotionPredictions(*(one.reshape(-1, windows, one.shape[1]).mean(axis=1) for one in arrays))
+
+    def scores(self) -> EmotionScores:
+        """Windows of one emotion count for the emotions, all of them for the actions."""
+        likeliest = self.felt.argmax(axis=1)
+        pure = (self.felt.max(axis=1) >= PURE) & (likeliest < len(EMOTIONS))
+        return score_emotions(self.emotion, np.where(pure, likeliest, -1), self.actions, self.done)

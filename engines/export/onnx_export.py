@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from engines.bundle import AnyArray, Bundle, Float32Array, Reference, check_target
 from engines.card import ModelCard
 from engines.common.errors import Failed
+from engines.export.operators import TRANSLATIONS
 from engines.export.weights import weights_of
 from engines.networks.contract import Network
 from engines.patterns import example_inputs
@@ -82,6 +83,7 @@ def to_onnx(network: Network) -> bytes:
             opset_version=OPSET,
             input_names=list(spec.inputs),
             output_names=list(spec.outputs),
+            custom_translation_table=TRANSLATIONS,
             dynamic_shapes=(tuple(batch for _ in examples),),  # the inputs of any number are one tuple to the exporter
         )
         if program is None:

@@ -15,6 +15,8 @@ import msgspec
 
 from engines.common.errors import BadInput
 from engines.specs.base import Spec, Task
+from engines.specs.emotion import EmotionFANSpec, VAANetSpec
+from engines.specs.landmark_manet import LandmarkMANetSpec
 from engines.specs.maenet import MAENetSpec
 from engines.specs.manet import MANetSpec
 from engines.specs.video import (
@@ -37,6 +39,7 @@ Registered = TypeVar("Registered", bound="type[Network]")
 
 SPECS: dict[str, type[Spec]] = {
     "manet": MANetSpec,
+    "landmark_manet": LandmarkMANetSpec,
     "maenet": MAENetSpec,
     "tsn": TSNSpec,
     "tsm": TSMSpec,
@@ -48,6 +51,8 @@ SPECS: dict[str, type[Spec]] = {
     "timesformer": TimeSformerSpec,
     "uniformer": UniFormerSpec,
     "videomae": VideoMAESpec,
+    "emotion_fan": EmotionFANSpec,
+    "vaanet": VAANetSpec,
 }
 _NETWORKS: dict[str, type[Network]] = {}
 

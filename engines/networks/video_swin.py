@@ -98,8 +98,11 @@ class WindowAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, windows, L, C) → (N, windows, L, C)."""
-        attended: Tensor = self.attention(tokens, self.bias())
-        return attended
+        bias = self.bias()
+        if bias.ndim == 4:  # windows differ
+            attended: Tensor = self.attention(tokens, bias)
+            return attended
+        return self.attention(tokens.flatten(0, 1), bias).reshape(-1, *tokens.shape[1:])
 
 
 class SwinBlock(nn.Module):

@@ -175,7 +175,7 @@ class ActionConsumer(Consumer):
         """Windows that the person's rest was measured on."""
         return self.aggregator.baseline.windows if self.aggregator.baseline else 0
 
-    def news(self) -> str:
+    def notice(self) -> str:
         reported, self._baseline_reported = self._baseline_reported, self.baseline
         return self._baseline_reported if self._baseline_reported != reported else ""
 
@@ -185,7 +185,7 @@ class ActionConsumer(Consumer):
     def shown(self, position_ns: int) -> dict[str, Any]:  # noqa: ARG002 - events stay until others take their place
         return {
             "top": top_actions(self.aggregator.posteriors, self.aggregator.running),
-            "usual": self.aggregator.usual,
+            "lowered": self.aggregator.usual,
             "events": tuple(reversed(self.events)),
             "windows_per_s": self.windows_per_s,
             "baseline": self.baseline,

@@ -47,12 +47,7 @@ def seen(spec: EmotionSpec, window: EmotionWindow) -> tuple[float, float]:
 
 def inputs(spec: EmotionSpec, window: EmotionWindow) -> dict[str, npt.NDArray[np.uint8]]:
     """What the model takes, (1, ...) each."""
-    given = {
-        "body": window.frames,
-        "body_seen": window.body_seen,
-        "face": window.faces,
-        "face_seen": window.face_seen,
-    }
+    given = {"body": window.frames, "body_seen": window.body_seen, "face": window.faces, "face_seen": window.face_seen}
     return {name: np.ascontiguousarray(given[name][None]) for name in spec.inputs}
 
 

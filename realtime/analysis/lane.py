@@ -47,8 +47,8 @@ class Consumer(abc.ABC):
     def finish(self) -> None:  # noqa: B027 - not every consumer has something left
         """No more will come. May be called again."""
 
-    def news(self) -> str:
-        """What there is to tell people since the last call, one line; empty without news."""
+    def notice(self) -> str:
+        """What has changed for people since the last call, one line; empty where nothing has."""
         return ""
 
     @abc.abstractmethod

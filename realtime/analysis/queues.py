@@ -47,7 +47,7 @@ class WindowQueue:
             self._changed.notify_all()
 
     def take(self) -> Window | None:
-        """The window to infer next; None while none is fresh, and for ever once the queue is `exhausted`."""
+        """The window to infer next; None while none is fresh, and always once the queue is `exhausted`."""
         with self._changed:
             if not self._windows:
                 return None

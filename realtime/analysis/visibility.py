@@ -25,7 +25,7 @@ def _of(*parts: str) -> frozenset[int]:
     return frozenset(action.index for action in ACTIONS if action.body_part in parts)
 
 
-LOST_WITH: dict[BodyPart, str] = {  # what cannot be told without a part
+LOST_WITH: dict[BodyPart, str] = {  # what cannot be judged without a part
     "face": "nods and small movements of the head",
     "hands": "upper limb actions and touches",
     "legs": "lower limb and leg-hand actions",

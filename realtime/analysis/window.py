@@ -181,9 +181,7 @@ class SlidingEmotionWindow(SlidingWindow):
         faces = [self._no_face if frame.face is None else frame.face for frame in frames]
         return EmotionWindow(
             **{field.name: getattr(window, field.name) for field in fields(Window)}
-            | {
-                "frames": window.frames * bodies[:, None, None, None],
-            },
+            | {"frames": window.frames * bodies[:, None, None, None]},
             body_seen=bodies,
             faces=np.stack(faces),
             face_seen=np.array([frame.face is not None for frame in frames], np.uint8),

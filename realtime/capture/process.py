@@ -1,7 +1,7 @@
 """The capture process, one per camera: source → view → wire.
 
 Runs as `python -m realtime.capture.process`. Its first line of standard input is the `CaptureSpec` as JSON; the end
-of standard input is the order to stop, so it also stops when the analysis process dies. Nothing but what the view lets
+of standard input stops it, so it also stops when the analysis process dies. Nothing but what the view lets
 through leaves it.
 """
 
@@ -47,7 +47,7 @@ from realtime.transport.authentication import ClientKeys, Token
 
 MAX_PAUSE_NS = 10 * NS_PER_S  # a longer hole in a recording is not waited for
 LATE_NS = NS_PER_S  # a replay that is later than this goes on from where it is
-CLOSING_S = 5.0  # how long anything may take once it is told to end
+CLOSING_S = 5.0  # how long anything may take once it is to end
 
 
 class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

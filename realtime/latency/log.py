@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from operator import attrgetter
 
 import msgspec
 import numpy as np
@@ -12,7 +13,7 @@ from hdrh.histogram import HdrHistogram
 
 from events.types import Stamps
 from realtime.clock import NS_PER_MS
-from realtime.latency.stages import COARSE, FRAME_COLUMNS, STAGES, WINDOW_COLUMNS, Of, Stage
+from realtime.latency.stages import COARSE, FRAME_COLUMNS, STAGES, STAMPS, WINDOW_COLUMNS, Of, Stage
 from realtime.messages import Frame
 
 Int64Array = npt.NDArray[np.int64]
@@ -23,6 +24,7 @@ DIGITS = 3  # significant digits of a histogram: its values are within 0.1 % or 
 RECENT_NS = 10_000_000_000
 ROWS_RECENT = 4096  # frames; 10 s at up to 400 frames/s
 ROWS_FILES = 1 << 17  # frames; 73 minutes at 30 frames/s in 7 MB
+_stamps = attrgetter(*STAMPS)
 _REPORTED, _SHOWN = WINDOW_COLUMNS.index("reported_ns"), WINDOW_COLUMNS.index("shown_ns")
 _WINDOWED = FRAME_COLUMNS.index("windowed_ns")
 
@@ -141,15 +143,8 @@ class LatencyLog:
 
     def frame(self, frame: Frame, received_ns: int, windowed_ns: int) -> None:
         """Add a frame that came off the wire and is in the window now."""
-        row = (
-            frame.frame_id,
-            frame.media_ns,
-            frame.captured_ns,
-            frame.read_ns,
-            frame.viewed_ns,
-            received_ns,
-            windowed_ns,
-        )
+        stamps = frame.captured_ns, frame.read_ns, frame.viewed_ns, received_ns
+        row = (frame.frame_id, frame.media_ns, *stamps, windowed_ns)
         with self._lock:
             self._frames.add(row)
             for start, end, tally in self._plans["frame"]:
@@ -157,19 +152,7 @@ class LatencyLog:
 
     def window(self, index: int, frame_id: int, stamps: Stamps) -> None:
         """Add a window that was judged and reported; `frame_id` is its newest frame's."""
-        row = (
-            index,
-            frame_id,
-            stamps.captured_ns,
-            stamps.read_ns,
-            stamps.viewed_ns,
-            stamps.received_ns,
-            stamps.due_ns,
-            stamps.infer_start_ns,
-            stamps.infer_end_ns,
-            stamps.reported_ns,
-            0,
-        )
+        row = (index, frame_id, *_stamps(stamps), 0)
         with self._lock:
             self._windows.add(row)
             for start, end, tally in self._plans["window"]:

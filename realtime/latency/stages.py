@@ -5,25 +5,16 @@ All stamps are on the machine's monotonic clock, which every process of one mach
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
+
+from events.types import Stamps
 
 Of = Literal["frame", "window"]
 
-FRAME_COLUMNS = ("frame_id", "media_ns", "captured_ns", "read_ns", "viewed_ns", "received_ns", "windowed_ns")
-WINDOW_COLUMNS = (
-    "window",
-    "frame_id",
-    "captured_ns",
-    "read_ns",
-    "viewed_ns",
-    "received_ns",
-    "due_ns",
-    "infer_start_ns",
-    "infer_end_ns",
-    "reported_ns",
-    "shown_ns",
-)
+STAMPS = tuple(field.name for field in fields(Stamps))  # of a window and its newest frame
+FRAME_COLUMNS = ("frame_id", "media_ns", *STAMPS[: STAMPS.index("received_ns") + 1], "windowed_ns")
+WINDOW_COLUMNS = ("window", "frame_id", *STAMPS, "shown_ns")
 COLUMNS: dict[Of, tuple[str, ...]] = {"frame": FRAME_COLUMNS, "window": WINDOW_COLUMNS}
 
 
@@ -68,7 +59,7 @@ BY_NAME = {stage.name: stage for stage in STAGES}
 # The four that the overlay and the event stream's `stats` lines show.
 COARSE = (
     Stage("transport", "window", "captured_ns", "received_ns", "grab to arrival"),
-    Stage("queue", "window", "received_ns", "infer_start_ns", "arrival to engine"),
+    Stage("wait", "window", "received_ns", "infer_start_ns", "arrival to engine: until due, then in the queue"),
     Stage("compute", "window", "infer_start_ns", "infer_end_ns", "the engine"),
     Stage("total", "window", "captured_ns", "infer_end_ns", "grab to prediction"),
 )

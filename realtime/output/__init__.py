@@ -1,1 +1,1 @@
-"""What a session says: the event stream and its outputs, and the overlay."""
+"""What a session reports: the event stream and its observers, and the overlay."""

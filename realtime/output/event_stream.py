@@ -35,10 +35,10 @@ class EventStream:
             for writer in self._writers:
                 writer.put(line)
 
-    def wait_for_room(self, stop: threading.Event) -> None:
+    def wait_for_space(self, stop: threading.Event) -> None:
         """Until no output is far behind, or `stop` is set: for who sets the pace of what is written."""
         for writer in self._writers:
-            writer.wait_for_room(stop)
+            writer.wait_for_space(stop)
 
     def drain(self, stop: threading.Event) -> None:
         """Until every output has every line, or `stop` is set."""

@@ -53,7 +53,7 @@ class OutputWriter:
                 self._thread.start()
             self._changed.notify_all()
 
-    def wait_for_room(self, stop: threading.Event) -> None:
+    def wait_for_space(self, stop: threading.Event) -> None:
         """Until at most half of the queue waits, or `stop` is set."""
         self._wait(self._capacity // 2, stop)
 

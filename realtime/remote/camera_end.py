@@ -53,14 +53,7 @@ def serve(source: LocalSpec, endpoint: str, keys: ClientKeys, clock: Clock, stop
             order = link.hello()
             if order is None:
                 continue
-            capture = _session(
-                source,
-                endpoint,
-                keys,
-                clock,
-                link,
-                order,
-            )
+            capture = _session(source, endpoint, keys, clock, link, order)
             if capture is None:
                 if not stop.is_set():
                     log.info(f"{link.ended}; connecting again")

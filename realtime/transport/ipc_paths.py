@@ -113,7 +113,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def private_folder() -> Path:
-    """A new folder that is its owner's alone (mode 0700), with room for a session's sockets in its path.
+    """A new folder that is its owner's alone (mode 0700), with a path short enough for a session's sockets.
 
     It is where temporary files go; where that path is too long for sockets, or is not UTF-8, it is in a shorter place.
 

@@ -28,7 +28,10 @@ def touch(
     hand: int | None = None,
     loose: float = 0.012,
 ) -> None:
-    """One hand goes to an anchor, rests, rubs, scratches or taps there (shares in `kinds`) and comes back."""
+    """One hand goes to an anchor, rests, rubs, scratches or taps there (shares in `kinds`) and comes back.
+
+    So many parameters that a call says all of a movement, as `Motion.reach`.
+    """
     hand = m.hand if hand is None else hand
     attack, release = m.ease(0.42, 0.75), m.ease(0.42, 0.75)
     gate, inside = m.envelope(attack, release), m.envelope(1.1 * attack, 1.1 * release)

@@ -77,7 +77,7 @@ def tilting_head(m: Motion) -> None:
     _carry(m, roll * curve)
 
 
-def _brief_looks(m: Motion) -> Array:
+def _brief_glances(m: Motion) -> Array:
     """(count,) looks of half a second, again and again; 1 while the face is turned."""
     gate, start = np.zeros(m.count), 0.0
     while start < m.length - 0.35:
@@ -92,7 +92,7 @@ def _brief_looks(m: Motion) -> Array:
 def turning_head(m: Motion) -> None:
     """The face turns to one side and stays there a moment, once or again and again, or looks to both sides."""
     briefly = m.rng.random() < BRIEF_SHARE
-    gate = _brief_looks(m) if briefly else m.envelope(m.ease(0.15, 0.7), m.ease(0.15, 0.7), 0.05)
+    gate = _brief_glances(m) if briefly else m.envelope(m.ease(0.15, 0.7), m.ease(0.15, 0.7), 0.05)
     sign = m.sign if abs(m.state.aside) < FAR else -float(np.sign(m.state.aside))
     yaw = sign * m.size(0.33, 1.05)
     if m.length > 2.5 and m.rng.random() < 0.3:  # to one side, then slowly to the other

@@ -1,6 +1,10 @@
 """The soak in small: nothing grows over a session at full speed."""
 
+import pytest
+
 from benchmarks.soak import soak
+
+pytestmark = pytest.mark.clock
 
 
 def test_nothing_grows_over_two_thousand_frames():

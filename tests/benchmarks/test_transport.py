@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks import transport
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", list(transport.LINKS))
 def test_a_link_carries_pictures(name):

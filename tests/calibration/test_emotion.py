@@ -10,6 +10,8 @@ from events.settings import EmotionSettings
 from simulation.judge_emotion import judge_emotions
 from tests.bundles import untrained_emotion
 
+pytestmark = pytest.mark.slow
+
 NS = 1_000_000_000
 SPAN_NS = round(3.8 * NS)
 

@@ -18,25 +18,25 @@ from calibration.windows import cut_windows, read_labels, simulated_windows, vid
 from engines.bundle import Bundle, find
 from engines.card import Calibration, ModelCard, Provenance
 from engines.common.errors import BadInput
-from engines.export.onnx_export import load_weights, write_bundle
-from engines.networks.manet import MANet
+from engines.export.onnx_export import write_bundle
+from engines.export.weights import read_network
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime
 from engines.specs.manet import MANetSpec
-from tests.conftest import number_in, write_numbered
+from tests.conftest import Kept, number_in, write_numbered
+
+pytestmark = pytest.mark.slow
 
 SPEC = MANetSpec(depth=18, width=8, size=64, embedding=False)  # what windows of numbered pictures are cut for
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def bundle(kept: Kept) -> Bundle:
     """The default model's weights as if it saw RGB: untrained ones magnify whatever INT8 rounds."""
-    path = tmp_path_factory.mktemp("models") / "small"
     source = Bundle.load(find("landmarks-small"))
-    network = MANet(msgspec.structs.replace(source.card.manet, mirrored=msgspec.UNSET))
-    load_weights(network, source.onnx_path)
+    network = read_network(source, msgspec.structs.replace(source.card.network, mirrored=msgspec.UNSET))
     card = msgspec.structs.replace(source.card, network=network.spec, name="small", view="rgb")
-    return write_bundle(network, card, path)
+    return Bundle.load(kept("rgb", lambda path: write_bundle(network, card, path)))
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from engines.runtimes import RUNTIMES, check_parity, open_runtime
 from engines.runtimes.base import Outputs
 from engines.taxonomy import EMOTIONS
 
+pytestmark = pytest.mark.slow
+
 CPU_RUNTIMES = [name for name, kind in RUNTIMES.items() if kind.availability() and not kind.on_gpu and name != "torch"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,26 @@ import pytest
 from calibration.__main__ import main
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
-from events.fit_thresholds import fit_thresholds, score_sessions
+from events.fit_thresholds import ENTERS, EXIT_SHARES, fit_thresholds, score_sessions
 from events.offline import JudgedSession
-from simulation.session import Settings, simulate
+from simulation.session import Session, Settings, simulate
 from simulation.windows import events_of, live_ends, targets
 from tests.bundles import untrained_landmarks
+
+pytestmark = pytest.mark.slow
 
 SPAN_S, HOP_NS = 1.9, 250_000_000
 
 
+@functools.cache
+def simulated(seed: int, mode: str) -> Session:
+    """A minute of ten frames a second: only its truth is used."""
+    return simulate(seed, 60.0, 10.0, Settings(mode, "validation"))
+
+
 def oracle(seed: int, mode: str, gain: float, noise: float) -> JudgedSession:
     """A session whose logits are those of the truth, times `gain`, with noise."""
-    session = simulate(seed, 60.0, settings=Settings(mode, "validation"))
+    session = simulated(seed, mode)
     ends_ns = live_ends(session, round(SPAN_S * 1e9), HOP_NS)
     shares = targets(events_of(session), ends_ns.astype(np.float64) * 1e-9, SPAN_S, 8, 0.5)
     rng = np.random.default_rng(seed)
@@ -33,6 +42,13 @@ def oracle(seed: int, mode: str, gain: float, noise: float) -> JudgedSession:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained landmark model with sigmoids."""
     return untrained_landmarks(tmp_path_factory.mktemp("bundle") / "untrained")
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sixth of the pairs that are tried: each plays all sessions once."""
+    monkeypatch.setattr("events.fit_thresholds.ENTERS", ENTERS[::3])
+    monkeypatch.setattr("events.fit_thresholds.EXIT_SHARES", EXIT_SHARES[1::2])
 
 
 def test_thresholds_suit_the_scores(bundle: Bundle) -> None:

@@ -9,6 +9,8 @@ from calibration.__main__ import main
 from calibration.baseline import POSTURES, resting_session
 from simulation.session import Settings, simulate
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_unusual_posture_is_the_usual_person_sitting_otherwise() -> None:
     usual = simulate(4, 2.0, settings=Settings("idle", "test"))

@@ -16,12 +16,20 @@ from engines.export.onnx_export import write_bundle
 from engines.networks.initialise import initialise
 from engines.networks.manet import MANet
 from engines.specs.manet import MANetSpec
+from tests.conftest import Kept
 
 SMALL = MANetSpec(depth=18, width=8, size=64)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the official network at full size is large."""
+    for item in items:
+        if "official_bundle" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.large)
+
+
 @pytest.fixture(scope="session")
-def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def small_bundle(kept: Kept) -> Bundle:
     """MANet-18, width 8, 64 pixels, with the embedding head; untrained."""
     card = ModelCard(
         name="small",
@@ -29,7 +37,7 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         intended_use="tests",
         provenance=Provenance(trained=False, trained_on="nothing: untrained", seed=3),
     )
-    return write_bundle(initialise(SMALL, 3), card, tmp_path_factory.mktemp("models") / "small")
+    return Bundle.load(kept("small", lambda path: write_bundle(initialise(SMALL, 3), card, path)))
 
 
 @pytest.fixture
@@ -79,8 +87,10 @@ def official_file(official_weights: dict[str, torch.Tensor], tmp_path_factory: p
 
 
 @pytest.fixture(scope="session")
-def official_bundle(official_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def official_bundle(official_file: Path, kept: Kept) -> Bundle:
     """MANet-50 at 224 pixels, as `import` makes it; without the embedding head."""
-    path = tmp_path_factory.mktemp("imported") / "official"
-    assert main(["import", str(official_file), "--out", str(path), "--set", "embedding=false"]) == 0
-    return Bundle.load(path)
+
+    def make(path: Path) -> None:
+        assert main(["import", str(official_file), "--out", str(path), "--set", "embedding=false"]) == 0
+
+    return Bundle.load(kept("official", make))

@@ -13,6 +13,8 @@ from engines.compare import compare, compare_bundles, read_clip
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime
 
+pytestmark = pytest.mark.slow
+
 
 def write_grey(path: Path, frames: int) -> Path:
     """A video whose frame i is grey of value 4·i."""

@@ -16,6 +16,8 @@ from engines.runtimes import RUNTIMES, open_runtime
 from tests.conftest import ROOT
 from tests.engines.networks.official_reference import official_forward
 
+pytestmark = pytest.mark.slow
+
 TINY = tuple(f"--set={field}" for field in ("depth=18", "width=8", "size=32", "length=4", "embedding=false"))
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from engines.common.errors import BadInput
+from engines.landmarks.recordings import load_sequences
 from engines.landmarks.tracks import MISSING, VALUES
 from lab.__main__ import main
 from lab.evaluate_real import as_json, evaluate_file, pooled, summary
 from lab.real_scores import Scored
-from lab.real_sequences import load_sequences
+
+pytestmark = pytest.mark.slow
 
 
 def write(path: Path, **changes: object) -> Path:

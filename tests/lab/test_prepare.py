@@ -9,6 +9,8 @@ import pytest
 
 from lab.prepare import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("face_model")
 def test_pictures_faces_and_times_are_kept(recording: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from realtime.output.outputs import RecordOutput
 from realtime.session_loop import SessionLoop
 from realtime.setup import Setup
 from tests.bundles import untrained_emotion
-from tests.conftest import CLIPS
+from tests.conftest import CLIPS, Finished, manet_live
+from tests.realtime.sessions import EVENTFUL
 
 LINE = SessionLine("started", "m", "nothing", "torch", "s", None)
 
@@ -81,3 +82,9 @@ def read(name: str) -> list[Image]:
 def emotion_bundle(tmp_path_factory) -> Path:
     """An emotion model that sees what `landmarks-small` sees, and says that it is untrained."""
     return untrained_emotion(tmp_path_factory.mktemp("emotion") / "untrained-emotion").path
+
+
+@pytest.fixture(scope="session")
+def undisturbed(recording: Path) -> Finished:
+    """The replay of a recording in which many events happen."""
+    return manet_live("replay", recording, "--speed", "max", *EVENTFUL)

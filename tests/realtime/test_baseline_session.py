@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import manet_live
+
+pytestmark = pytest.mark.slow
 
 DEMO = (
     "demo",

@@ -29,24 +29,14 @@ from realtime.output.lines import SessionLine
 from realtime.output.writer import OutputLost
 from realtime.request import Request
 from realtime.session_loop import SessionFailed
-from tests.conftest import ROOT, manet_live
+from tests.conftest import ROOT
 from tests.realtime.conftest import LINE, record, session_loop
-from tests.realtime.test_replay import EVENTFUL, start, wait_for_line
+from tests.realtime.sessions import EVENTFUL, gone, in_every_process, log_of, start, wait_for_line
+
+pytestmark = pytest.mark.clock
 
 
-def log_of(folder: Path) -> list[dict]:
-    """The lines of a session's event log, which must all be whole."""
-    data = (folder / "events.jsonl").read_bytes()
-    assert data.endswith(b"\n")
-    return [json.loads(line) for line in data.splitlines()]
-
-
-def gone(processes: list[psutil.Process], seconds: float = 10.0) -> bool:
-    return not psutil.wait_procs(processes, timeout=seconds)[1]
-
-
-def test_a_frozen_capture_process_is_replaced_and_the_events_stay_the_same(recording, tmp_path):
-    undisturbed = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
+def test_a_frozen_capture_process_is_replaced_and_the_events_stay_the_same(recording, tmp_path, undisturbed):
     config = tmp_path / "settings.toml"
     config.write_text(EVENTFUL[-1].read_text() + "\n[supervision]\nhang_s = 8.0\n")
     process = start("replay", recording, *EVENTFUL[:-1], config)
@@ -62,13 +52,6 @@ def test_a_frozen_capture_process_is_replaced_and_the_events_stay_the_same(recor
     assert gone([child])
 
 
-def in_every_process(folder: Path, code: str) -> dict[str, str]:
-    """An environment in which every Python process runs this first."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(code)
-    return {**os.environ, "PYTHONPATH": str(folder)}
-
-
 STEPPING_CLOCK = """
 import itertools, time
 real, steps = time.time_ns, itertools.count()
@@ -77,9 +60,8 @@ time.time = lambda: time.time_ns() / 1e9
 """
 
 
-def test_a_wall_clock_that_jumps_by_hours_changes_nothing(recording, tmp_path):
+def test_a_wall_clock_that_jumps_by_hours_changes_nothing(recording, tmp_path, undisturbed):
     """In both processes, at every look. Everything is timed by the monotonic clock."""
-    undisturbed = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
     for speed in ("max", "4.0"):
         done = subprocess.run(
             [sys.executable, ROOT / "run_live.py", "replay", recording, "--speed", speed, *EVENTFUL],

@@ -9,6 +9,8 @@ import pytest
 from tests.bundles import untrained_landmarks
 from tests.conftest import manet_live
 
+pytestmark = pytest.mark.slow
+
 EVENTFUL = ("--headless", "--engine", "onnxruntime", "--config", Path(__file__).with_name("eventful.toml"))
 
 

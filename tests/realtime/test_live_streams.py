@@ -14,7 +14,9 @@ import imageio_ffmpeg
 import pytest
 
 from tests.conftest import ROOT
-from tests.realtime.output.test_outputs import free_port
+from tests.realtime.sessions import free_port
+
+pytestmark = pytest.mark.clock
 
 SETTINGS = "[stream]\nread_timeout_s = 1.0\nbackoff_min_s = 0.2\nbackoff_max_s = 0.5\n[output]\nstats_every_s = 0.5\n"
 BUDGET_S, ENGINE_S = 0.5, 0.5  # staleness budget, and a generous time for the engine and the transport

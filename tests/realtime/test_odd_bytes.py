@@ -15,6 +15,8 @@ from realtime.transport.authentication import load_client_keys, load_keys, make_
 from realtime.transport.ipc_paths import LONGEST_PATH, private_folder
 from tests.conftest import ROOT, manet_live, refused
 
+pytestmark = pytest.mark.slow
+
 NOT_KEYS = {
     "not text": b"\xff\xfe\x00junk",
     "a missing field": b'{"public": "%s"}' % (b"a" * 40),

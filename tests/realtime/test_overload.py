@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from engines import bundle as bundles
 from engines.bundle import Bundle
 from engines.runtimes import open_runtime
@@ -12,6 +14,8 @@ from realtime.latency.stages import WINDOW_COLUMNS
 from realtime.output.event_stream import EventStream
 from realtime.request import Request
 from tests.realtime.conftest import session_loop
+
+pytestmark = pytest.mark.clock
 
 BUDGET_S, ENGINE_S = 0.3, 0.25
 

@@ -20,6 +20,8 @@ from realtime.transport.ipc_paths import LONGEST_PATH, IpcListener
 from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.conftest import LINE, record
 
+pytestmark = pytest.mark.slow
+
 FAST = ("--headless", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
 
 

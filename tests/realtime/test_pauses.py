@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, manet_live
-from tests.realtime.output.test_terminal import ENTER, LEAVE, Terminal
-from tests.realtime.test_replay import EVENTFUL
+from tests.realtime.sessions import ENTER, EVENTFUL, LEAVE, Terminal
+
+pytestmark = pytest.mark.clock
 
 PAUSE_S = 4.0  # longer than the capture process may be silent
 

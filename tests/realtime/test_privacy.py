@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_session_writes_no_file_and_no_vendor_identifier(recording, tmp_path, runtime):

@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import ROOT, manet_live
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--headless", "--no-emotion", "--model", "untrained-small", "--engine", "onnxruntime")
 
 

@@ -6,29 +6,19 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 import zmq
 
 from tests.conftest import ROOT, manet_live, write_numbered
-from tests.realtime.output.test_outputs import free_port
+from tests.realtime.sessions import EVENTFUL, free_port, start, wait_for_line
 
-# Low thresholds: the shipped untrained model then reports many events, which mean nothing but exercise every stage.
-EVENTFUL = (
-    "--headless",
-    "--model",
-    "untrained-small",
-    "--engine",
-    "onnxruntime",
-    "--config",
-    Path(__file__).with_name("eventful.toml"),
-)
+pytestmark = pytest.mark.clock
 
 
-def test_a_replay_reports_session_stats_and_actions(recording):
-    done = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
+def test_a_replay_reports_session_stats_and_actions(undisturbed):
+    done = undisturbed
     assert done.code == 0, done.err
     assert {line["kind"] for line in done.lines} == {"session", "recording", "stats", "action", "summary"}
     started, ended = done.of("session")[0], done.of("session")[-1]
@@ -50,8 +40,9 @@ def test_a_replay_reports_session_stats_and_actions(recording):
         assert line["emitted_s"] >= 1.9  # nothing before the first full window
 
 
-def test_the_same_recording_gives_the_same_bytes_at_every_speed(recording):
-    runs = {speed: manet_live("replay", recording, "--speed", speed, *EVENTFUL) for speed in ("max", "realtime", "2.5")}
+def test_the_same_recording_gives_the_same_bytes_at_every_speed(recording, undisturbed):
+    runs = {speed: manet_live("replay", recording, "--speed", speed, *EVENTFUL) for speed in ("realtime", "2.5")}
+    runs["max"] = undisturbed
     for speed, done in runs.items():
         assert done.code == 0, done.err
         assert done.of("stats")[-1]["skipped"] == {}, f"the machine did not keep up at {speed}"
@@ -121,24 +112,6 @@ def test_events_are_published_and_recorded_as_they_are_printed(recording, tmp_pa
     assert published == done.out.splitlines()[-len(published) :]
 
 
-def start(*arguments) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, ROOT / "run_live.py", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for_line(process: subprocess.Popen, kind: str) -> dict:
-    for text in process.stdout:
-        line = json.loads(text)
-        if line["kind"] == kind and (kind != "session" or line["detail"].startswith("streaming")):
-            return line
-    raise AssertionError(process.stderr.read())
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_end_everything_within_two_seconds(recording, tmp_path, number):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -175,8 +148,7 @@ def test_a_killed_analysis_process_takes_its_capture_process_along(recording):
     child.wait(timeout=8)
 
 
-def test_a_killed_capture_process_is_replaced_and_the_events_stay_the_same(recording):
-    undisturbed = manet_live("replay", recording, "--speed", "max", *EVENTFUL)
+def test_a_killed_capture_process_is_replaced_and_the_events_stay_the_same(recording, undisturbed):
     process = start("replay", recording, *EVENTFUL)
     wait_for_line(process, "session")
     time.sleep(1.0)

@@ -22,8 +22,10 @@ from realtime.priority import at_low_priority
 from realtime.request import Request
 from tests.conftest import manet_live
 from tests.realtime.conftest import record, session_loop
+from tests.realtime.sessions import EVENTFUL, start
 from tests.realtime.test_overload import SlowRuntime
-from tests.realtime.test_replay import EVENTFUL, start
+
+pytestmark = pytest.mark.clock
 
 
 def actions(lines, camera):
@@ -40,8 +42,8 @@ def pair(recording, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alone(recording):
-    return actions(manet_live("replay", recording, "--speed", "max", *EVENTFUL).lines, 0)
+def alone(undisturbed):
+    return actions(undisturbed.lines, 0)
 
 
 def test_two_real_recordings_at_once_give_each_the_events_it_has_alone(clips, tmp_path):

@@ -2,12 +2,16 @@
 
 import contextlib
 
+import pytest
+
 from engines.taxonomy import ACTIONS
 from events.types import ActionEvent, Delay, EventState
 from realtime.capture.sources import EndOfSource, SimulatedSpec, open_source, probe, resume_after
 from realtime.messages import CaptureState
 from realtime.output.overlay import OverlayState, TrueEvent, render
 from tests.conftest import manet_live
+
+pytestmark = pytest.mark.slow
 
 SPEC = SimulatedSpec(3, 2.0, "natural")
 NS = 1_000_000_000

@@ -18,9 +18,11 @@ from realtime.messages import Frame, Framing
 from realtime.transport import wire
 from realtime.transport.authentication import ClientKeys, KeyPair, Token, link_keys, new_link
 from tests.realtime.conftest import receiver_thread
-from tests.realtime.output.test_outputs import free_port
+from tests.realtime.sessions import free_port
 from tests.realtime.transport.test_authentication import GIGABYTE_CLAIM, ZMTP_CURVE, ZMTP_PLAIN
 from tests.realtime.transport.test_wire import as_bytes
+
+pytestmark = pytest.mark.clock
 
 SIDE, MUTATIONS = 8, 10_000
 

@@ -9,6 +9,8 @@ import pytest
 
 from realtime.capture.mediapipe.model_files import POSE, model_path
 
+pytestmark = pytest.mark.slow
+
 FIND = """
 import sys, time
 import numpy as np

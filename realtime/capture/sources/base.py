@@ -72,7 +72,7 @@ class Source(abc.ABC):
         """Open the file, device or connection.
 
         Raises:
-            BadInput: the user can mend it: no such file, not a video, no such camera, a malformed URL.
+            BadInput: the user can fix it: no such file, not a video, no such camera, a malformed URL.
         """
 
     @abc.abstractmethod

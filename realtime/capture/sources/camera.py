@@ -66,7 +66,7 @@ class CameraSource(NewestSource[UInt8Array]):
                 f"number {self.index}, which opens but gives no picture",
                 "close other programs that use it; try another --camera number",
             )
-        self._say(CaptureState.STREAMING, self._describe(capture, first))
+        self._report(CaptureState.STREAMING, self._describe(capture, first))
         self.pictures += 1
         self._publish(first)
         self._capture = capture
@@ -142,7 +142,7 @@ def _device_name(index: int) -> str:
 
 
 def _open(index: int) -> cv2.VideoCapture:
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a camera that does not open is told once, by us
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we report a camera that does not open
     # Named on Linux: other backends would take their turn at a camera that failed, slowly and noisily.
     backend = cv2.CAP_V4L2 if sys.platform.startswith("linux") else cv2.CAP_ANY
     return cv2.VideoCapture(index, backend)

@@ -12,6 +12,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from realtime.capture.sources.base import DAMAGED, Source
+from realtime.capture.sources.jpeg import packet_check
 
 # Without it MJPEG, MPEG-2, H.263 and others paint over what they cannot read, and say nothing.
 _STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
@@ -32,13 +33,12 @@ class CleanDecoder:
     A damaged or missing picture damages those built on it: everything from there on is left out until the next key
     picture. Streams without key pictures that renew the picture bit by bit (intra refresh) are clean again when one
     whole cycle, from one recovery point to the next, follows the damage. Where neither comes within `MAX_WAIT`
-    pictures, only what is itself damaged is left out from then on, and `notice` says so.
+    pictures, only what is itself damaged is left out from then on, and `notice` says so. Damage that the decoder would
+    paint over is looked for first, where the codec allows it (`packet_check`).
 
     Every picture that is decoded or found damaged is counted in the source's `pictures`, and every one that is left out
     in its `left_out`.
 
-    Attributes:
-        notice: what people must know of the stream, one line; empty where it is as it should be.
     """
 
     def __init__(self, stream: VideoStream, source: Source, threads: str = "NONE") -> None:
@@ -60,7 +60,18 @@ class CleanDecoder:
         self._recovery: int | None = None  # index of the last recovery point
         self._last_was_entry = False
         self._waited = 0
-        self.notice = ""
+        self._check = packet_check(context.name)
+        self._going_on = ""  # why whole pictures are no longer waited for
+
+    @property
+    def notice(self) -> str:
+        """What people must know of the stream, one line; empty where it is as it should be."""
+        return ", ".join(filter(None, (self._going_on, self._check.notice)))
+
+    @property
+    def going_on(self) -> bool:
+        """Whole pictures are no longer waited for."""
+        return bool(self._going_on)
 
     def decode(self, packet: av.Packet[VideoStream]) -> Iterator[av.VideoFrame]:
         """The clean pictures that this packet brings out, in order of presentation; an empty packet ends the stream."""
@@ -69,6 +80,9 @@ class CleanDecoder:
         self._packets += 1
         if packet.is_corrupt:
             self._damage.add(origin.index)
+        if packet.size and self._check.damaged(bytes(packet)):  # of a codec without pictures that rest on others
+            self._count(clean=False)
+            return
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -99,7 +113,7 @@ class CleanDecoder:
         if index in self._failed:
             self._failed.discard(index)
             return False
-        clean = not (damaged if self.notice else any(at <= index for at in self._damage))
+        clean = not (damaged if self._going_on else any(at <= index for at in self._damage))
         self._count(clean)
         return clean
 
@@ -123,9 +137,9 @@ class CleanDecoder:
             return
         self._source.left_out[DAMAGED] += 1
         self._waited += 1
-        if self._waited > MAX_WAIT and not self.notice:
+        if self._waited > MAX_WAIT and not self._going_on:
             self.go_on(f"no whole picture among {MAX_WAIT}")
 
     def go_on(self, reason: str) -> None:
         """From now on leave out only what is itself damaged: a whole picture has been waited for long enough."""
-        self.notice = f"{reason}: going on with what there is"
+        self._going_on = f"{reason}: going on with what there is"

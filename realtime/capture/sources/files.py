@@ -144,7 +144,7 @@ class FileSource(Source):
         """
         declared = stream.average_rate or stream.guessed_rate
         if self._fps is not None:
-            self._rate = f" at {self._fps:.1f} fps, as told"
+            self._rate = f" at {self._fps:.1f} fps, as given"
             self._timeline = Timeline(Fraction(self._fps))
             return
         times_ns = [time_ns for time_ns in map(stored_ns, beginning) if time_ns is not None]

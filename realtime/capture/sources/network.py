@@ -32,7 +32,7 @@ _STILL = "this is a still picture, not a live stream; use the camera's RTSP, MJP
 
 
 class _NotAStream(Exception):
-    """What answered can never become a live picture: trying again will not mend it."""
+    """What answered can never become a live picture: trying again does not help."""
 
 
 class StreamSource(NewestSource[av.VideoFrame]):
@@ -52,7 +52,7 @@ class StreamSource(NewestSource[av.VideoFrame]):
 
     def open(self) -> None:
         check_url(self._url)
-        self._say(CaptureState.OPENING, f"connecting to {self.name}")
+        self._report(CaptureState.OPENING, f"connecting to {self.name}")
         self._start()
 
     def _pixels(self, raw: av.VideoFrame) -> UInt8Array:
@@ -64,7 +64,7 @@ class StreamSource(NewestSource[av.VideoFrame]):
         reason = ""
         while not self._stop.is_set():
             if reason:
-                self._say(CaptureState.RECONNECTING, f"{self._trouble(reason)}, connecting again")
+                self._report(CaptureState.RECONNECTING, f"{self._trouble(reason)}, connecting again")
             grabbed = self._grabbed
             try:
                 reason = self._stream()
@@ -77,7 +77,7 @@ class StreamSource(NewestSource[av.VideoFrame]):
             if out_s + wait_s > settings.give_up_s:
                 self._give_up(f"{self.name}: no connection for {out_s:.0f} s ({reason})")
                 return
-            self._say(CaptureState.RECONNECTING, f"{self._trouble(reason)}, next try in {wait_s:.1f} s")
+            self._report(CaptureState.RECONNECTING, f"{self._trouble(reason)}, next try in {wait_s:.1f} s")
             self._stop.wait(wait_s)
             self.reconnects += 1
             wait_s = min(2 * wait_s, settings.backoff_max_s)
@@ -137,16 +137,16 @@ class StreamSource(NewestSource[av.VideoFrame]):
                 loss.judge(self.pictures, self.left_out[DAMAGED], silent_since_ns)
                 width, height = square(frame.width, frame.height, aspect)
                 parts = [f"{width}x{height}{rate}", loss.text, decoder.notice]
-                self._say(CaptureState.STREAMING, ", ".join(part for part in parts if part))
+                self._report(CaptureState.STREAMING, ", ".join(part for part in parts if part))
                 self._publish(frame)
             silent_s = (time.monotonic_ns() - silent_since_ns) / NS_PER_S
             if silent_s > max(self._settings.read_timeout_s, _KEYFRAME_S):
-                if decoder.notice or self.pictures == pictures:
+                if decoder.going_on or self.pictures == pictures:
                     return "data, but no picture that can be decoded"
                 decoder.go_on(f"no whole picture for {silent_s:.0f} s")
                 silent_since_ns = time.monotonic_ns()
             if silent_s > self._settings.read_timeout_s:
-                self._say(CaptureState.RECONNECTING, "data, but no whole picture; waiting for a keyframe")
+                self._report(CaptureState.RECONNECTING, "data, but no whole picture; waiting for a keyframe")
         return "the stream ended"
 
 

@@ -28,7 +28,7 @@ class NewestSource(Source, Generic[Raw]):
         super().__init__()
         self.name = name
         self._stop = threading.Event()
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._newest: tuple[Raw, int, int] | None = None
         self._grabbed = 0
         self._lost = ""
@@ -43,8 +43,8 @@ class NewestSource(Source, Generic[Raw]):
         """uint8 (H, W, 3) RGB of what was published. Runs in the reader's thread."""
 
     def read(self, timeout_s: float) -> Image | None:
-        with self._news:
-            self._news.wait_for(lambda: self._newest is not None or self._lost or self._stop.is_set(), timeout_s)
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest is not None or self._lost or self._stop.is_set(), timeout_s)
             newest, self._newest = self._newest, None
             if newest is None and self._lost:
                 raise SourceLost(self._lost)
@@ -55,9 +55,9 @@ class NewestSource(Source, Generic[Raw]):
 
     def close(self) -> None:
         self._stop.set()
-        with self._news:
+        with self._changed:
             self._newest = None
-            self._news.notify_all()
+            self._changed.notify_all()
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(CLOSE_S)
@@ -74,21 +74,21 @@ class NewestSource(Source, Generic[Raw]):
 
     def _publish(self, raw: Raw) -> None:
         captured_ns = time.monotonic_ns()
-        with self._news:
+        with self._changed:
             if self._stop.is_set():
                 return
             if self._newest is not None:
                 self.left_out[GRABBER] += 1
             self._newest = raw, self._grabbed, captured_ns
             self._grabbed += 1
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def _say(self, state: CaptureState, detail: str) -> None:
+    def _report(self, state: CaptureState, detail: str) -> None:
         if not self._stop.is_set():
             self.state, self.detail = state, detail
 
     def _give_up(self, reason: str) -> None:
-        self._say(CaptureState.FAILED, reason)
-        with self._news:
+        self._report(CaptureState.FAILED, reason)
+        with self._changed:
             self._lost = reason
-            self._news.notify_all()
+            self._changed.notify_all()

@@ -26,10 +26,10 @@ class Coverage:
         self._shares: dict[BodyPart, float] = {}
         self._unseen: set[BodyPart] = set()
 
-    def look(self, landmarks: Landmarks) -> Framing:
+    def update(self, landmarks: Landmarks) -> Framing:
         """The framing of this picture."""
         if not landmarks.person:
-            return Framing(person_found=False, unseen=self._told())
+            return Framing(person_found=False, unseen=self._unseen_parts())
         now = _in_view(landmarks)
         if not self._shares:
             self._begun_ns = landmarks.time_ns
@@ -49,9 +49,9 @@ class Coverage:
                 self._unseen.discard(part)
         apart = landmarks.pose[SHOULDERS[0], :2] - landmarks.pose[SHOULDERS[1], :2]
         shoulders = max(float(np.hypot(apart[0], apart[1])), 1.0)
-        return Framing(magnified=LEAST_SHOULDERS / shoulders, person_found=True, unseen=self._told())
+        return Framing(magnified=LEAST_SHOULDERS / shoulders, person_found=True, unseen=self._unseen_parts())
 
-    def _told(self) -> tuple[BodyPart, ...]:
+    def _unseen_parts(self) -> tuple[BodyPart, ...]:
         return tuple(part for part in BODY_PARTS_SEEN if part in self._unseen)
 
 

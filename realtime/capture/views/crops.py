@@ -54,7 +54,7 @@ class PersonView(View):
             self._next_search_ns = image.media_ns + SEARCH_EVERY_NS
             people = self._finder.find(image.pixels, image.media_ns)
             self._people = min(len(people), MOST_PEOPLE)
-            self._found = self._follower.look(image.media_ns, people, (height, width))
+            self._found = self._follower.update(image.media_ns, people, (height, width))
         square = self._follower.at(image.media_ns)
         if square is None:
             framing = Framing(magnified=self.size / max(height, width), person_found=False)

@@ -87,7 +87,7 @@ class FaceView:
     """
 
     def __init__(self, size: int, margin: float, finder: FaceFinder) -> None:
-        """size: F, side of the crop; margin: room on each side, as a share of the face's size."""
+        """size: F, side of the crop; margin: added on each side, as a share of the face's size."""
         self._size, self._finder = size, finder
         self._follower = Follower(margin)
         self._next_search_ns: int | None = None
@@ -104,7 +104,7 @@ class FaceView:
             faces = self._finder.find(pixels, self._follower.person if fresh else None)
             if person is not None:
                 faces = [face for face in faces if _belongs(face, person)]
-            if self._follower.look(media_ns, faces, (pixels.shape[0], pixels.shape[1])):
+            if self._follower.update(media_ns, faces, (pixels.shape[0], pixels.shape[1])):
                 self._seen_ns = media_ns
         square = self._follower.at(media_ns)
         if square is None or not self._fresh(media_ns):

@@ -109,7 +109,7 @@ class LandmarkTracker:
             return Landmarks.nobody(time_ns, height, width)
         unit = float(np.hypot(*(pose[SHOULDERS[0], :2] - pose[SHOULDERS[1], :2])))
         unit = max(unit, 1.6 * float(np.hypot(*(pose[EARS[0], :2] - pose[EARS[1], :2]))), 1.0)
-        self._head.look(time_ns, [_head_box(pose, unit)], (height, width))
+        self._head.update(time_ns, [_head_box(pose, unit)], (height, width))
         points = np.full((FACE_POINTS, 3), np.nan, np.float32)
         if face_crop and found_face and found_face.face_landmarks:
             points = face_crop.points(found_face.face_landmarks[0])[FACE_INDEX]
@@ -134,7 +134,7 @@ class LandmarkTracker:
         boxes = [extent(pose[:, [0, 1, 3, 4]], height, width) for pose in people]
         before = self._follower.person
         self.people, self.followed_ns = sum(box is not None for box in boxes), None
-        if not self._follower.look(time_ns, [box for box in boxes if box], shape):
+        if not self._follower.update(time_ns, [box for box in boxes if box], shape):
             return None
         self.followed_ns = self._follower.followed_ns(time_ns)
         ours = self._follower.person
@@ -172,7 +172,7 @@ class LandmarkTracker:
         return result
 
     def _cost(self, hand: _Hand, side: int, pose: Float32Array, unit: float, time_ns: int) -> float:
-        """How ill this hand fits this side, in shoulder widths."""
+        """Mismatch of this hand and this side, in shoulder widths."""
         wrist = hand.points[0, :2]
         cost = min(float(np.hypot(*(wrist - pose[WRISTS[side], :2]))) / unit, 2.0 * REACH)
         remembered = self._remembered[side]

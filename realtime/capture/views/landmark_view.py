@@ -36,7 +36,7 @@ class LandmarkView(View):
                 raise ValueError("expected landmarks with the picture, or a tracker to find them")
             landmarks = self._tracker.track(image.pixels, image.media_ns)
         self._landmarks = landmarks
-        framing = self._coverage.look(landmarks)
+        framing = self._coverage.update(landmarks)
         if self._tracker is not None and image.landmarks is None:
             people = min(self._tracker.people, MOST_PEOPLE)
             framing = msgspec.structs.replace(framing, people=people, followed_ns=self._tracker.followed_ns)

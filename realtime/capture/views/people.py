@@ -101,7 +101,7 @@ class Follower:
     """Which square shows the person, steadily. Times are media times in ns and must not decrease."""
 
     def __init__(self, margin: float) -> None:
-        """margin: room on each side, as a share of the person's size."""
+        """margin: added on each side, as a share of the person's size."""
         self._margin = margin
         self._shape = (0, 0)
         self._reset()
@@ -125,7 +125,7 @@ class Follower:
         """How long the person has been followed at `time_ns`; None: nobody is."""
         return None if self._person is None else max(0, time_ns - self._since_ns)
 
-    def look(self, time_ns: int, people: list[Box], shape: tuple[int, int]) -> bool:
+    def update(self, time_ns: int, people: list[Box], shape: tuple[int, int]) -> bool:
         """Take note of the people found in a picture of `shape` (H, W); returns whether ours is among them."""
         if shape != self._shape:
             self._shape = shape
@@ -193,12 +193,12 @@ class Follower:
     def _holds(self, square: Square, person: Box) -> bool:
         """Whether the part of the person inside the picture is inside the square, with a little room left."""
         height, width = self._shape
-        room, half = TIGHT * self._margin * person.size, square.side / 2
+        space, half = TIGHT * self._margin * person.size, square.side / 2
         return (
-            square.x - half <= max(0.0, person.left - room)
-            and square.y - half <= max(0.0, person.top - room)
-            and square.x + half >= min(width, person.right + room)
-            and square.y + half >= min(height, person.bottom + room)
+            square.x - half <= max(0.0, person.left - space)
+            and square.y - half <= max(0.0, person.top - space)
+            and square.x + half >= min(width, person.right + space)
+            and square.y + half >= min(height, person.bottom + space)
         )
 
     def _square(self, person: Box) -> Square:

@@ -26,7 +26,7 @@ TRACK = Style(color="grey30")
 FOOTNOTE = "? the official label file may have exchanged these two names"
 FOOTNOTE_NARROW = "? these two names may be exchanged"
 LEAST_BAR = 12
-MOST_USUAL = 2  # actions named as usual of a person
+MOST_LOWERED = 2  # actions named as habitual of a person
 FACT_WIDTH, GAP = 9, 2
 NARROW = 50  # columns below which an event goes without its body part
 
@@ -77,10 +77,10 @@ def name(action: Action, width: int | None = None) -> str:
     mark = "?" * action.doubtful
     if width is None or len(action.name) + len(mark) <= width:
         return action.name + mark
-    room = max(width - len(mark), 1)
+    space = max(width - len(mark), 1)
     words = action.name.split()
     ends = f"{words[0]}…{words[-1]}"
-    return (ends if len(ends) <= room else action.name[: room - 1] + "…") + mark
+    return (ends if len(ends) <= space else action.name[: space - 1] + "…") + mark
 
 
 def title(event: ActionEvent, width: int) -> str:
@@ -103,12 +103,12 @@ def fitted(text: Text, width: int) -> Text:
 def heading(title: str, width: int, hint: Text | None = None) -> Text:
     """`TITLE ───── hint`."""
     line = Text().append(title + " ", HEADING)
-    room = width - line.cell_len - (hint.cell_len + 1 if hint else 0)
-    if room < -1:
-        hint, room = None, width - line.cell_len
-    line.append("─" * max(room, 0), TRACK)
+    space = width - line.cell_len - (hint.cell_len + 1 if hint else 0)
+    if space < -1:
+        hint, space = None, width - line.cell_len
+    line.append("─" * max(space, 0), TRACK)
     if hint:
-        line.append(" " * (room >= 0)).append_text(hint)
+        line.append(" " * (space >= 0)).append_text(hint)
     return fitted(line, width)
 
 
@@ -152,10 +152,10 @@ def alerts(state: OverlayState, width: int, rows: int) -> list[Text]:
     return [fitted(Text(f" ! {text}", ALERT), width) for text in texts]
 
 
-def now(top: Iterable[TopAction], width: int, rows: int, color: bool, usual: Sequence[Action] = ()) -> list[Text]:
-    """The likeliest actions with a bar each; a mark where an event runs; what is usual of the person, and lowered."""
+def now(top: Iterable[TopAction], width: int, rows: int, color: bool, lowered: Sequence[Action] = ()) -> list[Text]:
+    """The likeliest actions with a bar each; a mark where an event runs; and what is lowered because it is habitual."""
     chosen = list(top)[: max(rows - 1, 0)]
-    lines = [heading("NOW", width, _lowered(usual, width - 5) if usual else None)][:rows]
+    lines = [heading("NOW", width, _lowered(lowered, width - 5) if lowered else None)][:rows]
     label = min(max((len(name(item.action)) for item in chosen), default=0), max(width - 8 - LEAST_BAR, 8))
     for item in chosen:
         mark, mark_style = MARKS[item.running] if item.running else (" ", Style())
@@ -167,17 +167,17 @@ def now(top: Iterable[TopAction], width: int, rows: int, color: bool, usual: Seq
     return lines
 
 
-def any_doubtful(top: Iterable[TopAction], usual: Sequence[Action] = ()) -> bool:
+def any_doubtful(top: Iterable[TopAction], lowered: Sequence[Action] = ()) -> bool:
     """Whether `now` names an action whose name is doubtful."""
-    return any(action.doubtful for action in [*(item.action for item in top), *usual[:MOST_USUAL]])
+    return any(action.doubtful for action in [*(item.action for item in top), *lowered[:MOST_LOWERED]])
 
 
-def _lowered(usual: Sequence[Action], width: int) -> Text:
-    """What is usual of the person: all names, or the first alone, shortened if need be."""
+def _lowered(lowered: Sequence[Action], width: int) -> Text:
+    """What is lowered as habitual of the person: all names, or the first alone, shortened if need be."""
     label = "lowered as usual: "
-    room = max(width - len(label), 1)
-    names = ", ".join(name(action) for action in usual[:MOST_USUAL])
-    return Text(label + (names if len(names) <= room else name(usual[0], room)), LABEL)
+    space = max(width - len(label), 1)
+    names = ", ".join(name(action) for action in lowered[:MOST_LOWERED])
+    return Text(label + (names if len(names) <= space else name(lowered[0], space)), LABEL)
 
 
 def bar(share: float, width: int, running: EventState | None, color: bool) -> Text:
@@ -234,11 +234,11 @@ def _event(event: ActionEvent, times: tuple[str, str], digits: int, width: int, 
     mark, mark_style = MARKS[event.state]
     style = ROWS[event.state]
     part = width >= NARROW
-    room = width - 2 - (2 * digits + 1) - 2 - 1 - (PART_WIDTH + 1) * part - 4 - (STATE_WIDTH + 1) * wide
+    space = width - 2 - (2 * digits + 1) - 2 - 1 - (PART_WIDTH + 1) * part - 4 - (STATE_WIDTH + 1) * wide
     line = Text().append(mark + " ", mark_style)
     line.append(" " * (digits - len(times[0]))).append(f"{times[0]}–{times[1]}", style)
     line.append(" " * (digits - len(times[1]) + 2))
-    line.append_text(_column(title(event, room), room, style)).append(" ")
+    line.append_text(_column(title(event, space), space, style)).append(" ")
     if part:
         line.append_text(_column(event.body_part, PART_WIDTH, style + LABEL)).append(" ")
     if wide:
@@ -319,13 +319,13 @@ def _fact(label: str, text: Text, width: int) -> Text:
 def _pair(left: tuple[str, Text], right: tuple[str, Text], width: int) -> Text:
     """Two facts side by side, each in its half unless it needs more and the other less."""
     needs = [FACT_WIDTH + text.cell_len for _, text in (left, right)]
-    room = width - GAP
+    space = width - GAP
     split = width // 2 - GAP
     if needs[0] > split:
-        split = max(split, min(needs[0], room - needs[1]))
-    elif needs[1] > room - split:
-        split = max(needs[0], room - needs[1])
-    return _fact(*left, split).append(" " * GAP).append_text(_fact(*right, room - split))
+        split = max(split, min(needs[0], space - needs[1]))
+    elif needs[1] > space - split:
+        split = max(needs[0], space - needs[1])
+    return _fact(*left, split).append(" " * GAP).append_text(_fact(*right, space - split))
 
 
 def _ms(value: float) -> str:

@@ -64,14 +64,14 @@ def _panel(camera: int, state: OverlayState, screen: Canvas, width: int, rows: i
         picture = half_blocks(state.picture, columns, high)
         free -= high
     likely = min(max(free * 2 // 5, 2), 1 + max(len(state.top), 1)) if free >= 6 else 0
-    top, usual = state.top[: max(likely - 1, 0)], state.usual if likely else ()
-    rest = panels.now(top, width, likely, screen.color, usual) if likely else []
+    top, lowered = state.top[: max(likely - 1, 0)], state.lowered if likely else ()
+    rest = panels.now(top, width, likely, screen.color, lowered) if likely else []
     rest += [Text()] * (likely - len(rest))
     if state.emotion is not None:
         shown = emotion(state.emotion, width, ROWS if free - likely >= ROWS + 5 else 1 if free - likely >= 3 else 0)
         rest += shown
         likely += len(shown)
-    rest += panels.events(state, width, max(free - likely, 0), panels.any_doubtful(top, usual))
+    rest += panels.events(state, width, max(free - likely, 0), panels.any_doubtful(top, lowered))
     rest += [Text()] * (free - len(rest))
     return segments(texts, screen, width) + picture + segments([*rest, *foot], screen, width)
 

@@ -41,14 +41,14 @@ def _body(state: OverlayState, screen: Canvas, rows: int, roomy: bool) -> list[L
     spaced = rows >= (20 if feels else 12)
     likely = min(max(rows // 4 if feels else rows * 2 // 5, 2), 1 + max(len(state.top), 1), 11, rows)
     top = state.top[: max(likely - 1, 0)]
-    texts = panels.now(top, right_width, likely, screen.color, state.usual)
+    texts = panels.now(top, right_width, likely, screen.color, state.lowered)
     texts += [Text()] * (likely - len(texts) + spaced)
     if state.emotion is not None:
         texts += emotion(state.emotion, right_width, ROWS if rows - len(texts) >= ROWS + 4 else 1)
         texts += [Text()] * spaced
     free = rows - len(texts)
     true = truth(state, right_width, free // 2) if state.truth and free >= 6 else []
-    texts += panels.events(state, right_width, free - len(true) - bool(true), panels.any_doubtful(top, state.usual))
+    texts += panels.events(state, right_width, free - len(true) - bool(true), panels.any_doubtful(top, state.lowered))
     if true:
         texts += [Text()] * (rows - len(texts) - len(true)) + true
     right = segments(texts, screen, right_width)

@@ -73,7 +73,7 @@ class OverlayState:
     picture: UInt8Array | None = None  # (h, w, 3) RGB, what the model sees
     show_picture: bool = True  # off: its room is given to the rest
     top: tuple[TopAction, ...] = ()  # likeliest first
-    usual: tuple[Action, ...] = ()  # said of this person all along: their posteriors are lowered
+    lowered: tuple[Action, ...] = ()  # said of this person all along: their posteriors are lowered
     events: tuple[ActionEvent, ...] = ()  # newest report first; only the newest of an event is shown
     truth: tuple[TrueEvent, ...] = ()  # of a simulated interview, in order of onset
     session_start_ns: int = 0  # media time of the session's first frame: event times count from it

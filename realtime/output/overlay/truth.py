@@ -24,8 +24,8 @@ def truth(state: OverlayState, width: int, rows: int) -> list[Text]:
         times = f"{clock(event.onset_s)}–{clock(event.offset_s) if over else ''}"
         line = Text().append(mark + " ", style).append(f"{times:<15} ").append(name(event.action), Style(bold=not over))
         part = event.action.body_part
-        room = width - line.cell_len - PART_WIDTH
-        lines.append(fitted(line.append(" " * max(room, 1)).append(part, LABEL), width))
+        space = width - line.cell_len - PART_WIDTH
+        lines.append(fitted(line.append(" " * max(space, 1)).append(part, LABEL), width))
     return lines[:rows]
 
 

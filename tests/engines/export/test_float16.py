@@ -16,6 +16,8 @@ from engines.export.float16 import HALF_TOLERANCE, HalfFailed, half_bundle, to_h
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def halved(small_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:

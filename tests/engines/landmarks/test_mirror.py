@@ -21,6 +21,8 @@ from engines.specs.manet import MANetSpec
 from simulation.session import Session, Settings, simulate
 from simulation.tracker_noise import NOISELESS
 
+pytestmark = pytest.mark.slow
+
 SWAPPED = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(at + 1 if at % 2 else at - 1 for at in range(11, 33))]  # of the pose
 
 

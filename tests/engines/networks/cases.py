@@ -10,11 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.networks import slowfast, tin, tsm, video_swin
+from engines.networks import blocks, slowfast, tin, video_swin
 from engines.networks.c3d import C3D
+from engines.networks.contract import VideoNetwork
 from engines.networks.i3d import I3D
 from engines.networks.slowfast import SlowFast
-from engines.networks.specs import (
+from engines.networks.timesformer import TimeSformer
+from engines.networks.tin import TIN
+from engines.networks.tsm import TSM
+from engines.networks.tsn import TSN
+from engines.networks.uniformer import UniFormer
+from engines.networks.video_swin import VideoSwin
+from engines.specs.base import VideoSpec
+from engines.specs.video import (
     C3DSpec,
     I3DSpec,
     SlowFastSpec,
@@ -23,16 +31,8 @@ from engines.networks.specs import (
     TSMSpec,
     TSNSpec,
     UniFormerSpec,
-    VideoSpec,
     VideoSwinSpec,
 )
-from engines.networks.timesformer import TimeSformer
-from engines.networks.tin import TIN
-from engines.networks.tsm import TSM
-from engines.networks.tsn import TSN
-from engines.networks.uniformer import UniFormer
-from engines.networks.video import VideoNetwork
-from engines.networks.video_swin import VideoSwin
 
 
 @dataclass(frozen=True)
@@ -237,9 +237,9 @@ def without_positions(network: UniFormer, monkeypatch) -> None:
 
 
 TSM_MISTAKES = {
-    "direction": Mistake(replace(tsm, "temporal_shift", backwards), 0.05),
-    "circular": Mistake(replace(tsm, "temporal_shift", circular), 0.13),
-    "quarters": Mistake(each(tsm.Shift, "fraction", 4), 0.16),
+    "direction": Mistake(replace(blocks, "temporal_shift", backwards), 0.05),
+    "circular": Mistake(replace(blocks, "temporal_shift", circular), 0.13),
+    "quarters": Mistake(each(blocks.Shift, "fraction", 4), 0.16),
     "identity shifted": Mistake(shift_identity_too, 0.76),
 }
 TIN_MISTAKES = {

@@ -8,6 +8,8 @@ from engines.networks.initialise import LOGIT_STD, SCENES, TAKES, initialise
 from engines.patterns import moving_patterns
 from tests.engines.conftest import SMALL
 
+pytestmark = pytest.mark.slow
+
 
 def logits(seed: int, clips: np.ndarray) -> np.ndarray:
     with torch.inference_mode():

@@ -26,6 +26,9 @@ from engines.runtimes import RUNTIMES, check_parity, open_runtime
 from engines.specs.maenet import MAENetSpec
 from engines.specs.manet import MANetSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
+from tests.conftest import Kept
+
+pytestmark = pytest.mark.slow
 
 BODY = MANetSpec(depth=18, width=8, length=16, size=48, embedding=False)
 FACE = MANetSpec(depth=18, width=16, length=16, size=32, embedding=False)
@@ -47,16 +50,19 @@ def network(spec: MAENetSpec) -> MAENet:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
-    """A bundle with these branches, made once: an export takes seconds."""
-    folder = tmp_path_factory.mktemp("emotions")
+def made(kept: Kept) -> Callable[[str], Bundle]:
+    """A bundle with these branches, made once."""
+    paths: dict[str, Path] = {}
 
-    def make(branches: str) -> Bundle:
-        path = folder / branches
-        assert path.exists() or main(["init", *COMMON, *BRANCHES[branches], "--out", str(path)]) == 0
-        return Bundle.load(path)
+    def of(branches: str) -> Bundle:
+        def make(path: Path) -> None:
+            assert main(["init", *COMMON, *BRANCHES[branches], "--out", str(path)]) == 0
 
-    return make
+        if branches not in paths:
+            paths[branches] = kept(f"maenet-{branches}", make)
+        return Bundle.load(paths[branches])
+
+    return of
 
 
 @pytest.fixture(scope="module")

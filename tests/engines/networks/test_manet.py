@@ -14,6 +14,8 @@ from engines.specs.manet import MANetSpec
 from tests.engines.conftest import SMALL
 from tests.engines.networks.official_reference import official_forward, shift_frame_by_frame
 
+pytestmark = pytest.mark.slow
+
 
 def parameters(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from engines.networks.contract import VideoNetwork
 from engines.networks.layouts import best_layout, load_pretrained
-from engines.networks.specs import VideoSpec
-from engines.networks.video import VideoNetwork
+from engines.specs.base import VideoSpec
 from tests.engines.networks import oracle
 from tests.engines.networks.cases import CASES, Case
 

@@ -16,6 +16,8 @@ from engines.specs.manet import MANetSpec
 from tests.conftest import ROOT
 from tests.engines.conftest import official_shapes
 
+pytestmark = pytest.mark.slow
+
 Weights = dict[str, torch.Tensor]
 OFFICIAL = MANetSpec()
 

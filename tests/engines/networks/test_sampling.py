@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.networks.sampling import Sampling
-from engines.networks.specs import SlowFastSpec, TimeSformerSpec, TSMSpec, UniFormerSpec
+from engines.specs.sampling import Sampling
+from engines.specs.video import SlowFastSpec, TimeSformerSpec, TSMSpec, UniFormerSpec
 from tests.engines.networks import oracle
 
 KINDS = {

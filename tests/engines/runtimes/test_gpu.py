@@ -31,7 +31,7 @@ from engines.runtimes.nvidia.library import LIBRARIES
 from engines.runtimes.nvidia.plans import read_plan
 from engines.runtimes.tensorrt_runtime import NvidiaRuntime
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.clock]
 
 WARM_UP, ROUNDS = 30, 300
 MAX_OVERHEAD = 1.05  # of ours to the bare library's median

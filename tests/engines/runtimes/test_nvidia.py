@@ -27,6 +27,8 @@ from engines.runtimes.nvidia.library import TENSORRT, TENSORRT_RTX, Library
 from engines.runtimes.nvidia.plans import Plan, Record, make_plan
 from tests.conftest import manet_live
 
+pytestmark = pytest.mark.slow
+
 GPU = Gpu("NVIDIA Pretended", (8, 9), (13, 0))
 needs_rtx = pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="tensorrt-rtx is not installed")
 

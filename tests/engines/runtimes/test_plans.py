@@ -23,10 +23,12 @@ from engines.runtimes.nvidia.gpu import Gpu, NoGpu
 from engines.runtimes.nvidia.library import TENSORRT, TENSORRT_RTX, Library
 from engines.runtimes.nvidia.plans import PlanMismatch, make_plan, plan_path, read_plan
 
+pytestmark = pytest.mark.slow
+
 trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install 'manet-live[rtx]'")
 
 SHIPPED = [path.parent.name for path in sorted(model_folders()[0].glob("*/card.json"))]
-KINDS = ("small", *SHIPPED, "manet-50")
+KINDS = ("small", *SHIPPED, pytest.param("manet-50", marks=pytest.mark.large))
 PRECISIONS = ("fp32", "fp16", "int8")
 Make = Callable[[str, str], Bundle]
 

@@ -27,6 +27,8 @@ from engines.runtimes import (
 )
 from engines.runtimes.base import Inputs, Outputs
 
+pytestmark = pytest.mark.slow
+
 Copy = Callable[[], Path]
 NAMES = sorted(RUNTIMES)
 

@@ -19,6 +19,8 @@ from realtime.config import Config
 from realtime.messages import Frame, Framing
 from tests.conftest import ROOT, manet_live, manet_live_here, refused
 
+pytestmark = pytest.mark.slow
+
 SPAN_NS, HOP_NS = round(3.8 * NS_PER_S), NS_PER_S
 
 

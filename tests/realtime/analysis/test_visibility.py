@@ -151,6 +151,7 @@ def test_without_a_frame_there_is_a_summary_too() -> None:
 COMMON = ("--speed", "max", "--headless", "--no-emotion", "--engine", "onnxruntime")
 
 
+@pytest.mark.slow
 def test_an_empty_room_is_told_in_stream_record_and_words(tmp_path) -> None:
     done = manet_live("replay", empty_room(tmp_path / "empty.mp4"), *COMMON, "--record", tmp_path / "log")
     assert done.code == 0, done.err
@@ -165,6 +166,7 @@ def test_an_empty_room_is_told_in_stream_record_and_words(tmp_path) -> None:
     assert (tmp_path / "log" / "events.jsonl").read_text() == done.out
 
 
+@pytest.mark.slow
 def test_a_baseline_that_never_finished_is_told() -> None:
     done = manet_live("demo", "--seconds", "5", "--model", "landmarks-small", *COMMON, "--baseline", "8")
     assert done.code == 0, done.err
@@ -174,6 +176,7 @@ def test_a_baseline_that_never_finished_is_told() -> None:
     assert done.err.splitlines()[-1] == "manet-live: nothing was judged: the baseline of 8 s never finished"
 
 
+@pytest.mark.slow
 def test_a_recording_of_which_all_windows_are_skipped_is_told(tmp_path) -> None:
     sparse = write_numbered(tmp_path / "sparse.mp4", range(0, 8001, 800))  # further apart than window.max_gap_s
     done = manet_live("replay", sparse, *COMMON)
@@ -183,6 +186,7 @@ def test_a_recording_of_which_all_windows_are_skipped_is_told(tmp_path) -> None:
     assert done.err.splitlines()[-1] == "manet-live: nothing was judged: all 25 windows were skipped (25 gap)"
 
 
+@pytest.mark.slow
 def test_the_same_recording_gives_the_same_lines_at_every_speed(clips) -> None:
     name = clips / "upper_body_asl_again.mkv"
     runs = [manet_live("replay", name, *COMMON[2:], "--speed", speed) for speed in ("max", "realtime")]

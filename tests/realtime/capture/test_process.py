@@ -21,6 +21,8 @@ from realtime.transport.wire import Receiver
 from tests.conftest import number_in, write_numbered
 from tests.realtime.conftest import receiver_thread
 
+pytestmark = pytest.mark.clock
+
 MS = 1_000_000
 
 

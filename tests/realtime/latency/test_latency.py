@@ -18,7 +18,9 @@ from realtime.latency.report import cost, stage_reports
 from realtime.latency.stages import BY_NAME, STAGES
 from realtime.messages import Frame
 from tests.conftest import manet_live, refused
-from tests.realtime.output.test_terminal import Terminal
+from tests.realtime.sessions import Terminal
+
+pytestmark = pytest.mark.slow
 
 MS = 1_000_000
 BODY = np.zeros((1, 1, 3), np.uint8)
@@ -98,7 +100,7 @@ def test_the_stages_of_a_window_add_up_to_the_whole():
     assert parts == [4.0, 5.0, 6.0, 7.0]
     assert log.recent(BY_NAME["to event"]).max == 28.0
     transport, queue, compute, total = (
-        log.percentiles()[name][0] for name in ("transport", "queue", "compute", "total")
+        log.percentiles()[name][0] for name in ("transport", "wait", "compute", "total")
     )
     assert (transport, queue, compute, total) == pytest.approx((6, 9, 6, 21), rel=1e-3)
 

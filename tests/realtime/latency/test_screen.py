@@ -31,8 +31,9 @@ from realtime.request import Request
 from realtime.transport.authentication import load_client_keys, make_keys
 from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.conftest import session_loop
-from tests.realtime.output.test_outputs import free_port
-from tests.realtime.output.test_terminal import ENTER, LEAVE, Terminal
+from tests.realtime.sessions import ENTER, LEAVE, Terminal, free_port
+
+pytestmark = pytest.mark.clock
 
 MS, S = 1_000_000, 1_000_000_000
 FRAME_NS = S // 30

@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def run(redirections, *arguments):
     command = shlex.join(map(str, (sys.executable, ROOT / "run_live.py", *arguments)))

@@ -15,14 +15,9 @@ from realtime.output.event_stream import EventStream
 from realtime.output.lines import SessionLine, action_line, encode
 from realtime.output.outputs import PublishOutput, RecordOutput, StdoutOutput, check_endpoint
 from tests.realtime.conftest import LINE, record
+from tests.realtime.sessions import free_port
 
 MS = 1_000_000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_the_line_of_a_part_has_its_candidates_and_no_action():

@@ -13,9 +13,9 @@ import pytest
 import zmq
 
 from tests.conftest import ROOT
-from tests.realtime.output.test_outputs import free_port
-from tests.realtime.test_faults import gone, in_every_process, log_of
-from tests.realtime.test_replay import EVENTFUL, start, wait_for_line
+from tests.realtime.sessions import EVENTFUL, free_port, gone, in_every_process, log_of, start, wait_for_line
+
+pytestmark = pytest.mark.clock
 
 SMALL_PIPE = 4096  # bytes: a page, the least the system gives
 

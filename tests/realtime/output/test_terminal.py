@@ -1,65 +1,15 @@
 """The overlay in a real pseudo-terminal: it draws, it resizes, it leaves the terminal as it was."""
 
-import contextlib
-import fcntl
 import os
-import pty
 import re
 import shutil
 import signal
-import struct
-import subprocess
-import sys
-import termios
-import threading
-import time
 
-from tests.conftest import ROOT
+import pytest
 
-ENTER, LEAVE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
+from tests.realtime.sessions import ENTER, LEAVE, SHOW_CURSOR, Terminal
 
-
-class Terminal:
-    """A pseudo-terminal with the command running in it; `orphan`: nobody could continue it after a Ctrl-Z."""
-
-    def __init__(self, *arguments, columns=80, rows=24, term="xterm-256color", orphan=True):
-        self.master, slave = pty.openpty()
-        self.resize(columns, rows)
-        environment = {**os.environ, "TERM": term, "COLORTERM": "truecolor"}
-        environment.pop("COLUMNS", None)
-        environment.pop("LINES", None)
-        self.process = subprocess.Popen(
-            [sys.executable, ROOT / "run_live.py", *map(str, arguments)],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=environment,
-            start_new_session=orphan,
-            preexec_fn=None if orphan else os.setpgrp,
-        )
-        os.close(slave)
-        self.seen = b""
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        with contextlib.suppress(OSError):  # the other side is closed
-            while data := os.read(self.master, 65536):
-                self.seen += data
-
-    def resize(self, columns, rows):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def read_until(self, pattern, seconds=30.0, since=0):
-        deadline = time.monotonic() + seconds
-        while not re.search(pattern, self.seen[since:]):
-            assert time.monotonic() < deadline, self.seen[-3000:]
-            time.sleep(0.02)
-        return len(self.seen)
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        os.close(self.master)
+pytestmark = pytest.mark.clock
 
 
 def test_the_overlay_draws_resizes_and_restores_the_terminal(recording):

@@ -12,7 +12,7 @@ from realtime.output.observer import Observer, OutputLost
 from realtime.output.outputs import PublishOutput, StdoutOutput
 from realtime.output.writer import OutputWriter
 from tests.realtime.conftest import LINE
-from tests.realtime.output.test_outputs import free_port
+from tests.realtime.sessions import free_port
 
 
 class Blocked(Observer):
@@ -90,7 +90,7 @@ def test_an_output_in_use_is_not_closed_and_what_waits_is_counted():
 def test_who_sets_the_pace_waits_for_half_a_queue_or_for_the_stop():
     writer, stop = OutputWriter(output := Blocked(), capacity=4), threading.Event()
     fill(writer, 3)
-    waiting = threading.Thread(target=writer.wait_for_room, args=(stop,))
+    waiting = threading.Thread(target=writer.wait_for_space, args=(stop,))
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
@@ -98,7 +98,7 @@ def test_who_sets_the_pace_waits_for_half_a_queue_or_for_the_stop():
     waiting.join(5)
     assert not waiting.is_alive()
     output.go.set()
-    writer.wait_for_room(threading.Event())
+    writer.wait_for_space(threading.Event())
     assert writer.lost == 0
     writer.close(5.0)
 

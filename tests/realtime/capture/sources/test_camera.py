@@ -19,6 +19,8 @@ from realtime.capture.sources.camera import list_cameras
 from realtime.config import CameraSettings
 from realtime.messages import CaptureState
 
+pytestmark = pytest.mark.clock
+
 ROOT = Path(__file__).resolve().parents[4]
 
 

@@ -15,6 +15,8 @@ from realtime.capture.sources import EndOfSource, FileSpec, Image, Source, open_
 from realtime.capture.sources.files import FileSource
 from realtime.messages import CaptureState
 
+pytestmark = pytest.mark.slow
+
 NOISE = ["-vf", "noise=alls=20:allf=t"]  # makes packets large enough for damage to hit pictures, not headers
 
 

@@ -21,6 +21,8 @@ from realtime.capture.sources.base import DAMAGED
 from tests.conftest import ROOT
 from tests.realtime.capture.sources.fuzzing import EXACT, NOISE, PICTURES, RATE, SECONDS, STOCK, Outcome, read
 
+pytestmark = pytest.mark.slow
+
 COUNT = int(os.environ.get("FUZZ_COUNT", "2000"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 BATCH = 250  # seeds that one worker reads

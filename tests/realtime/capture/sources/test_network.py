@@ -23,6 +23,8 @@ from realtime.capture.sources.network import StreamSource
 from realtime.config import StreamSettings
 from realtime.messages import CaptureState
 
+pytestmark = pytest.mark.clock
+
 RATE = 25
 QUICK = StreamSettings(open_timeout_s=3.0, read_timeout_s=0.6, backoff_min_s=0.05, backoff_max_s=0.2, give_up_s=30.0)
 

@@ -18,6 +18,8 @@ from realtime.capture.views.people import Box
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
 
+pytestmark = pytest.mark.slow
+
 FRAME_NS = NS_PER_S // 30
 FACE_AT = (252, 188)  # between the eyes of the photograph that matplotlib ships, pixels
 

@@ -24,6 +24,8 @@ from realtime.display import framing_warnings
 from realtime.messages import Framing
 from tests.realtime.conftest import read
 
+pytestmark = pytest.mark.slow
+
 SEATED = "seated_B2_shaking_head.mp4"
 UPPER_BODY = "upper_body_asl_milk.mkv"
 FRAME_NS = 33_333_333
@@ -253,7 +255,7 @@ def covered(hidden: range, seconds: float, coverage: Coverage, start_s: float = 
     unseen: tuple[str, ...] = ()
     for index in range(round(seconds * 30)):
         time_ns = round((start_s + index / 30) * 1e9)
-        unseen = coverage.look(dataclasses.replace(landmarks, time_ns=time_ns, pose=body)).unseen
+        unseen = coverage.update(dataclasses.replace(landmarks, time_ns=time_ns, pose=body)).unseen
     return unseen
 
 
@@ -264,21 +266,21 @@ def test_a_part_is_unseen_only_after_a_while() -> None:
     assert covered(range(15, 17), 2.0, coverage, 2.0) == ("face", "hands")
     assert covered(range(0), 2.0, coverage, 4.0) == ("face",)
     assert covered(range(25, 33), 4.0, coverage, 6.0) == ("face", "legs", "feet")
-    assert coverage.look(Landmarks.nobody(0, *SHAPE)).unseen == ("face", "legs", "feet")
+    assert coverage.update(Landmarks.nobody(0, *SHAPE)).unseen == ("face", "legs", "feet")
 
 
 def test_a_face_that_is_there_is_not_missed_for_its_first_picture() -> None:
     coverage = Coverage()
     for index in range(3):  # no face is looked for in the first
         made = dataclasses.replace(Landmarks.nobody(index * FRAME_NS, *SHAPE), pose=pose())
-        framing = coverage.look(dataclasses.replace(made, face=np.ones_like(made.face)) if index else made)
+        framing = coverage.update(dataclasses.replace(made, face=np.ones_like(made.face)) if index else made)
         assert framing.unseen == (("face",) if index == 0 else ())
 
 
 def test_a_person_too_far_away_is_told() -> None:
     coverage = Coverage()
     body = pose()
-    assert coverage.look(dataclasses.replace(Landmarks.nobody(0, *SHAPE), pose=body)).magnified == pytest.approx(0.32)
+    assert coverage.update(dataclasses.replace(Landmarks.nobody(0, *SHAPE), pose=body)).magnified == pytest.approx(0.32)
 
 
 def test_an_unknown_part_is_refused() -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from realtime.capture.views.people import GLIDE_S, HOLD_S, Box, Follower, Square, extent
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (1000, 1600)
 TENTH_NS = 100_000_000
 
@@ -30,7 +32,7 @@ class Scene:
 
     def show(self, *people: Box, seconds: float = 0.1) -> Square | None:
         for _ in range(round(seconds * 10)):
-            self.found = self.follower.look(self.time_ns, list(people), SHAPE)
+            self.found = self.follower.update(self.time_ns, list(people), SHAPE)
             self.squares.append(self.follower.at(self.time_ns))
             self.time_ns += TENTH_NS
         return self.squares[-1]
@@ -156,8 +158,8 @@ def test_a_person_wider_than_the_picture_is_high_gets_bars() -> None:
 
 def test_another_picture_size_starts_anew() -> None:
     follower = Follower(0.15)
-    follower.look(0, [box(800, 500)], SHAPE)
-    assert not follower.look(TENTH_NS, [], (500, 800))
+    follower.update(0, [box(800, 500)], SHAPE)
+    assert not follower.update(TENTH_NS, [], (500, 800))
     assert follower.at(TENTH_NS) is None
 
 
@@ -186,7 +188,7 @@ def test_every_square_can_be_cut(people: list[tuple[float, float, float, float]]
         )
         if found.right <= found.left or found.bottom <= found.top:
             continue
-        follower.look(index * TENTH_NS, [found], SHAPE)
+        follower.update(index * TENTH_NS, [found], SHAPE)
         square = follower.at(index * TENTH_NS)
         assert square is None or 0 < square.side <= 1600
         if square is not None:

@@ -1,0 +1,1 @@
+"""Training examples: labelled clips, drawings of simulated interviews, emotion windows."""

@@ -1,0 +1,1 @@
+"""Landmark networks: windows of simulated and of real people, augmentation, losses."""

@@ -1,0 +1,133 @@
+"""Micro-actions of trimmed clips, in MA-52's list format."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.special import log_softmax
+from torch import Tensor
+
+from engines.bundle import Bundle
+from engines.card import Calibration
+from engines.common.digest import digest_file
+from engines.common.errors import BadInput
+from engines.networks.contract import Network
+from events.fit_temperature import LEAST_WINDOWS, fit_temperature
+from training.data.clip_lists import Entry, read_list, withheld
+from training.data.clips import ClipSource
+from training.data.examples import Source
+from training.data.label_vectors import read_label_vectors
+from training.evaluate import evaluate
+from training.losses import ActionLosses, action_losses
+from training.machine import Machine
+from training.metrics import score_clips
+from training.recipe import Recipe, Strict
+from training.tasks.base import ExampleTask, inputs_of, predict
+
+
+class ClipData(Strict, frozen=True):
+    """Paths lie inside `folder`."""
+
+    folder: str
+    name: str = "MA-52"  # for the model card
+    videos: str = "."
+    train_list: str = "train_list.txt"  # `name.mp4 index` a line
+    val_list: str | None = None  # scored after each epoch; the temperature is fitted on it
+    label_vectors: str | None = None  # .npy (52, 300), or a GloVe text file: of networks with an embedding
+
+
+class TemperatureSettings(Strict, frozen=True):
+    """A temperature is fitted on the validation list."""
+
+    temperature: bool = True
+
+
+class Clips(ExampleTask[ClipData]):
+    """Labelled clips."""
+
+    view = "rgb"
+
+    def __init__(self, recipe: Recipe, machine: Machine) -> None:
+        super().__init__(recipe, machine, ClipData)
+        self._losses = recipe.part("losses", ActionLosses, recipe.losses)
+        self._temperature = recipe.part("calibration", TemperatureSettings, recipe.calibration or {}).temperature
+        data = self.settings(0)
+        if len(self.stages) > 1:
+            raise BadInput("no [[curriculum]] of clips", f"one in recipe {recipe.name}", "leave it out")
+        self._folder = Path(data.folder) / data.videos
+        self._entries = _labelled(Path(data.folder) / data.train_list, self._folder)
+        self._held = None if data.val_list is None else _labelled(Path(data.folder) / data.val_list, self._folder)
+        self._vectors: Tensor | None = None
+        if "embedding" in self.spec.outputs and self._losses.alpha > 0.0:
+            if data.label_vectors is None:
+                raise BadInput("data.label_vectors for the embedding loss", "none", "give them, or losses.alpha=0")
+            self._vectors = torch.from_numpy(read_label_vectors(Path(data.folder) / data.label_vectors))
+        self.about = f"{data.name}: {len(self._entries)} clips of {len({one.index for one in self._entries})} actions"
+        self.data = self._digest()
+
+    def count(self, settings: ClipData) -> int:  # noqa: ARG002 - there is one stage
+        return len(self._entries)
+
+    def open(self, settings: ClipData) -> Source:  # noqa: ARG002 - there is one stage
+        return self._source(self._entries, augment=True)
+
+    def prepare(self, network: Network) -> None:
+        if self._vectors is not None:
+            self._vectors = self._vectors.to(next(network.parameters()).device)
+
+    def loss(self, network: Network, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        outputs = network(*inputs_of(self.spec, batch))
+        return action_losses(outputs, batch["targets"], self._vectors, self._losses)
+
+    def evaluate(self, network: Network) -> dict[str, float]:
+        if self._held is None:
+            return {}
+        found = self._predict(network)
+        logs = log_softmax(found["logits"], axis=1)
+        true = found["targets"].argmax(axis=1)
+        scores = score_clips(np.exp(logs), true)
+        names = ("f1_mean", "top1_fine", "top1_coarse")
+        return {"loss": -float(logs[np.arange(len(true)), true].mean())} | {one: getattr(scores, one) for one in names}
+
+    def calibrate(self, bundle: Bundle) -> tuple[Calibration, str] | None:
+        """A temperature, where there are enough clips to fit it on."""
+        if self._held is None or len(self._held) < LEAST_WINDOWS or not self._temperature:
+            return None
+        from engines.export.weights import read_network
+
+        found = self._predict(read_network(bundle))
+        temperature = round(fit_temperature(bundle, found["logits"], found["targets"]), 4)
+        basis = f"temperature: {len(self._held)} validation clips; no thresholds"
+        return Calibration(temperature=temperature, basis=basis), f"temperature {temperature:.3f}"
+
+    def judge(self, bundle: Bundle, folder: Path) -> None:
+        if self._held is not None:
+            evaluate(str(bundle.path), self._held, self._folder, folder)
+
+    def _predict(self, network: Network) -> dict[str, np.ndarray]:
+        source = self._source(self._held or (), augment=False)
+        return predict(network, source, self.recipe.optimiser.batch_size, self.machine.workers)
+
+    def _source(self, entries: Sequence[Entry], augment: bool) -> ClipSource:
+        spec = self.spec
+        return ClipSource(entries, self._folder, spec.sampling, spec.picture_size, self.recipe.seed, augment)
+
+    def _digest(self) -> str:
+        """Of the lists, every video, and the label vectors."""
+        digest = hashlib.sha256(b"" if self._vectors is None else self._vectors.numpy().tobytes())
+        entries = [*self._entries, *(self._held or ())]
+        for number, entry in enumerate(entries, 1):
+            digest.update(f"{entry.name} {entry.index} {digest_file(self._folder / entry.name)}\n".encode())
+            self.machine.report("reading videos", number, len(entries))
+        return digest.hexdigest()
+
+
+def _labelled(path: Path, folder: Path) -> Sequence[Entry]:
+    entries = read_list(path, folder)
+    if withheld(entries):
+        raise BadInput("a list with labels", f"{path}, where every index is 0", "labels of the test list are withheld")
+    return entries
