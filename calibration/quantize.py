@@ -160,9 +160,10 @@ def _compared(
 ) -> tuple[Judgement, tuple[str, float], tuple[str, float]]:
     """Both bundles in their fastest runtimes, and the least time of each."""
     with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
-        scores = [_answers(one, windows, report, name) for one, name in ((full, "fp32"), (small, "int8"))]
+        exact = _answers(full, windows, report, "fp32")
+        rounded = _answers(small, windows, report, "int8")
         before, after = ((one.name, least_ms(one)) for one in (full, small))
-    return judge(bundle, *scores, windows.labels), before, after
+    return judge(bundle, exact, rounded, windows.labels), before, after
 
 
 def _reference(bundle: Bundle, graph: Graph, windows: Windows) -> Reference:

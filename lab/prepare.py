@@ -66,7 +66,11 @@ def seen(options: argparse.Namespace) -> dict[str, np.ndarray]:
         BadInput: not a recording, nothing in it, or a model file cannot be had.
     """
     spec = ViewSpec(
-        options.size, options.view, ViewSettings(crop=options.crop), options.face_size, EmotionSettings().face_margin
+        options.size,
+        sees=options.view,
+        settings=ViewSettings(crop=options.crop),
+        face_size=options.face_size,
+        face_margin=EmotionSettings().face_margin,
     )
     fetch_models(spec)
     view = make_view(spec)
