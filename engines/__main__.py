@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -117,6 +118,7 @@ def _add_compare(commands: Commands) -> None:
 
 def _add_list(commands: Commands) -> None:
     command = commands.add_parser("list", help="the runtimes, networks and models found here")
+    command.add_argument("--json", action="store_true", help="print JSON: with parameters, GMACs and sampling")
     command.set_defaults(run=_list)
 
 
@@ -227,7 +229,10 @@ def _compare(options: argparse.Namespace) -> None:
     )
 
 
-def _list(_: argparse.Namespace) -> None:
+def _list(options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(_listed(), indent=2))
+        return
     print("runtimes")
     for name, found in available().items():
         print(f"  {name:<14}{found}")
@@ -243,6 +248,37 @@ def _list(_: argparse.Namespace) -> None:
             continue
         state = f"trained on {card.provenance.trained_on}" if card.trained else "UNTRAINED"
         print(f"  {name}: {card.network.title} over {card.span_s:g} s, {card.view}, {card.precision}, {state}")
+
+
+def _listed() -> dict[str, object]:
+    """What `list --json` prints."""
+    runtimes = {name: {"available": bool(found), "note": str(found)} for name, found in available().items()}
+    models: dict[str, object] = {}
+    for name, path in known().items():
+        try:
+            models[name] = msgspec.to_builtins(Bundle.load(path).card)
+        except BadInput as error:
+            models[name] = {"broken": str(error)}
+    networks = {name: _listed_network(make_spec(name)) for name in names()}
+    return {"runtimes": runtimes, "networks": networks, "models": models}
+
+
+def _listed_network(spec: Spec) -> dict[str, object]:
+    """A network as published; what it costs is counted where torch is installed."""
+    found: dict[str, object] = {
+        "task": spec.task,
+        "inputs": spec.inputs,
+        "outputs": spec.outputs,
+        "sampling": msgspec.to_builtins(spec.sampling),
+        "span_s": spec.span_s,
+        "settings": msgspec.to_builtins(spec),
+    }
+    if RUNTIMES["torch"].availability():
+        from engines.networks.cost import cost_of
+
+        cost = cost_of(spec)
+        found |= {"parameters": cost.parameters, "gmac": round(cost.multiplications / 1e9, 2)}
+    return found
 
 
 def _card(

@@ -99,11 +99,9 @@ class WindowAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, windows, L, C) → (N, windows, L, C)."""
         bias = self.bias()
-        if bias.ndim == 4:  # windows differ
-            attended: Tensor = self.attention(tokens, bias)
-        else:
-            attended = self.attention(tokens.flatten(0, 1), bias).reshape(-1, *tokens.shape[1:])
-        return attended
+        alike = bias.ndim == 3  # windows may then join the batch
+        attended: Tensor = self.attention(tokens.flatten(0, 1) if alike else tokens, bias)
+        return attended.reshape(-1, *tokens.shape[1:])
 
 
 class SwinBlock(nn.Module):

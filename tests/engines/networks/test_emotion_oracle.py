@@ -15,6 +15,8 @@ from engines.specs.base import NUM_EMOTIONS
 from engines.specs.emotion import EmotionFANSpec, VAANetSpec
 from tests.engines.networks import oracle
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4
 PUBLISHED_EMOTIONS = 7  # of Emotion-FAN
 

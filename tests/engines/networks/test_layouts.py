@@ -17,6 +17,8 @@ from engines.networks.registry import build, make_spec
 from engines.networks.timesformer import AUTHORS_MEAN, AUTHORS_STD
 from tests.engines.networks import oracle
 
+pytestmark = pytest.mark.slow
+
 COUNTER = "num_batches_tracked"
 
 

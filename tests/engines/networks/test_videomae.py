@@ -12,6 +12,8 @@ from engines.networks.videomae import VideoMAE, sinusoids
 from engines.specs.video import VideoMAESpec
 from tests.engines.networks import oracle
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = 86_267_188  # of transformers' VideoMAE-Base with 52 classes
 SPEC = VideoMAESpec(size=64, layers=3)
 # Logits of transformers 5.24: classes 0, 10, ... 50 of both clips.

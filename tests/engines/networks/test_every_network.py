@@ -1,0 +1,133 @@
+"""What holds for every video and emotion network: it runs elsewhere, comes back from a checkpoint, and learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+import torch
+
+from engines.__main__ import main
+from engines.bundle import Bundle
+from engines.export.onnx_export import to_onnx
+from engines.networks.contract import Network
+from engines.networks.cost import cost_of
+from engines.networks.pretrained import write_checkpoint
+from engines.networks.registry import build, make_spec
+from engines.patterns import example_inputs, moving_patterns
+from tests.engines.networks.oracle import filled
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "tsn": "depth=18 width=16 size=64",
+    "tsm": "depth=18 width=16 size=64",
+    "tin": "depth=18 width=16 size=64",
+    "c3d": "width=8 hidden=64 size=32",
+    "i3d": "width=8 length=16 size=64",
+    "slowfast": "width=32 length=16 slow_length=2 size=64",
+    "video_swin": "width=24 depths=[2,2,2,2] size=64",
+    "timesformer": "width=48 heads=4 layers=2 size=64",
+    "uniformer": "depths=[1,1,1,1] widths=[16,32,64,64] head_width=16 size=64",
+    "videomae": "width=48 heads=4 layers=2 size=64",
+    "emotion_fan": "width=16 length=4 size=64",
+    "vaanet": "depth=18 width=8 hidden=32 snippets=2 size=32",
+}
+# One network of each kind of layer: convolutions over time, attention.
+QUICK = ("c3d", "videomae")
+EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.large) for name in SMALL]
+
+
+def small(name: str) -> Network:
+    """A network with weights by the oracle's rule."""
+    network = build(make_spec(name, SMALL[name].split())).eval()
+    state = network.state_dict().items()
+    network.load_state_dict(
+        {key: filled(key, tuple(value.shape)) if value.is_floating_point() else value for key, value in state}
+    )
+    return network
+
+
+def scores(network: Network, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    with torch.inference_mode():
+        outputs = network(*(torch.from_numpy(array) for array in inputs.values()))
+    return outputs[next(iter(network.spec.outputs))].numpy()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_other_runtimes_give_what_torch_gives(name: str) -> None:
+    network = small(name)
+    graph = to_onnx(network)
+    inputs = dict(example_inputs(network.spec, 1, 3))
+    output = next(iter(network.spec.outputs))
+    wanted = scores(network, inputs)
+    allowed = 1e-3 * np.abs(wanted).max()
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for count in (1, 3):
+        some = {key: array[:count] for key, array in inputs.items()}
+        assert np.abs(session.run([output], some)[0] - wanted[:count]).max() <= allowed
+        assert np.abs(compiled(some)[output] - wanted[:count]).max() <= allowed
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_published_checkpoint_becomes_a_bundle(name: str, tmp_path: Path) -> None:
+    network = small(name)
+    layout = next(iter(network.pretrained_layouts()))
+    write_checkpoint(network, layout, tmp_path / "published.pth")
+    settings = [f"--set={setting}" for setting in SMALL[name].split()]
+    arguments = ["import", str(tmp_path / "published.pth"), "--network", name, "--out", str(tmp_path / "bundle")]
+    assert main([*arguments, *settings]) == 0
+    bundle = Bundle.load(tmp_path / "bundle")
+    assert bundle.card.trained
+    inputs = dict(example_inputs(network.spec, 1, 2))
+    wanted = scores(network, inputs)
+    session = onnxruntime.InferenceSession(str(bundle.onnx_path), providers=["CPUExecutionProvider"])
+    got = session.run([next(iter(network.spec.outputs))], inputs)[0]
+    assert np.abs(got - wanted).max() <= 1e-3 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(
+    "settings", ["tsn depth=18 width=8 size=32 length=2", "videomae width=48 heads=4 layers=1 size=32"]
+)
+def test_learns_32_windows_by_heart(settings: str) -> None:
+    torch.manual_seed(0)
+    name, *fields = settings.split()
+    network = build(make_spec(name, fields))
+    spec = network.spec
+    clips = torch.from_numpy(moving_patterns(3, 32, spec.length, spec.size))
+    labels = torch.arange(32)
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
+    for _ in range(80):
+        network.train()
+        loss = torch.nn.functional.cross_entropy(network(clips)["logits"], labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if loss < 0.02:
+            break
+    network.eval()
+    with torch.inference_mode():
+        assert network(clips)["logits"].argmax(dim=1).equal(labels)
+
+
+@pytest.mark.parametrize("name", ["tsn", "timesformer", "vaanet"])
+def test_gradients_reach_every_weight_that_is_not_fixed(name: str) -> None:
+    network = small(name).train()
+    outputs = network(*(torch.from_numpy(array) for array in example_inputs(network.spec, 1, 2).values()))
+    sum(output.square().mean() for output in outputs.values()).backward()
+    silent = {
+        key for key, one in network.named_parameters() if one.requires_grad and (one.grad is None or not one.grad.any())
+    }
+    assert silent == set()
+    assert any(not one.requires_grad for one in network.parameters()) == (name == "vaanet")
+
+
+def test_cost_is_counted() -> None:
+    parameters, multiplications = cost_of(make_spec("emotion_fan", ["length=1"]))
+    assert parameters == 11_183_175
+    assert multiplications / 1e9 == pytest.approx(1.81, abs=0.01)
