@@ -110,8 +110,7 @@ def _layers(graph: onnx.GraphProto) -> list[Layer]:
 
 
 def _name(conv: onnx.NodeProto) -> str:
-    name: str = conv.input[1].removeprefix(PREFIX)
-    return name.removesuffix(".weight").removesuffix(".conv")
+    return str(conv.input[1]).removeprefix(PREFIX).removesuffix(".weight").removesuffix(".conv")
 
 
 def _insert(graph: onnx.GraphProto, layers: Collection[Layer], ranges: Mapping[str, float]) -> None:
