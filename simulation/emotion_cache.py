@@ -160,5 +160,4 @@ def _pack(array: UInt8Array) -> tuple[bytes, tuple[int, ...]]:
 
 
 def _unpack(data: bytes, shape: tuple[int, ...]) -> UInt8Array:
-    """Not to be written to."""
-    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
+    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape).copy()  # torch wants it writable

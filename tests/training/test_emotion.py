@@ -131,7 +131,9 @@ def breaking_at(save: Callable[..., None], where: tuple[int, int]) -> Callable[.
     return save_and_break
 
 
-def test_bad_input_is_one_line(emotion_recipe: Path, cache: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+def test_bad_input_is_one_line(
+    whole: Path, emotion_recipe: Path, cache: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
     for changes, line in (
         (("start.freeze=true",), "missing required field `model`"),
         (("data.span_s=90",), "`$.span_s`"),
