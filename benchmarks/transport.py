@@ -81,7 +81,8 @@ def _our_receiver(end: End) -> Iterator[UInt8Array]:
         message = receiver.receive(10.0)
         if not isinstance(message, Frame):
             raise RuntimeError("no frame came for 10 s")
-        yield message.body
+        if message.body is not None:
+            yield message.body
 
 
 def _our_sender(end: End) -> Callable[[UInt8Array], object]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from calibration.baseline import measure_benefit
-from calibration.quantize import MOST_RANGED, Order, check_count, describe, quantize
+from calibration.quantize import MOST_RANGED, Settings, check_count, describe, quantize
 from calibration.ranges import METHODS
 from calibration.reliability import LIKELY, plot, read_scores, reliability
 from calibration.windows import Windows, read_labels, simulated_windows, video_windows
@@ -114,7 +114,7 @@ def _add_thresholds(commands: Commands) -> None:
 
 def _add_baseline(commands: Commands) -> None:
     command = commands.add_parser(
-        "baseline", help="what `run_live.py --baseline` improves with a model, on simulated people in unusual postures"
+        "baseline", help="what `run_live.py --baseline` changes with a model, on simulated people who rest unusually"
     )
     _add_common(command, "bundle of the landmark view", makes=False)
     command.add_argument("--rest", type=float, default=8.0, metavar="S", help="how long they sit still first (8)")
@@ -210,8 +210,8 @@ def _quantize(options: argparse.Namespace) -> None:
     with _progress() as report:
         ranging, judging = _windows(options, bundle)
         name = options.name or options.out.resolve().name
-        order = Order(options.out, name, options.ranges, options.lose, options.threads, options.overwrite)
-        made = quantize(bundle, order, ranging, judging, report)
+        settings = Settings(name, options.ranges, options.lose, options.threads)
+        made = quantize(bundle, options.out, ranging, judging, settings, report, overwrite=options.overwrite)
     print(f"{'layer':<22} {'127 is':>9} {'weights':>8} {'alone':>7}")
     for one in made.tried:
         weights = "" if math.isnan(one.weight_db) else f"{one.weight_db:.0f} dB"
@@ -257,7 +257,7 @@ def _baseline(options: argparse.Namespace) -> None:
     _check(options)
     bundle = Bundle.load(find(options.model))
     with _progress() as report:
-        benefit = measure_benefit(
+        found = measure_benefit(
             bundle,
             options.rest,
             options.minutes,
@@ -265,12 +265,12 @@ def _baseline(options: argparse.Namespace) -> None:
             options.threads,
             lambda done: report("sessions", done, options.minutes),
         )
-    removed = "" if math.isnan(benefit.removed) else f" ({benefit.removed:.0%} fewer)"
+    removed = "" if math.isnan(found.removed) else f" ({found.removed:.0%} fewer)"
     print(
-        f"{bundle.card.name} with {options.rest:g} s of rest: {benefit.false_before} to {benefit.false_after} false "
-        f"events{removed} in {benefit.hours:.2f} h of sitting still in unusual postures; event F1 "
-        f"{benefit.f1_before:.3f} to {benefit.f1_after:.3f} macro over actions in as many hours of interviews; "
-        "simulated people"
+        f"{bundle.card.name} with {options.rest:g} s of rest: {found.false_before} to {found.false_after} false "
+        f"events{removed} in {found.hours:.2f} h of sitting still in unusual postures; event F1 "
+        f"{found.f1_before:.3f} to {found.f1_after:.3f} macro over actions in as many hours of interviews; simulated "
+        "people"
     )
 
 

@@ -1,4 +1,4 @@
-"""The benefit of a baseline (`events.baseline`) with a model: people in unusual postures, with and without one."""
+"""What a baseline (`events.baseline`) changes with a model: people who rest unusually, with and without one."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ POSTURES: dict[str, dict[str, float]] = {
 class Benefit:
     """Counts over all sessions."""
 
-    hours: float  # of sitting still, in unusual postures
+    hours: float  # of sitting still, unusually
     false_before: int  # events of people who sat still all the time
     false_after: int
-    f1_before: float  # of people in their own postures, macro over actions
+    f1_before: float  # of people who rest as simulated, macro over actions
     f1_after: float
 
     @property
@@ -52,7 +52,7 @@ class Benefit:
 def measure_benefit(
     bundle: Bundle, rest_s: float, sessions: int, seed: int, threads: int, report: Callable[[int], None]
 ) -> Benefit:
-    """Play `sessions` minutes of sitting still in each posture in turn, and as many of interviews.
+    """Play `sessions` minutes of sitting still in each posture in turn, and as many of interviews as still.
 
     Each session begins with `rest_s` of rest, which counts for nothing but the baseline. Before an interview it is the
     rest of the same person in the same posture.
@@ -92,23 +92,17 @@ def measure_benefit(
 
 def resting_session(seed: int, seconds: float, posture: dict[str, float]) -> Session:
     """The idle session of `simulation.session.simulate`, its person sitting all the time as `posture` says."""
-    ordinary = simulate(seed, seconds, settings=Settings(IDLE, SPLIT))
+    still = simulate(seed, seconds, settings=Settings(IDLE, SPLIT))
     streams = np.random.SeedSequence([seed, SPLITS.index(SPLIT)]).spawn(4)
     events, tracker = (np.random.default_rng(streams[index]) for index in (2, 3))
-    controls, _ = write_interview(events, ordinary.subject, seconds, ordinary.fps, IDLE)
+    controls, _ = write_interview(events, still.subject, seconds, still.fps, IDLE)
     for channel, amount in posture.items():
         controls.channel(channel)[:] += amount
-    posed = pose_body(ordinary.subject, controls)
+    posed = pose_body(still.subject, controls)
     seen = observe(
-        tracker,
-        posed,
-        project_body(posed, ordinary.camera),
-        ordinary.camera,
-        ordinary.subject,
-        ordinary.fps,
-        NoiseSettings(),
+        tracker, posed, project_body(posed, still.camera), still.camera, still.subject, still.fps, NoiseSettings()
     )
-    return replace(ordinary, pose=seen.pose, hands=seen.hands, face=seen.face)
+    return replace(still, pose=seen.pose, hands=seen.hands, face=seen.face)
 
 
 def _behind(bundle: Bundle, pair: tuple[JudgedSession, JudgedSession], settings: AggregatorSettings) -> list[Event]:

@@ -198,7 +198,7 @@ def read_labels(path: Path) -> dict[str, int]:
             raise BadInput(
                 "`name.mp4 index`, with an index of 0..51",
                 f"{line.strip()[:60]!r} at {path}:{number}",
-                "correct the line",
+                "correct it",
             )
         found[words[0]] = int(words[1])
     if len(found) > 1 and not any(found.values()):

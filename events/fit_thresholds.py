@@ -146,7 +146,7 @@ def _within_budget(f1: FloatArray, false: FloatArray, hours: FloatArray, budget:
     raise BadInput(
         f"a model that can keep to {budget:g} false events an hour",
         "none of the thresholds do",
-        "allow more with --false-per-hour",
+        "allow more (false_per_hour)",
     )
 
 

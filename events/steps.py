@@ -65,6 +65,8 @@ class StepGrid:
             start_ns, end_ns = time_ns - half_ns, min(time_ns - half_ns + self.step_ns, until_ns)
             if self._judged_ns is not None and start_ns - self._judged_ns <= half_ns:
                 start_ns = self._judged_ns  # they touch, whatever the rounding
+            else:
+                start_ns = time_ns  # nothing was seen before
             if start_ns < end_ns:
                 cells.append(Cell(start_ns, end_ns, self._probs[at]))
                 self._judged_ns = end_ns

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from engines.bundle import Bundle, find
 from engines.common.command_line import Parser, run_command
+from lab.evaluate_clips import clips_json, evaluate_clips, print_clips
 from lab.evaluate_real import as_json, check_files, evaluate_file, print_tables
 from lab.real_scores import Scorer
 
@@ -28,6 +29,7 @@ def _parser() -> Parser:
     command.add_argument("model", help="a bundle's folder or a model's name")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE.npz", help="landmark sequences")
     command.add_argument("--threads", type=int, default=0, help="of the engine (its own choice)")
+    command.add_argument("--clips", type=Path, metavar="LIST.json", help="recordings labelled by eye as well")
     command.add_argument("--json", action="store_true", help="print JSON: all, by file and word")
     command.set_defaults(run=_evaluate_real)
     return parser
@@ -38,10 +40,14 @@ def _evaluate_real(options: argparse.Namespace) -> None:
     bundle = Bundle.load(find(options.model))
     with Scorer(bundle, options.threads) as scorer:
         results = [evaluate_file(scorer, path) for path in options.files]
+    clips = evaluate_clips(str(bundle.path), options.clips) if options.clips is not None else []
     if options.json:
-        print(json.dumps(as_json(results), indent=2))
-    else:
-        print_tables(results, bundle.card.name, Console())
+        found = as_json(results) | ({"clips": clips_json(clips)} if clips else {})
+        print(json.dumps(found, indent=2))
+        return
+    print_tables(results, bundle.card.name, Console())
+    if clips:
+        print_clips(clips, bundle.card.name, Console())
 
 
 if __name__ == "__main__":

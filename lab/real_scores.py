@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from engines.bundle import Bundle
 from engines.landmarks.drawing import draw_window
 from engines.landmarks.points import FACE_POINTS, HAND_POINTS, POSE_POINTS
-from engines.landmarks.steps import STEP_S, VALID, at_steps
+from engines.landmarks.steps import STEP_S
 from engines.landmarks.tracks import MISSING, SCALE, Int16Array, decode
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
@@ -22,6 +21,7 @@ from events.limits import limits
 from events.offline import WindowGrid, ended, ended_parts, reports, step_reports
 from events.scores import Event
 from events.settings import AggregatorSettings
+from events.step_scores import score_steps
 from events.types import BoolArray
 from simulation.windows import check_view, samples
 
@@ -52,7 +52,7 @@ class Scorer:
         self._limits = limits(self._settings, bundle.card.calibration)
         self._engine = open_runtime(bundle, "auto", threads=threads)
         steps = isinstance(bundle.card.network, LandmarkSpec)
-        self._score: Callable[..., Scored] = score_steps if steps else score_drawings
+        self._score: Callable[..., Scored] = of_steps if steps else of_drawings
 
     def __enter__(self) -> Scorer:
         self._engine.__enter__()
@@ -77,33 +77,13 @@ class Scorer:
         return ended(reports(times_ns, scored.actions, WindowGrid(step_ns, step_ns, 0), self._settings, self._limits))
 
 
-def score_steps(bundle: Bundle, engine: Runtime, frames: Int16Array, aspect: float, fps: float) -> Scored:
-    """A network that scores every step: one window that ends with the sequence, and others where it is longer.
-
-    Where two windows overlap, each speaks of its half of what they share.
-    """
-    spec = bundle.card.network
-    width = spec.sampling.frames
-    landmarks, times = decode(frames, aspect), np.arange(len(frames)) / fps
-    count = max(int(times[-1] / STEP_S) + 1, width)
-    steps = at_steps(times, landmarks, times[-1] - STEP_S * np.arange(count - 1, -1, -1))  # (count, P, C)
-    ends = [count - width // 2 * at for at in range(-(-2 * (count - width) // width) + 1)]
-    starts = sorted(max(end - width, 0) for end in ends)
-    windows = np.stack([steps[start : start + width] for start in starts])
-    outputs = [engine.run({"landmarks": windows[at : at + BATCH]}) for at in range(0, len(windows), BATCH)]
-    logits = {name: np.concatenate([one[name] for one in outputs]) for name in ("actions", "parts")}
-    edges = [(one + width + other) // 2 for one, other in itertools.pairwise(starts)]  # the middle of what they share
-    bounds = [0, *edges, count]
-    of_step = np.searchsorted(bounds, np.arange(count), side="right") - 1  # which window speaks of each step
-    within = np.arange(count) - np.array(starts)[of_step]
-    actions = bundle.probabilities(logits["actions"][of_step, within])
-    parts = bundle.part_probabilities(actions, logits["parts"][of_step, within])
-    seen = steps[:, 0, VALID] > 0.0
-    first = int(np.argmax(seen)) if seen.any() else 0  # steps before the recording are none
-    return Scored(actions[first:], None if parts is None else parts[first:], STEP_S, seen[first:])
+def of_steps(bundle: Bundle, engine: Runtime, frames: Int16Array, aspect: float, fps: float) -> Scored:
+    """A network that scores every step, judged as the live path judges it."""
+    found = score_steps(bundle, engine, np.arange(len(frames)) / fps, decode(frames, aspect))
+    return Scored(found.actions, found.parts, STEP_S, found.seen)
 
 
-def score_drawings(bundle: Bundle, engine: Runtime, frames: Int16Array, aspect: float, fps: float) -> Scored:
+def of_drawings(bundle: Bundle, engine: Runtime, frames: Int16Array, aspect: float, fps: float) -> Scored:
     """A network that sees drawings. A window that begins before the sequence shows its first picture for that time."""
     pose, hands, face = _in_pixels(frames, aspect)
     times_ns = np.round(np.arange(len(frames)) * (1e9 / fps)).astype(np.int64)

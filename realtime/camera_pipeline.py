@@ -49,7 +49,7 @@ class CameraPipeline:
         self.lanes = [model.lane(camera, queue) for model, queue in zip(setup.models, queues, strict=True)]
         max_gap_ns = to_ns(request.config.window.max_gap_s)
         self._visibility = Visibility(camera_id, start, max_gap_ns, setup.view.sees == "landmarks")
-        self.intake = ReceiverThread(self._receiver, self.lanes, camera, setup.view.size, self._visibility)
+        self.intake = ReceiverThread(self._receiver, self.lanes, camera, setup.view, self._visibility)
         self._given_up = ""  # why, once the capture process could not be kept alive
         self._reported = (CaptureState.OPENING, "")
         self._recording_reported = False

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from engines.landmarks.steps import CHANNELS, POINTS
+from engines.taxonomy import ACTIONS
 from events.types import Stamps, check_array
 from realtime.bounds import MAX_SIDE, Count, Id, Time
 from realtime.clock_offset import ClockReading
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+AnyArray = npt.NDArray[Any]
 
 BodyPart = Literal["face", "hands", "legs", "feet"]
 BODY_PARTS_SEEN: tuple[BodyPart, ...] = get_args(BodyPart)
@@ -66,19 +71,20 @@ class Framing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One image as an engine may see it, with its true times."""
+    """One picture as engines may see it, as an image, as landmarks or both, with its true times."""
 
     camera_id: int
     frame_id: int
     captured_ns: int  # monotonic clock, when the source handed the image over
     media_ns: int  # the source's own clock: presentation time (files) or grab time (cameras)
-    body: UInt8Array  # (S, S, 3) RGB
+    body: UInt8Array | None  # (S, S, 3) RGB
     face: UInt8Array | None = None  # (S, S, 3) RGB
-    preview: UInt8Array | None = None  # (h, w, 3) RGB, small: the body again, for the overlay
+    preview: UInt8Array | None = None  # (h, w, 3) RGB, small: what the model sees, for people
     framing: Framing = field(default_factory=Framing)
     read_ns: int = 0  # monotonic clock, when the capture loop had the pixels; 0: not stamped
     viewed_ns: int = 0  # monotonic clock, when the body image was made; 0: not stamped
     generation: int = 0  # how often this camera's process had been restarted
+    landmarks: Float32Array | None = None  # (POINTS, CHANNELS) as from `engines.landmarks.steps.pack`
 
     def __post_init__(self) -> None:
         if min(self.camera_id, self.frame_id, self.captured_ns) < 0:
@@ -86,11 +92,17 @@ class Frame:
                 f"frame: ids and captured_ns must not be negative: {self.camera_id}, {self.frame_id}, "
                 f"{self.captured_ns}"
             )
-        _check_image("body", self.body, square=True)
-        if self.face is not None:
-            _check_image("face", self.face, square=True)
+        if self.body is None and self.landmarks is None:
+            raise ValueError("frame: expected a body image or landmarks")
+        for name in ("body", "face"):
+            if (image := getattr(self, name)) is not None:
+                _check_image(name, image, square=True)
         if self.preview is not None:
             _check_image("preview", self.preview, square=False)
+        if self.landmarks is not None:
+            check_array("landmarks", self.landmarks, np.float32, (POINTS, CHANNELS))
+            if not np.isfinite(self.landmarks).all():
+                raise ValueError("landmarks: expected finite values")
 
 
 class CaptureState(enum.Enum):
@@ -152,7 +164,7 @@ class Window:
     index: int  # k-th due window of the camera: end_ns = its first frame + span + k * hop
     start_ns: int
     end_ns: int
-    frames: UInt8Array  # (T, S, S, 3) RGB
+    frames: AnyArray  # uint8 (T, S, S, 3) RGB; of a `LandmarkWindow` float32 (T, POINTS, CHANNELS)
     frame_ids: Int64Array  # (T,)
     times_ns: Int64Array  # (T,) media times of the frames chosen
     largest_gap_ns: int  # longest time inside the window without a new frame
@@ -160,11 +172,8 @@ class Window:
     recorded_end_ns: int | None = field(default=None, kw_only=True)  # before end_ns where the last picture is held
 
     def __post_init__(self) -> None:
-        if self.frames.ndim != 4:
-            raise ValueError(f"window frames: expected (T, S, S, 3), got {self.frames.shape}")
+        self._check_frames()
         length = len(self.frames)
-        for image in self.frames:
-            _check_image("window frame", image, square=True)
         check_array("frame_ids", self.frame_ids, np.int64, (length,))
         check_array("times_ns", self.times_ns, np.int64, (length,))
         if np.any(np.diff(self.times_ns) < 0) or not self.start_ns < self.end_ns:
@@ -173,6 +182,27 @@ class Window:
             raise ValueError(
                 f"window: expected a recorded end in {self.start_ns}..{self.end_ns}, got {self.recorded_end_ns}"
             )
+
+    def _check_frames(self) -> None:
+        if self.frames.ndim != 4:
+            raise ValueError(f"window frames: expected (T, S, S, 3), got {self.frames.shape}")
+        for image in self.frames:
+            _check_image("window frame", image, square=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LandmarkWindow(Window):
+    """Landmarks of T steps at a fixed rate, the last at `end_ns`; 0 where nothing was found."""
+
+    moments_ns: Int64Array  # (T,) of the steps; `times_ns` and `frame_ids` are of the pictures before them
+    seen: BoolArray  # (T,) whether a picture stands for the step
+    shown: BoolArray  # (T, 52) actions that the picture can show
+
+    def _check_frames(self) -> None:
+        length = len(self.moments_ns)
+        check_array("window frames", self.frames, np.float32, (length, POINTS, CHANNELS))
+        check_array("seen", self.seen, np.bool_, (length,))
+        check_array("shown", self.shown, np.bool_, (length, len(ACTIONS)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -66,7 +66,8 @@ class Request:
         """What each camera is asked for, so that these models see it: the one that finds actions first."""
         card, config = bundles[0].card, self.config
         return ViewSpec(
-            size=card.size,
+            size=max(one.card.size for one in bundles),
+            coordinates="landmarks" in card.network.inputs,
             sees=card.view,
             settings=config.view,
             face_size=max((one.card.emotion.face_size for one in bundles[1:]), default=0),

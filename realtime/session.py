@@ -16,7 +16,7 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.common.log import log
 from engines.runtimes import Runtime, open_runtime
-from realtime.analysis.actions import ActionModel
+from realtime.analysis.actions import ActionModel, LandmarkActionModel
 from realtime.analysis.emotion import NOTE, EmotionModel
 from realtime.analysis.lane import Model
 from realtime.capture.sources import SourceSpec, parse_source, probe
@@ -153,7 +153,8 @@ def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
             at_low_priority(engine.nice, lambda: open_runtime(one, engine.runtime, engine.threads, log.info, log.debug))
         )
 
-    actions = ActionModel(bundle, opened(bundle), config)
+    sees_landmarks = "landmarks" in bundle.card.network.inputs
+    actions = (LandmarkActionModel if sees_landmarks else ActionModel)(bundle, opened(bundle), config)
     if emotion_bundle is None:
         return (actions,)
     return actions, EmotionModel(emotion_bundle, opened(emotion_bundle), config)
@@ -171,7 +172,7 @@ def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
         return None
     bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
     spec, card = bundle.card.emotion, model.card
-    if bundle.card.view == card.view and spec.picture_size in (0, card.size):
+    if bundle.card.view == card.view and (not card.size or spec.picture_size in (0, card.size)):
         return bundle
     if request.emotion is None:  # it is the default of its view alone
         return None

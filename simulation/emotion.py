@@ -100,14 +100,14 @@ class Mood:
 
 def _factors() -> Array:
     """(5, 52) such that the lower limbs have their share of what begins."""
-    without = np.array([occurrence(action.index) for action in ACTIONS])
+    frequencies = np.array([occurrence(action.index) for action in ACTIONS])
     lower = np.array([action.body_part in LOWER_LIMB_PARTS for action in ACTIONS])
     table = np.ones((len(EMOTIONS), len(ACTIONS)))
     for row, emotion in enumerate(EMOTIONS):
         for index, times in _LIKELIER[emotion].items():
             table[row, index] = times
         table[row, list(_RARER[emotion])] = _RARE
-        weight = without * table[row]
+        weight = frequencies * table[row]
         share = LOWER_LIMB_SHARES[row]
         table[row, lower] *= share / (1.0 - share) * weight[~lower].sum() / weight[lower].sum()
     return table

@@ -37,7 +37,9 @@ def face_points(
     expression: Array | None = None,
     shape: Array | None = None,
 ) -> Array:
-    """(T, FACE_POINTS, 3) metres in the head's axes. Each argument is (T,), 0 at rest and about 1 at full strength.
+    """(T, FACE_POINTS, 3) metres in the head's axes; a parameter for each way a face moves.
+
+    Each argument is (T,), 0 at rest and about 1 at full strength.
 
     blink: lids closed; squint: lids narrowed, brows lowered; brow: raised (negative: frown); pout: mouth narrowed.
     expression, shape: see `Controls`.

@@ -1,4 +1,4 @@
-"""A session as files: what a person watches, what a tracker says, and what is true."""
+"""A session as files: a video, what a tracker reports, and the ground truth."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ their rates, what truly happens and a digest of all that decides them, the simul
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from engines.common.errors import BadInput
 from engines.landmarks.tracks import VALUES, Int16Array, encode
+from simulation.cache_folder import digest_of
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.tracker_noise import NoiseSettings
@@ -37,22 +37,20 @@ class LandmarkPlan:
     sessions: int
     seconds: float  # length of a session
     seed: int
+    mode: str | None = None  # of all sessions; None: drawn from `MODES`
 
     def session(self, number: int) -> tuple[Session, str]:
         """The session of this number, and its mode."""
         rng = np.random.default_rng([self.seed, number, 1])
         seed, mode = int(rng.integers(2**31)), str(rng.choice(MODES))
+        mode = self.mode or mode
         missed_s = float(rng.uniform(0.0, MISSED_S))
         settings = Settings(mode=mode, split=self.split, noise=NOISE)
         return simulate(seed, self.seconds + MISSED_S, RATE_HZ, settings).after(missed_s), mode
 
     def identity(self) -> str:
         """SHA-256 of all that decides the landmarks."""
-        digest = hashlib.sha256(repr((self, RATE_HZ, MODES, NOISE, MISSED_S)).encode())
-        source = Path(__file__).parent
-        for path in sorted((*source.rglob("*.py"), *(source.parent / "engines" / "landmarks").glob("*.py"))):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        return digest_of((self, RATE_HZ, MODES, NOISE, MISSED_S))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

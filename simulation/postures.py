@@ -14,6 +14,8 @@ CROSSED_SHARE = 0.13  # of sessions, legs crossed throughout
 HAND_RESTS = ("thighs", "knees", "clasped", "stacked", "between", "armrests", "table", "mixed", "beside")
 _REST_SHARES = (0.24, 0.1, 0.17, 0.12, 0.09, 0.09, 0.06, 0.1, 0.03)
 
+Vector = tuple[float, float, float]
+
 
 def settle(motion: Motion, hand_rest: str | None = None, crossed: bool | None = None) -> State:
     """Write a resting posture into the whole session (`motion` spans it) and return what it is."""
@@ -77,79 +79,30 @@ def _one_hand(m: Motion, hand: int, rest: str) -> None:
     """One hand at rest on its own. Long: where each rest puts it."""
     held = np.ones(m.count)
     shape = RELAXED if m.rng.random() < 0.6 else FLAT if m.rng.random() < 0.7 else LOOSE_FIST
+    turn = 0.12 if rest in ("table", "belly") else 0.1
+    m.reach(hand, held, *_resting_place(m, rest), PALM, shape, turn=turn)
+
+
+def _resting_place(m: Motion, rest: str) -> tuple[str, Vector, Vector, Vector]:
+    """Anchor, offset, and where fingers and palm point."""
     if rest == "thighs":
         along = m.between(0.12, 0.36)
-        m.reach(
-            hand,
-            held,
-            "thigh",
-            (m.between(-0.03, 0.03), on_leg(m), along),
-            (m.between(-0.7, 0.15), 0.0, 1.0),
-            (0.0, -1.0, 0.0),
-            PALM,
-            shape,
-            turn=0.1,
-        )
-    elif rest == "knees":  # the palm on the knee, the fingers over it
-        m.reach(
-            hand,
-            held,
-            "thigh",
-            (m.between(-0.03, 0.03), on_leg(m), m.subject.thigh - m.between(0.0, 0.06)),
-            (m.between(-0.5, 0.15), -m.between(0.2, 0.9), 0.8),
-            (0.0, -1.0, -0.4),
-            PALM,
-            shape,
-            turn=0.1,
-        )
-    elif rest == "armrests":
-        m.reach(
-            hand,
-            held,
-            "armrest",
-            (0.0, 0.0, m.between(-0.05, 0.08)),
-            (m.between(-0.3, 0.1), -0.1, 1.0),
-            (-0.1, -1.0, 0.0),
-            PALM,
-            shape,
-            turn=0.1,
-        )
-    elif rest == "table":
-        m.reach(
-            hand,
-            held,
-            "table",
-            (m.between(-0.06, 0.05), 0.0, m.between(-0.05, 0.08)),
-            (-0.5, 0.0, 0.85),
-            (-0.2, -1.0, 0.0),
-            PALM,
-            shape,
-            turn=0.12,
-        )
-    elif rest == "belly":
-        m.reach(
-            hand,
-            held,
-            "lap",
-            (m.between(-0.03, 0.05), m.between(0.0, 0.06), m.between(-0.04, 0.03)),
-            (-0.9, 0.05, 0.4),
-            (-0.1, -0.6, -0.8),
-            PALM,
-            shape,
-            turn=0.12,
-        )
-    else:
-        m.reach(
-            hand,
-            held,
-            "seat_side",
-            (m.between(-0.03, 0.04), 0.0, m.between(-0.05, 0.1)),
-            (0.05, -0.55, 0.8),
-            (-0.3, -0.9, 0.0),
-            PALM,
-            shape,
-            turn=0.1,
-        )
+        place = (m.between(-0.03, 0.03), on_leg(m), along)
+        return "thigh", place, (m.between(-0.7, 0.15), 0.0, 1.0), (0.0, -1.0, 0.0)
+    if rest == "knees":  # the palm on the knee, the fingers over it
+        place = (m.between(-0.03, 0.03), on_leg(m), m.subject.thigh - m.between(0.0, 0.06))
+        return "thigh", place, (m.between(-0.5, 0.15), -m.between(0.2, 0.9), 0.8), (0.0, -1.0, -0.4)
+    if rest == "armrests":
+        place = (0.0, 0.0, m.between(-0.05, 0.08))
+        return "armrest", place, (m.between(-0.3, 0.1), -0.1, 1.0), (-0.1, -1.0, 0.0)
+    if rest == "table":
+        place = (m.between(-0.06, 0.05), 0.0, m.between(-0.05, 0.08))
+        return "table", place, (-0.5, 0.0, 0.85), (-0.2, -1.0, 0.0)
+    if rest == "belly":
+        place = (m.between(-0.03, 0.05), m.between(0.0, 0.06), m.between(-0.04, 0.03))
+        return "lap", place, (-0.9, 0.05, 0.4), (-0.1, -0.6, -0.8)
+    place = (m.between(-0.03, 0.04), 0.0, m.between(-0.05, 0.1))
+    return "seat_side", place, (0.05, -0.55, 0.8), (-0.3, -0.9, 0.0)
 
 
 def _together(m: Motion, rest: str) -> None:

@@ -1,4 +1,4 @@
-"""One simulated session: a person, a camera, what happens and what a tracker says of it."""
+"""One simulated session: a person, a camera, what happens and what a tracker reports of it."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def fitting_sessions(
     """Sessions of one minute to fit on: (`minutes` balanced and half as many natural ones, `idle_minutes` idle ones).
 
     False events are rare, and come from a few people whose posture or fidgeting resembles an action: an hour of
-    sitting still says little about the next one. `report` is called after each session.
+    sitting still predicts little of the next one. `report` is called after each session.
     """
 
     def run(mode: str, count: int) -> list[JudgedSession]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from engines.common.errors import BadInput
 from engines.common.new_files import check_names_free
 
 if TYPE_CHECKING:
-    from simulation.cache_folder import Report
+    from rich.progress import Progress
 
 DEVICES = ("auto", "cpu", "cuda")
 AT_LEAST = {"sessions": 1, "windows": 1, "threads": 1, "save_every": 1} | dict.fromkeys(
@@ -94,7 +94,7 @@ def _add_sessions(command: argparse.ArgumentParser, sessions: int, which: str) -
 
 
 def _run(options: argparse.Namespace) -> None:
-    from training.loop import Options
+    from training.loop import Options, progress_bar
     from training.machine import Machine
     from training.recipe import read_recipe
     from training.run import run
@@ -102,9 +102,11 @@ def _run(options: argparse.Namespace) -> None:
     _check_numbers(options)
     recipe = read_recipe(options.recipe, options.set, options.data)
     cache = options.cache or options.out / "cache"
-    with _progress() as report:
-        machine = Machine(options.out, cache, options.workers, options.draw_workers, options.threads or 0, report)
-        run(recipe, machine, Options(options.resume, options.device, options.save_every))
+    with progress_bar() as progress:
+        machine = Machine(
+            options.out, cache, options.workers, options.draw_workers, options.threads or 0, partial(_report, progress)
+        )
+        run(recipe, machine, Options(options.resume, options.device, options.save_every, progress))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -135,6 +137,7 @@ def _evaluate_simulated(options: argparse.Namespace) -> None:
 
 def _evaluate_emotion(options: argparse.Namespace) -> None:
     from training.evaluate_emotion import SCORES_FILES, evaluate_interviews, evaluate_videos
+    from training.loop import progress_bar
     from training.machine import Machine
 
     _check_numbers(options)
@@ -142,8 +145,8 @@ def _evaluate_emotion(options: argparse.Namespace) -> None:
     bundle.card.need("emotion")
     check_names_free(options.out, SCORES_FILES, "--out")
     cache = options.cache or options.out / "cache"
-    with _progress() as report:
-        machine = Machine(options.out, cache, 0, options.draw_workers, options.threads or 0, report)
+    with progress_bar() as progress:
+        machine = Machine(options.out, cache, 0, options.draw_workers, options.threads or 0, partial(_report, progress))
         if options.list is None:
             evaluate_interviews(bundle, options.sessions, options.windows, options.seed, machine)
         elif options.data is None:
@@ -161,20 +164,12 @@ def _check_numbers(options: argparse.Namespace) -> None:
             )
 
 
-@contextmanager
-def _progress() -> Iterator[Report]:
-    """Bars on a terminal, one for each stage."""
-    from training.loop import progress_bar
-
-    with progress_bar() as progress:
-        stages = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages[stage] = progress.add_task(stage, total=total, loss="")
-            progress.update(stages[stage], completed=done)
-
-        yield report
+def _report(progress: Progress, stage: str, done: int, total: int) -> None:
+    """A bar for each stage of the work."""
+    task = next((one.id for one in progress.tasks if one.description == stage), None)
+    if task is None:
+        task = progress.add_task(stage, total=total, loss="")
+    progress.update(task, completed=done, total=total)
 
 
 def _need_extras() -> None:

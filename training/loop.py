@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
@@ -63,6 +64,7 @@ class Options(NamedTuple):
     resume: bool = False
     device: str = "auto"  # see `pick_device`
     save_every: int | None = None  # batches between checkpoints; by default one a minute
+    progress: Progress | None = None  # where the bar goes; one of its own by default
 
 
 def train(recipe: Recipe, task: Task, out: Path, options: Options | None = None) -> tuple[Network, State]:
@@ -94,7 +96,7 @@ def train(recipe: Recipe, task: Task, out: Path, options: Options | None = None)
     checkpoint = Checkpoint(file, recipe, data, network, average, optimiser, schedule)
     state = checkpoint.load() if options.resume and file.exists() else State()
 
-    with progress_bar() as progress:
+    with progress_bar() if options.progress is None else nullcontext(options.progress) as progress:
         bar = progress.add_task("training", total=sum(steps), loss="")
         while state.epoch < settings.epochs:
             started, rate = time.perf_counter(), optimiser.param_groups[0]["lr"]
@@ -180,7 +182,14 @@ def progress_bar() -> Progress:
     """Steps done, time left and the last loss, on standard error; silent where that is no terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[loss]}"), console=console, disable=not console.is_terminal)
+    return Progress(
+        *columns,
+        TextColumn("{task.fields[loss]}"),
+        console=console,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not console.is_terminal,
+    )
 
 
 def _seed(seed: int) -> None:

@@ -2,8 +2,8 @@
 
 Everything comes from the window alone: no state outside it, no cold start. Lengths are in units of the person: the mean
 over the window of the shoulders' width, or of the torso's length where that is longer. Nothing depends on the picture's
-size, nor on where in it the person is. Points are those of `engines.landmarks`, in one array: body, left hand, right
-hand, face. All steps of the computation are elementwise, small reductions or gathers, which every runtime has.
+size, nor on where in it the person is. Points are those of `engines.landmarks.steps`. Mixtures of points are products
+with a matrix: a graph of few large operations is fast in every runtime.
 """
 
 from __future__ import annotations
@@ -13,30 +13,75 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-POSE, LEFT, RIGHT, FACE, POINTS = 0, 33, 54, 75, 155  # where each part begins, and how many points there are
-X, Y, Z, VISIBILITY, VALID, CHANNELS = 0, 1, 2, 3, 4, 5
+from engines.networks.landmark_places import (
+    CHOSEN,
+    FACE,
+    FACE_PLACES,
+    HAND_PLACES,
+    LEFT,
+    POINTS,
+    RIGHT,
+    TIPS,
+    Mixture,
+    face,
+    hand,
+    matrix,
+    mean,
+    minus,
+    own_places,
+    posed_places,
+    touched_places,
+)
+
+Z, VISIBILITY, VALID = 2, 3, 4  # channels behind x and y
 TORSO_WIDTHS = 1.5  # a torso's length in shoulder widths, seen from the front
 SMALL = 1e-4
 NEAR, CLOSE = 0.3, 0.03  # of distances, units: the scale of nearness, and the softening of the logarithm
-TIPS = (4, 8, 12, 16, 20)
 CHAINS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (0, 9, 10, 11, 12), (0, 13, 14, 15, 16), (0, 17, 18, 19, 20))
-# Positions within the face's 80 points: what stands for a place of the face.
-FOREHEAD, CHIN, NOSE_TIP, MOUTH = (0,), (18,), (60,), (77, 79)
-EYES, CHEEKS = (tuple(range(46, 52)), tuple(range(52, 58))), ((8, 12), (24, 28))
-MOVING = (0, 7, 8, 9, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)  # points whose speed counts
+JOINTS = ((11, 13, 15), (12, 14, 16), (23, 25, 27), (24, 26, 28), (13, 11, 23), (14, 12, 24))  # whose angles count
+MOVING = (0, 7, 8, 9, 11, 12, 13, 14, 15, 16, *range(23, 33))  # points of the pose whose speed counts
 SEEN = ((11, 12), (13,), (14,), (15,), (16,), (23, 24), (25,), (26,), (27, 29, 31), (28, 30, 32))
 MIRRORED_POSE = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(at + 1 - 2 * (at % 2 == 0) for at in range(11, 33)))
 
 
-def _mean(points: Tensor, which: tuple[int, ...]) -> Tensor:
-    """(N, T, P, C) → (N, T, C) of some of the points."""
-    if len(which) == 1:
-        return points[:, :, which[0]]
-    return sum((points[:, :, one] for one in which[1:]), points[:, :, which[0]]) / len(which)
+def _mixtures() -> dict[str, list[Mixture]]:
+    """What the features are made from, by group, of the points and the chosen places behind them."""
+    shoulders, ears = mean((11, 12)), mean((7, 8))
+    one = {"body": [mean((at,)) for at in range(25)], "legs": [mean((at,)) for at in range(25, 33)]}
+    one["arms"] = [minus(mean((at,)), shoulders) for at in range(13, 17)]
+    one["from joint"] = [minus(mean((a,)), mean((b,))) for a, b, _ in JOINTS]
+    one["to joint"] = [minus(mean((c,)), mean((b,))) for _, b, c in JOINTS]
+    cheeks, eyes = ([face(f"left {name}"), face(f"right {name}")] for name in ("cheek", "eye"))
+    middle = {at: 0.5 for part in cheeks for at in part}
+    sight = {at: 0.5 for part in eyes for at in part}
+    one["head"] = [minus(mean((0,)), ears), minus(mean((7,)), mean((8,))), minus(mean((9, 10)), mean((2, 5)))]
+    one["head"] += [minus(face("nose"), middle), minus(*cheeks), minus(face("mouth"), sight)]
+    one["jaw"] = [minus(face("chin"), face("nose"))]
+    one["place"] = [ears, shoulders, minus(ears, mean((11,)))]
+    one["moving"] = [mean((at,)) for at in MOVING]
+    one["fingers"] = [minus(hand(side, at), hand(side, 6)) for side in (0, 1) for at in range(6)]
+    one["palms"] = [hand(side, 5) for side in (0, 1)]
+    one["touched"] = [place for side in (0, 1) for place in touched_places(side)]
+    one["away"] = [part for side in (0, 1) for part in (minus(hand(side, 5), ears), minus(hand(side, 1), face("nose")))]
+    one["around"] = [minus(mean((first + at,)), mean((first,))) for first in (LEFT, RIGHT) for at in range(21)]
+    return one
 
 
-def _length(vectors: Tensor) -> Tensor:
-    return torch.sqrt((vectors * vectors).sum(-1) + SMALL * SMALL)
+def _bones() -> list[Mixture]:
+    """Ways within one hand: palm (2), bones of the fingers (5 · 4), from tip to tip (5), from wrist to tip (5)."""
+    ways = [minus(mean((9,)), mean((0,))), minus(mean((5,)), mean((17,)))]
+    ways += [minus(mean((b,)), mean((a,))) for chain in CHAINS for a, b in itertools.pairwise(chain)]
+    ways += [minus(mean((TIPS[at],)), mean((TIPS[at - 1],))) for at in range(5)]  # the thumb's to the little finger's
+    return ways + [minus(mean((tip,)), mean((0,))) for tip in TIPS]
+
+
+def _length(vectors: Tensor, dim: int = -1) -> Tensor:
+    return torch.sqrt((vectors * vectors).sum(dim) + SMALL * SMALL)
+
+
+def _unflat(values: Tensor, dim: int, sizes: tuple[int, int]) -> Tensor:
+    """One axis as two."""
+    return values.reshape(*values.shape[:dim], *sizes, *values.shape[dim + 1 :])
 
 
 def _before(values: Tensor, steps: int = 1) -> Tensor:
@@ -47,18 +92,53 @@ def _before(values: Tensor, steps: int = 1) -> Tensor:
 class LandmarkFeatures(nn.Module):
     """Landmarks (N, T, POINTS, CHANNELS) → features (N, T, `count`)."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        groups = _mixtures()
+        self._at: dict[str, slice] = {}
+        for name, mixtures in groups.items():
+            first = 0 if not self._at else list(self._at.values())[-1].stop
+            self._at[name] = slice(first, first + len(mixtures))
+        whole = [one for mixtures in groups.values() for one in mixtures]
+        has = [FACE] * len(FACE_PLACES) + [LEFT] * HAND_PLACES + [RIGHT] * HAND_PLACES
+        constants = {
+            "both": matrix(own_places() + posed_places(), POINTS),
+            "mixed": matrix(whole, POINTS + CHOSEN),
+            "bones": matrix(_bones(), 21),
+            "groups": matrix([mean(which) for which in SEEN], 33),
+            "has": torch.tensor(has),
+            "moving": torch.tensor(MOVING),
+            "corners": torch.tensor([b for _, b, _ in JOINTS] + [c for _, _, c in JOINTS]),
+        }
+        for name, values in constants.items():
+            self.register_buffer(f"_{name}", values, persistent=False)
+        self._both: Tensor
+        self._mixed: Tensor
+        self._bones: Tensor
+        self._groups: Tensor
+        self._has: Tensor
+        self._moving: Tensor
+        self._corners: Tensor
+
     def forward(self, landmarks: Tensor) -> Tensor:
         """What a step shows and how it differs from the one before; zero where nobody was found."""
-        found = landmarks[:, :, :1, VALID]  # (N, T, 1) whether there is a person
         valid = landmarks[..., VALID]
-        seen = ((landmarks[..., :33, VISIBILITY] - 0.3) / 0.4).clamp(0.0, 1.0) * found  # (N, T, 33)
-        xy, depth = self._normalised(landmarks, found, seen)
-        hands = [self._hand(xy, valid, side) for side in (0, 1)]
-        head = self._head(xy, valid[:, :, FACE])
-        groups = [self._body(xy, depth, seen, found), self._turns(xy, head, found, valid[:, :, FACE])]
-        groups += [self._speeds(xy, seen, found, hands, valid)]
+        found = valid[:, :, :1]  # (N, T, 1) whether there is a person
+        seen = ((landmarks[:, :, :33, VISIBILITY] - 0.3) / 0.4).clamp(0.0, 1.0) * found  # (N, T, 33)
+        places, depth = self._normalised(landmarks, found, seen)
+        values = places.transpose(2, 3)  # (N, T, 2, P)
+        own, posed = torch.split(values @ self._both, CHOSEN, dim=-1)
+        has = valid.index_select(2, self._has)[:, :, None]
+        chosen = posed + has * (own - posed)  # (N, T, 2, CHOSEN)
+        mixed = (torch.cat([values, chosen], dim=-1) @ self._mixed).transpose(2, 3)  # (N, T, M, 2)
+        part = {name: mixed[:, :, at] for name, at in self._at.items()}
+        hands = chosen[..., len(FACE_PLACES) :]
+        groups = [self._body(part, depth, seen, found), self._turns(part, found, valid)]
+        groups += [self._speeds(part, seen, found, valid)]
+        contacts = self._contacts(part, hands)
+        shapes = self._shapes(landmarks, part, valid)
         for side in (0, 1):
-            groups += [self._contacts(xy, head, hands, side), self._shape(landmarks, xy, valid, side)]
+            groups += [contacts[side], shapes[side]]
         return torch.cat(groups, dim=-1) * found
 
     def _normalised(self, landmarks: Tensor, found: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,152 +157,87 @@ class LandmarkFeatures(nn.Module):
         girdle = 0.5 * (z[:, :, 11:12] + z[:, :, 12:13])
         return places.clamp(-8.0, 8.0), ((z - girdle) / unit * found).clamp(-3.0, 3.0)
 
-    def _hand(self, xy: Tensor, valid: Tensor, side: int) -> Tensor:
-        """A hand's five finger tips, palm and wrist (N, T, 7, 2); from the pose where no hand was tracked."""
-        first = (LEFT, RIGHT)[side]
-        palm = _mean(xy, (first, first + 5, first + 17))
-        tracked = torch.stack([*(xy[:, :, first + tip] for tip in TIPS), palm, xy[:, :, first]], dim=2)
-        wrist, little, index, thumb = (xy[:, :, at + side] for at in (15, 17, 19, 21))
-        reach = 0.6 * (index + little - 2.0 * wrist)  # the pose's finger points are knuckles
-        tips = [thumb + 0.3 * (thumb - wrist), *(a + reach for a in (index, 0.6 * index + 0.4 * little))]
-        tips += [0.3 * index + 0.7 * little + reach, little + 0.8 * reach]
-        posed = torch.stack([*tips, (wrist + index + little) / 3.0, wrist], dim=2)
-        has = valid[:, :, first, None, None]
-        return has * tracked + (1.0 - has) * posed
-
-    def _head(self, xy: Tensor, has_face: Tensor) -> dict[str, Tensor]:
-        """Places of the head (N, T, 2) by name: from the face's mesh, or from the pose where there is none."""
-        eyes = (xy[:, :, 2], xy[:, :, 5])
-        brow, mouth = 0.5 * (eyes[0] + eyes[1]), 0.5 * (xy[:, :, 9] + xy[:, :, 10])
-        down = mouth - brow
-        has = has_face[..., None]
-
-        def place(mesh: tuple[int, ...], pose: Tensor) -> Tensor:
-            return has * _mean(xy, tuple(FACE + at for at in mesh)) + (1.0 - has) * pose
-
-        head = {"nose": place(NOSE_TIP, xy[:, :, 0]), "mouth": place(MOUTH, mouth),
-                "chin": place(CHIN, mouth + 0.55 * down), "forehead": place(FOREHEAD, brow - 0.75 * down)}  # fmt: skip
-        for side, name in enumerate(("left", "right")):
-            ear = xy[:, :, 7 + side]
-            head[f"{name} eye"] = place(EYES[side], eyes[side])
-            head[f"{name} ear"] = ear
-            head[f"{name} cheek"] = place(CHEEKS[side], 0.5 * (ear + xy[:, :, 9 + side]))
-            head[f"{name} hair"] = ear + 1.1 * (head["forehead"] - brow)
-        head["crown"] = head["forehead"] + 0.6 * (head["forehead"] - head["nose"])
-        head["brow"], head["middle"] = brow, 0.5 * (xy[:, :, 7] + xy[:, :, 8])
-        return head
-
-    def _places(self, xy: Tensor, head: dict[str, Tensor], hands: list[Tensor], side: int) -> Tensor:
-        """Where a hand may touch, (N, T, K, 2); the hand's own side first."""
-        mine, other = ("left", "right") if side == 0 else ("right", "left")
-        own, far = side, 1 - side
-        shoulders, hips = [xy[:, :, 11], xy[:, :, 12]], [xy[:, :, 23], xy[:, :, 24]]
-        elbows, wrists = [xy[:, :, 13], xy[:, :, 14]], [xy[:, :, 15], xy[:, :, 16]]
-        knees, ankles = [xy[:, :, 25], xy[:, :, 26]], [xy[:, :, 27], xy[:, :, 28]]
-        neck, pelvis = 0.5 * (shoulders[0] + shoulders[1]), 0.5 * (hips[0] + hips[1])
-        trunk = pelvis - neck
-        places = [head[name] for name in ("nose", "mouth", "chin", "forehead", "crown", "brow")]
-        places += [head[f"{name} {place}"] for place in ("eye", "ear", "cheek", "hair") for name in (mine, other)]
-        places += [0.55 * head["chin"] + 0.45 * neck, neck, neck + 0.25 * trunk, neck + 0.65 * trunk, pelvis]
-        places += [shoulders[own], shoulders[far], 0.5 * (shoulders[far] + elbows[far]), elbows[far]]
-        places += [0.5 * (elbows[far] + wrists[far]), wrists[far], hands[far][:, :, 5], hands[far][:, :, 1:4].mean(2)]
-        places += [hips[own], hips[far], 0.5 * (hips[own] + knees[own]), knees[own], knees[far], ankles[own],
-                   ankles[far]]  # fmt: skip
-        return torch.stack(places, dim=2)
-
-    def _contacts(self, xy: Tensor, head: dict[str, Tensor], hands: list[Tensor], side: int) -> Tensor:
-        """How near a hand is to each place: the nearest tip and the palm, as logarithm and as nearness."""
-        places, hand = self._places(xy, head, hands, side), hands[side]
-        tips = _length(hand[:, :, :5, None] - places[:, :, None])  # (N, T, 5, K)
-        nearest = tips.amin(2)
-        palm = _length(hand[:, :, 5, None] - places)
-        tips_apart = _length(hands[0][:, :, :5, None] - hands[1][:, :, None, :5]).flatten(2).amin(2)[..., None]
-        logs = [torch.log(CLOSE + one) for one in (nearest, palm, tips_apart)]
-        away = (hand[:, :, 5] - head["middle"], hand[:, :, 1] - head["nose"])
-        return torch.cat([*logs, torch.exp(nearest / -NEAR), *away], dim=-1)
-
-    def _shape(self, landmarks: Tensor, xy: Tensor, valid: Tensor, side: int) -> Tensor:
-        """A hand's points around its wrist, how far its fingers are bent and spread; zero where none was tracked."""
-        first = (LEFT, RIGHT)[side]
-        has = valid[:, :, first, None]
-        points = landmarks[:, :, first : first + 21, :3]
-        local = points - points[:, :, :1]
-        palm = torch.maximum(_length(local[:, :, 9]), 0.8 * _length(local[:, :, 5] - local[:, :, 17]))
-        local = local / (palm[..., None, None] + SMALL)
-        bends = []
-        for chain in CHAINS:
-            bones = [local[:, :, b] - local[:, :, a] for a, b in itertools.pairwise(chain)]
-            bends += [(a * b).sum(-1) / (_length(a) * _length(b)) for a, b in itertools.pairwise(bones)]
-        tips = local[:, :, list(TIPS)]
-        apart = _length(tips - torch.roll(tips, 1, dims=2))  # thumb to little finger first
-        reach = _length(tips)
-        around = (xy[:, :, first : first + 21] - xy[:, :, first : first + 1]).flatten(2) * 2.0
-        shape = torch.cat([torch.stack(bends, dim=-1), apart, reach, tips[..., 2].clamp(-3.0, 3.0)], dim=-1)
-        return torch.cat([shape.clamp(-4.0, 4.0) * has, around * has, has], dim=-1)
-
-    def _body(self, xy: Tensor, depth: Tensor, seen: Tensor, found: Tensor) -> Tensor:
+    def _body(self, part: dict[str, Tensor], depth: Tensor, seen: Tensor, found: Tensor) -> Tensor:
         """Places and depths of the pose's points as far as they are seen, bone angles, and what is seen."""
-        legs = seen[:, :, 25:, None]
-        places = [xy[:, :, :25].flatten(2), (xy[:, :, 25:33] * legs).flatten(2)]
-        shoulders = 0.5 * (xy[:, :, 11:12] + xy[:, :, 12:13])
-        arms = xy[:, :, 13:17] - shoulders  # as of this very moment
-        angles = []
-        for a, b, c in ((11, 13, 15), (12, 14, 16), (23, 25, 27), (24, 26, 28), (13, 11, 23), (14, 12, 24)):
-            one, two = xy[:, :, a] - xy[:, :, b], xy[:, :, c] - xy[:, :, b]
-            cosine = (one * two).sum(-1) / (_length(one) * _length(two))
-            angles.append(cosine * seen[:, :, b] * seen[:, :, c])
-        places += [arms.flatten(2), torch.stack(angles, dim=-1)]
-        places += [torch.tanh(depth[:, :, 13:23]), torch.tanh(depth[:, :, :1])]
-        places += [torch.stack([_mean(seen[..., None], which)[..., 0] for which in SEEN], dim=-1)]
-        size = _length(xy[:, :, 11] - xy[:, :, 12])[..., None]
-        return torch.cat([*places, size, found], dim=-1)
+        one, two = part["from joint"], part["to joint"]
+        cosine = (one * two).sum(-1) / (_length(one) * _length(two))
+        corner, end = torch.split(seen.index_select(2, self._corners), len(JOINTS), dim=-1)
+        legs = part["legs"] * seen[:, :, 25:, None]
+        size = _length(part["body"][:, :, 11] - part["body"][:, :, 12])[..., None]
+        places = [part["body"].flatten(2), legs.flatten(2), part["arms"].flatten(2), cosine * corner * end]
+        depths = torch.tanh(torch.cat([depth[:, :, 13:23], depth[:, :, :1]], dim=-1))
+        return torch.cat([*places, depths, seen @ self._groups, size, found], dim=-1)
 
-    def _turns(self, xy: Tensor, head: dict[str, Tensor], found: Tensor, has_face: Tensor) -> Tensor:
+    def _turns(self, part: dict[str, Tensor], found: Tensor, valid: Tensor) -> Tensor:
         """The head's yaw, pitch and roll as ratios, their deviation from the window's mean, and their speed."""
-        pose = []
-        for points in (
-            (xy[:, :, 0], head["middle"], xy[:, :, 7], xy[:, :, 8], 0.5 * (xy[:, :, 2] + xy[:, :, 5]),
-             0.5 * (xy[:, :, 9] + xy[:, :, 10])),
-            (head["nose"], 0.5 * (head["left cheek"] + head["right cheek"]), head["left cheek"], head["right cheek"],
-             0.5 * (head["left eye"] + head["right eye"]), head["mouth"]),
-        ):  # fmt: skip
-            nose, middle, left, right, eyes, mouth = points
-            away, across, height = nose - middle, left - right, mouth - eyes
-            size = _length(across) + 0.8 * _length(height) + SMALL
-            pose += [away[..., 0] / size, away[..., 1] / size, across[..., 1] / size, height[..., 0] / size,
-                     _length(across) / size, height[..., 1] / size, size]  # fmt: skip
-        mouth_open = head["chin"] - head["nose"]
-        turns = torch.stack([*pose, mouth_open[..., 1]], dim=-1) * found
-        place = torch.cat([head["middle"], 0.5 * (xy[:, :, 11] + xy[:, :, 12]), head["middle"] - xy[:, :, 11]], -1)
-        both = torch.cat([turns, place], dim=-1)
+        ways = _unflat(part["head"], 2, (2, 3))  # (N, T, pose or face, nose · across · down, 2)
+        lengths = _length(ways)
+        size = (lengths[..., 1:2] + 0.8 * lengths[..., 2:3]) + SMALL  # (N, T, 2, 1)
+        away, across, down = ways.unbind(3)
+        ratios = torch.cat([away, across[..., 1:], down[..., :1], lengths[..., 1:2], down[..., 1:]], dim=-1) / size
+        turns = torch.cat([torch.cat([ratios, size], dim=-1).flatten(2), part["jaw"][:, :, 0, 1:]], dim=-1) * found
+        both = torch.cat([turns, part["place"].flatten(2)], dim=-1)
         steps = found.sum(1, keepdim=True).clamp(min=1.0)
         apart = (both - (both * found).sum(1, keepdim=True) / steps) * found
         speed = (both - _before(both)) * _before(found)
         slower = (both - _before(both, 3)) * _before(found, 3)
-        return torch.cat([both, 4.0 * apart, 20.0 * speed, 8.0 * slower, has_face[..., None]], dim=-1).clamp(-6, 6)
+        has_face = valid[:, :, FACE : FACE + 1]
+        return torch.cat([both, 4.0 * apart, 20.0 * speed, 8.0 * slower, has_face], dim=-1).clamp(-6.0, 6.0)
 
-    def _speeds(self, xy: Tensor, seen: Tensor, found: Tensor, hands: list[Tensor], valid: Tensor) -> Tensor:
+    def _speeds(self, part: dict[str, Tensor], seen: Tensor, found: Tensor, valid: Tensor) -> Tensor:
         """How points of the body and of the hands moved since the step before; zero where one of the two is absent."""
-        body = xy[:, :, list(MOVING)]
-        still = seen[:, :, list(MOVING), None] * found[..., None] * _before(found)[..., None]
-        moved = ((body - _before(body)) * still).flatten(2)
-        deviation = xy[:, :, 23:33] * seen[:, :, 23:33, None]
+        both = (found * _before(found))[..., None]
+        together = torch.cat([part["moving"], part["fingers"], part["palms"]], dim=2)
+        moved, fingers, palms = torch.split(together - _before(together), [len(MOVING), 12, 2], dim=2)
+        moved = (moved * seen.index_select(2, self._moving)[..., None] * both).flatten(2)
+        visible = seen[:, :, 23:33, None]
+        below = part["moving"][:, :, -10:] * visible
         steps = found.sum(1, keepdim=True).clamp(min=1.0)[..., None]
-        deviation = (deviation - deviation.sum(1, keepdim=True) / steps) * seen[:, :, 23:33, None]
-        groups = [10.0 * moved, 4.0 * deviation.flatten(2)]
+        below = (below - below.sum(1, keepdim=True) / steps) * visible
+        groups = [10.0 * moved, 4.0 * below.flatten(2)]
         for side in (0, 1):
             has = valid[:, :, (LEFT, RIGHT)[side], None]
-            both = has * _before(has)
-            local = hands[side][:, :, :6] - hands[side][:, :, 6:]
-            groups += [15.0 * (local - _before(local)).flatten(2) * both]
-            groups += [10.0 * (hands[side][:, :, 5] - _before(hands[side][:, :, 5])) * found * _before(found)]
+            groups += [15.0 * fingers[:, :, 6 * side : 6 * side + 6].flatten(2) * (has * _before(has))]
+            groups += [10.0 * palms[:, :, side] * both[..., 0]]
         return torch.cat(groups, dim=-1).clamp(-6.0, 6.0)
+
+    @staticmethod
+    def _contacts(part: dict[str, Tensor], hands: Tensor) -> list[Tensor]:
+        """How near each hand is to each place: the nearest tip and the palm, as logarithm and as nearness."""
+        points = _unflat(hands, 3, (2, HAND_PLACES)).transpose(2, 3)  # (N, T, side, 2, 7)
+        touched = _unflat(part["touched"], 2, (2, -1)).transpose(3, 4)  # (N, T, side, 2, K)
+        ways = points[..., :6, None] - touched[..., None, :]  # (N, T, side, 2, 6, K)
+        squares = (ways * ways).sum(3)
+        nearest = torch.sqrt(squares[..., :5, :].amin(3) + SMALL * SMALL)  # (N, T, side, K)
+        palm = torch.sqrt(squares[..., 5, :] + SMALL * SMALL)
+        between = points[:, :, 0, :, :5, None] - points[:, :, 1, :, None, :5]
+        apart = torch.sqrt((between * between).sum(2).flatten(2).amin(2, keepdim=True) + SMALL * SMALL)
+        apart = torch.log(CLOSE + apart)
+        logs = torch.log(CLOSE + torch.cat([nearest, palm], dim=-1))
+        near = torch.exp(nearest / -NEAR)
+        away = _unflat(part["away"], 2, (2, 2)).flatten(3)
+        return [torch.cat([logs[:, :, at], apart, near[:, :, at], away[:, :, at]], dim=-1) for at in (0, 1)]
+
+    def _shapes(self, landmarks: Tensor, part: dict[str, Tensor], valid: Tensor) -> list[Tensor]:
+        """Each hand's points around its wrist, how far its fingers are bent and spread; zero where none was tracked."""
+        points = _unflat(landmarks[:, :, LEFT:FACE, :3], 2, (2, 21)).transpose(3, 4)  # (N, T, side, 3, 21)
+        ways = points @ self._bones  # (N, T, side, 3, 32)
+        sizes = _length(ways[..., :2], 3)
+        palm = torch.maximum(sizes[..., 0], 0.8 * sizes[..., 1])[..., None, None]
+        ways = ways / (palm + SMALL)
+        lengths = _length(ways, 3)  # (N, T, side, 32)
+        bones, sides = _unflat(ways[..., 2:22], 4, (5, 4)), _unflat(lengths[..., 2:22], 3, (5, 4))
+        bends = (bones[..., :3] * bones[..., 1:]).sum(3) / (sides[..., :3] * sides[..., 1:])
+        shape = torch.cat([bends.flatten(3), lengths[..., 22:], ways[..., 2, 27:].clamp(-3.0, 3.0)], dim=-1)
+        around = _unflat(part["around"], 2, (2, 21)).flatten(3) * 2.0
+        has = torch.stack([valid[:, :, LEFT], valid[:, :, RIGHT]], dim=2)[..., None]
+        whole = torch.cat([torch.cat([shape.clamp(-4.0, 4.0), around], dim=-1) * has, has], dim=-1)
+        return [whole[:, :, 0], whole[:, :, 1]]
 
 
 def mirrored(landmarks: Tensor) -> Tensor:
     """The same person in a mirror: left and right exchanged; (N, T, POINTS, CHANNELS)."""
-    order = torch.tensor(mirror_order(), device=landmarks.device)
-    turned = landmarks.index_select(2, order)
+    turned = landmarks.index_select(2, torch.tensor(mirror_order(), device=landmarks.device))
     return torch.cat([-turned[..., :1] * turned[..., VALID:], turned[..., 1:]], dim=-1)
 
 
@@ -234,5 +249,5 @@ def mirror_order() -> list[int]:
     nose = [58, 59, 60, 61, 63, 62]
     lips = [70, 69, 68, 67, 66, 65, 64, 75, 74, 73, 72, 71]
     mouth = [78, 77, 76, 79]
-    face = [*oval, *brows, *eyes, *nose, *lips, *mouth]
-    return [*MIRRORED_POSE, *range(RIGHT, FACE), *range(LEFT, RIGHT), *(FACE + at for at in face)]
+    points = [*oval, *brows, *eyes, *nose, *lips, *mouth]
+    return [*MIRRORED_POSE, *range(RIGHT, FACE), *range(LEFT, RIGHT), *(FACE + at for at in points)]

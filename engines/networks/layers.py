@@ -109,13 +109,22 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
-        """(..., L, C) → (..., L, C); `bias`, broadcast to (..., heads, L, L), is added to the scores."""
+        """(N, L, C), or with windows (N, W, L, C) → the same; `bias` is added to the scores.
+
+        Args:
+            tokens: those that attend to each other, L of them.
+            bias: (heads, L, L), or with windows (W, heads, L, L).
+        """
         packed = self.qkv(tokens)
         if self.query_value_bias is not None:
             query_bias, value_bias = self.query_value_bias.chunk(2)
             packed = packed + torch.cat((query_bias, torch.zeros_like(query_bias), value_bias))
         queries, keys, values = (self._split(part) for part in packed.chunk(3, dim=-1))
-        mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
+        # Exporters know four dimensions alone: windows join the heads.
+        query, key, value = (part.flatten(1, -3) for part in (queries, keys, values))
+        mask = bias if bias is None or queries.ndim == 4 else bias.flatten(0, -3)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = mixed.reshape(-1, *queries.shape[1:])
         attended: Tensor = self.output(mixed.transpose(-3, -2).flatten(-2))
         return attended
 

@@ -16,6 +16,7 @@ COUNTER = ".num_batches_tracked"  # matters to training alone
 WRONG_NETWORK = "give a checkpoint of this network, or another with --network"
 
 Renames = tuple[tuple[str, str], ...]  # regular expression and replacement, applied in turn
+Finish = Callable[[dict[str, Tensor]], None]  # what is to be changed in our weights at the end, in place
 Adapt = Callable[[str, Tensor, torch.Size], Tensor]  # our name, their tensor, our shape → ours, or theirs unchanged
 
 
@@ -34,6 +35,7 @@ class Layout:
     fresh: str = r"(?!)"  # our weights that their network lacks: they stay as they are
     unused: str = r"^data_preprocessor\."  # tensors of theirs that no forward pass needs
     adapt: Adapt = inflate
+    finish: Finish | None = None
 
     def theirs(self, name: str) -> list[str]:
         """Their names of our weight: one, or those whose rows it is made of."""
@@ -97,6 +99,8 @@ def load_pretrained(network: nn.Module, weights: Mapping[str, Tensor], layout: L
     for name in weights:
         if name not in reader.used and not re.search(layout.unused, name) and not name.endswith(COUNTER):
             raise BadInput("only tensors of this network", f"{name} {tuple(weights[name].shape)}", WRONG_NETWORK)
+    if layout.finish:
+        layout.finish(reader.taken)
     network.load_state_dict(reader.taken, strict=False)
     fresh = tuple(name for name in reader.fresh if not name.endswith(COUNTER))
     return Loaded(len(reader.taken), fresh, reader.foreign)

@@ -20,6 +20,8 @@ from engines.common.errors import BadInput
 from engines.networks.contract import Network
 from engines.networks.layouts import Layout, Loaded, best_layout, load_pretrained
 
+# Where publishers keep the weights: mmaction2 and others, TimeSformer, Swin and UniFormer, VideoMAE.
+_NESTS = ("state_dict", "model_state", "model", "module")
 _META = "manet_live"  # our note inside a checkpoint that we wrote
 
 # What NumPy scalars in a checkpoint need to be unpickled; all of it is inert data.
@@ -73,16 +75,27 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise BadInput(
             "a whole torch checkpoint", f"{path} ({type(error).__name__})", "it may be cut short; fetch it again"
         ) from None
-    weights = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
-    ):
+    weights = _weights(content)
+    if weights is None:
         raise BadInput(
-            "tensors by name under `state_dict`", f"{path} without them", "get the checkpoint from its publisher"
+            f"tensors by name, or under one of {', '.join(_NESTS)}",
+            f"{path} without them",
+            "get the checkpoint from its publisher",
         )
     note = content.get(_META)
     trained = not (isinstance(note, dict) and note.get("trained") is False)
-    return Checkpoint(dict(weights), digest, trained)
+    return Checkpoint(weights, digest, trained)
+
+
+def _weights(content: object) -> dict[str, Tensor] | None:
+    """Tensors by name in what a file holds: alone, or beside an optimiser's state."""
+    if not isinstance(content, dict):
+        return None
+    found = next((content[nest] for nest in _NESTS if nest in content), content)
+    named = isinstance(found, dict) and all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
+    )
+    return dict(found) if named and found else None
 
 
 def load_checkpoint(network: Network, checkpoint: Checkpoint) -> tuple[str, Loaded]:

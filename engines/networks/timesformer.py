@@ -16,6 +16,7 @@ from engines.specs.video import TimeSformerSpec
 
 PATCH = 16  # pixels
 EPSILON = 1e-6  # of layer norms
+AUTHORS_MEAN, AUTHORS_STD = 0.45 * 255, 0.225 * 255  # of all colours
 
 
 class DividedBlock(nn.Module):
@@ -100,7 +101,9 @@ class TimeSformer(VideoNetwork):
                 ),
                 adapt=resample,
             ),
-            "authors": Layout((*_authors("temporal_norm1", "temporal_attn"), (r"^", "model.")), adapt=resample),
+            "authors": Layout(
+                (*_authors("temporal_norm1", "temporal_attn"), (r"^", "model.")), adapt=resample, finish=rescale
+            ),
             "ViT on images": Layout(_authors("norm1", "attn"), fresh=r"^times$|\.time_output\.", adapt=resample),
         }
 
@@ -126,6 +129,14 @@ def _authors(time_norm: str, time_attention: str) -> tuple[tuple[str, str], ...]
         (r"\.feed\.output\.", ".mlp.fc2."),
         (r"^classifier\.", "head."),
     )
+
+
+def rescale(weights: dict[str, Tensor]) -> None:
+    """The patches' convolution for pixels as we normalise them: the authors have other statistics."""
+    weight = weights["patch.weight"]
+    shift = (TimeSformerSpec.MEAN[0] - AUTHORS_MEAN) / AUTHORS_STD
+    weights["patch.bias"] = weights["patch.bias"] + shift * weight.sum(dim=(1, 2, 3))
+    weights["patch.weight"] = weight * (TimeSformerSpec.STD[0] / AUTHORS_STD)
 
 
 def resample(name: str, theirs: Tensor, shape: torch.Size) -> Tensor:

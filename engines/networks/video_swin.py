@@ -98,7 +98,11 @@ class WindowAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, windows, L, C) → (N, windows, L, C)."""
-        attended: Tensor = self.attention(tokens, self.bias())
+        bias = self.bias()
+        if bias.ndim == 4:  # windows differ
+            attended: Tensor = self.attention(tokens, bias)
+        else:
+            attended = self.attention(tokens.flatten(0, 1), bias).reshape(-1, *tokens.shape[1:])
         return attended
 
 

@@ -24,7 +24,7 @@ class LandmarkMANetSpec(
     steps: Annotated[int, Meta(ge=16, le=256)] = 48  # T
     points: Annotated[int, Meta(ge=POINTS, le=POINTS)] = POINTS
     channels: Annotated[int, Meta(ge=CHANNELS, le=CHANNELS)] = CHANNELS
-    width: Annotated[int, Meta(ge=8, le=512, multiple_of=8)] = 128
+    width: Annotated[int, Meta(ge=8, le=512, multiple_of=8)] = 96
     dilations: tuple[Annotated[int, Meta(ge=1, le=32)], ...] = (1, 2, 4, 8, 1, 2)  # of each block, steps
     se_ratio: Annotated[int, Meta(ge=0, le=16)] = 4  # channels per squeezed channel
     shift_fraction: Annotated[int, Meta(ge=0, le=64)] = 8  # one in this many channels is shifted, each way

@@ -11,16 +11,20 @@ import numpy as np
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
+from engines.taxonomy import BODY_PARTS
 from events.aggregator import Aggregator
+from events.hierarchy import PART_OF_ACTION
 from events.limits import limits
 from events.posterior import PosteriorGrid
-from events.types import ActionEvent, Prediction
+from events.steps import StepGrid
+from events.types import ActionEvent, BoolArray, Float32Array, Prediction, Steps
+from realtime.analysis.landmark_window import SlidingLandmarks
 from realtime.analysis.lane import CameraContext, Consumer, Lane, Model
 from realtime.analysis.queues import WindowQueue
 from realtime.analysis.window import SlidingWindow
 from realtime.clock import NS_PER_S, Clock, to_ns
 from realtime.config import Config
-from realtime.messages import Window
+from realtime.messages import LandmarkWindow, Window
 from realtime.output.lines import WindowTotals, action_line
 from realtime.output.overlay import top_actions
 
@@ -42,13 +46,15 @@ class ActionModel(Model):
         span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
         cutter = SlidingWindow(camera.camera_id, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
         grid = PosteriorGrid(span_ns, hop_ns, to_ns(config.aggregator.latency_s), cutter.centre_shift_ns)
-        aggregator = Aggregator(
-            camera.camera_id,
-            grid,
-            limits(config.aggregator, card.calibration),
-            config.aggregator,
-            camera.clock.now_ns if camera.live else None,
-        )
+        return self._lane(camera, queue, cutter, grid)
+
+    def _lane(
+        self, camera: CameraContext, queue: WindowQueue, cutter: SlidingWindow, grid: PosteriorGrid | StepGrid
+    ) -> Lane:
+        settings = camera.config.aggregator
+        now_ns = camera.clock.now_ns if camera.live else None
+        bounds = limits(settings, self.bundle.card.calibration)
+        aggregator = Aggregator(camera.camera_id, grid, bounds, settings, now_ns)
         return Lane(cutter, queue, ActionConsumer(camera, aggregator))
 
     def judge(self, windows: Sequence[Window], clock: Clock) -> list[Prediction]:
@@ -74,6 +80,53 @@ class ActionModel(Model):
             )
             for row, window in enumerate(windows)
         ]
+
+
+class LandmarkActionModel(ActionModel):
+    """A network that sees landmarks and scores every step."""
+
+    def lane(self, camera: CameraContext, queue: WindowQueue) -> Lane:
+        card, config = self.bundle.card, camera.config
+        span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
+        cutter = SlidingLandmarks(camera.camera_id, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
+        grid = StepGrid(span_ns, cutter.step_ns, to_ns(config.aggregator.lookahead_s))
+        return self._lane(camera, queue, cutter, grid)
+
+    def judge(self, windows: Sequence[Window], clock: Clock) -> list[Prediction]:
+        """The same for every step; what a step's picture cannot show scores 0."""
+        infer_start_ns = clock.now_ns()
+        outputs = self.runtime.run({"landmarks": np.stack([window.frames for window in windows])})
+        infer_end_ns = clock.now_ns()
+        return [
+            self._prediction(window, outputs["actions"][row], outputs["parts"][row], (infer_start_ns, infer_end_ns))
+            for row, window in enumerate(windows)
+            if isinstance(window, LandmarkWindow)
+        ]
+
+    def _prediction(
+        self, window: LandmarkWindow, actions: Float32Array, parts: Float32Array, infer_ns: tuple[int, int]
+    ) -> Prediction:
+        """Of logits (T, 52) and (T, 7)."""
+        probs = self.bundle.probabilities(actions) * window.shown
+        part_probs = self.bundle.part_probabilities(probs, parts)
+        return Prediction(
+            camera_id=window.camera_id,
+            index=window.index,
+            start_ns=window.start_ns,
+            end_ns=window.end_ns,
+            logits=actions,
+            probs=probs,
+            embedding=None,
+            stamps=replace(window.stamps, infer_start_ns=infer_ns[0], infer_end_ns=infer_ns[1]),
+            recorded_end_ns=window.recorded_end_ns,
+            steps=Steps(window.moments_ns, window.seen),
+            parts=None if part_probs is None else part_probs * parts_of(window.shown),
+        )
+
+
+def parts_of(shown: BoolArray) -> BoolArray:
+    """(T, 52) which actions → (T, 7) which body parts have any of them."""
+    return np.stack([shown[:, part == PART_OF_ACTION].any(axis=1) for part in range(len(BODY_PARTS))], axis=1)
 
 
 class ActionConsumer(Consumer):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from realtime.analysis.lane import CameraContext, Lane
 from realtime.analysis.visibility import Visibility
+from realtime.capture.order import ViewSpec
 from realtime.clock import NS_PER_S
 from realtime.counts import Counts
 from realtime.latency import ROWS_FILES
@@ -24,15 +25,15 @@ class ReceiverThread:
     Only the drain thread writes; other threads read single attributes, which is atomic.
 
     Args:
-        size: side of the body image that the models want; frames of another are refused.
+        view: what was ordered; other frames are refused.
         lanes: the first is the one whose latency is measured.
         visibility: what adds up who was in view.
     """
 
     def __init__(
-        self, receiver: Receiver, lanes: Sequence[Lane], camera: CameraContext, size: int, visibility: Visibility
+        self, receiver: Receiver, lanes: Sequence[Lane], camera: CameraContext, view: ViewSpec, visibility: Visibility
     ) -> None:
-        self._receiver, self._lanes, self._size = receiver, lanes, size
+        self._receiver, self._lanes, self._view = receiver, lanes, view
         self._camera_id, self._start, self._clock = camera.camera_id, camera.start, camera.clock
         self._latency, self._visibility = camera.latency, visibility
         self._stop = threading.Event()
@@ -96,7 +97,7 @@ class ReceiverThread:
         if message is None:
             return
         self.waiting_since_ns = None
-        if message.camera_id != self._camera_id or (isinstance(message, Frame) and message.body.shape[0] != self._size):
+        if message.camera_id != self._camera_id or (isinstance(message, Frame) and not self._fits(message)):
             self.refused.add("corrupt")
         elif self._current(message.generation):
             if isinstance(message, Frame):
@@ -105,6 +106,10 @@ class ReceiverThread:
                 self.sightings.append(message)
             else:
                 self._note(message)
+
+    def _fits(self, frame: Frame) -> bool:
+        size = 0 if frame.body is None else len(frame.body)
+        return size == self._view.size and (frame.landmarks is not None) == self._view.coordinates
 
     def _current(self, generation: int) -> bool:
         """False for a message of a capture process that has been replaced."""

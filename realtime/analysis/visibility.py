@@ -10,6 +10,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 
+from engines.taxonomy import ACTIONS
 from realtime.clock import NS_PER_S, SessionStart, to_s
 from realtime.messages import BODY_PARTS_SEEN, MOST_PEOPLE, BodyPart, Frame, Framing
 from realtime.output.lines import SummaryLine, VisibilityLine, WindowTotals
@@ -18,11 +19,28 @@ SETTLE_NS = 3 * NS_PER_S // 2  # time constant of the people count: somebody who
 SURE = 0.6  # share of the recent past that a number of people needs to be reported
 NOTABLE_S = 1.0  # shorter absences of a part make no action unreliable
 NEVER = 0.95  # share of the time with somebody in view that counts as all of it
+
+
+def _of(*parts: str) -> frozenset[int]:
+    return frozenset(action.index for action in ACTIONS if action.body_part in parts)
+
+
 LOST_WITH: dict[BodyPart, str] = {  # what cannot be judged without a part
     "face": "nods and small movements of the head",
     "hands": "upper limb actions and touches",
     "legs": "lower limb and leg-hand actions",
     "feet": "tiptoe, stretching and retracting feet",
+}
+
+
+# Actions that a picture without these parts cannot show; arms may be crossed, akimbo, stretched or behind the back with
+# no hand in view.
+_WITHOUT_HANDS = frozenset({17, 18, 34, 36, 37})
+CANNOT_SHOW: dict[BodyPart, frozenset[int]] = {
+    "face": frozenset(),  # the head shows, less exactly
+    "hands": _of("upper limb", "body-hand", "head-hand", "leg-hand") - _WITHOUT_HANDS,
+    "legs": _of("lower limb", "leg-hand"),
+    "feet": frozenset({29, 30, 31, 51}),
 }
 
 

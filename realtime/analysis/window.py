@@ -69,13 +69,11 @@ class SlidingWindow:
             return []
         if self.start_ns is None:
             self.start_ns = frame.media_ns
-        windows: list[Window] = []
-        while self._end_ns() < frame.media_ns:  # this frame lies past the end: the window has all it will get
-            self._take_due(received_ns, windows, frame.media_ns)
         self._frames.append(frame)
         self._times_ns.append(frame.media_ns)
         self._received_ns.append(received_ns)
-        if self._end_ns() == frame.media_ns:
+        windows: list[Window] = []
+        while self._end_ns() <= frame.media_ns:  # this frame lies at or past the end: the window has all it will get
             self._take_due(received_ns, windows, frame.media_ns)
         self._forget()
         return windows
@@ -105,7 +103,7 @@ class SlidingWindow:
 
     def _take_due(self, received_ns: int, windows: list[Window], now_ns: int) -> None:
         end_ns = self._end_ns()
-        if end_ns - self._times_ns[-1] > self._max_gap_ns:
+        if end_ns - self._times_ns[bisect.bisect_right(self._times_ns, end_ns) - 1] > self._max_gap_ns:
             # No frame for too long before this end, nor before any later end up to now: pass over all of them at once.
             count = (now_ns - 1 - end_ns) // self._hop_ns + 1
             self._next += count
@@ -115,10 +113,13 @@ class SlidingWindow:
         self._next += 1
         self.due += 1
         largest_gap_ns = self._largest_gap_ns(end_ns - self._span_ns, end_ns)
-        if largest_gap_ns > self._max_gap_ns:
+        if self._spans_a_gap(largest_gap_ns):
             self.skipped.add("gap")
             return
         windows.append(self._cut(end_ns, largest_gap_ns, received_ns))
+
+    def _spans_a_gap(self, largest_gap_ns: int) -> bool:
+        return largest_gap_ns > self._max_gap_ns
 
     def _largest_gap_ns(self, start_ns: int, end_ns: int) -> int:
         first, last = bisect.bisect_right(self._times_ns, start_ns), bisect.bisect_right(self._times_ns, end_ns)
@@ -145,7 +146,7 @@ class SlidingWindow:
                 index=self._next - 1,
                 start_ns=start_ns,
                 end_ns=end_ns,
-                frames=np.stack([frame.body for frame in frames]),  # (T, S, S, 3)
+                frames=np.stack([frame.body for frame in frames if frame.body is not None]),  # (T, S, S, 3)
                 frame_ids=np.array([frame.frame_id for frame in frames], np.int64),
                 times_ns=np.array([frame.media_ns for frame in frames], np.int64),
                 largest_gap_ns=largest_gap_ns,

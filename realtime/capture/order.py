@@ -7,17 +7,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from realtime.bounds import MAX_SIDE, Id, Side
+from realtime.bounds import Id, SideOrNone
 from realtime.config import ViewSettings
 
 
 class ViewSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a camera's view is asked for."""
 
-    size: Side  # of the body image, pixels
+    size: SideOrNone  # of the body image, pixels; 0: none is made
+    coordinates: bool = False  # landmarks as numbers, where it sees these
     sees: Literal["rgb", "landmarks"] = "rgb"  # as the model's card says
     settings: ViewSettings = ViewSettings()  # which part of a picture of pixels
-    face_size: Annotated[int, Meta(ge=0, le=MAX_SIDE)] = 0  # side of the face image, pixels; 0: none is made
+    face_size: SideOrNone = 0  # side of the face image, pixels; 0: none is made
     face_margin: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.3  # around the face, in pictures of pixels
     preview: bool = False  # a small body image for the overlay
     codes: bool = False  # read the codes of a filmed screen

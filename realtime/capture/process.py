@@ -28,7 +28,7 @@ from realtime.capture.order import CaptureOrder
 from realtime.capture.sources import LocalSpec, open_source
 from realtime.capture.sources.base import EndOfSource, Image, Source, SourceLost
 from realtime.capture.views.base import View
-from realtime.capture.views.make import make_view, preview
+from realtime.capture.views.make import make_view
 from realtime.clock import NS_PER_S, Clock, MonotonicClock
 from realtime.clock_offset import ClockOffset
 from realtime.latency.screen.codes import CodeReader
@@ -152,7 +152,8 @@ class Capture:
                 media_ns=image.media_ns,
                 body=body,
                 face=view.face(image),
-                preview=preview(body) if order.view.preview else None,
+                preview=view.preview(body) if order.view.preview else None,
+                landmarks=view.landmarks(),
                 framing=framing,
                 read_ns=read_ns,
                 viewed_ns=viewed_ns,

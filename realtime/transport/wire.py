@@ -1,8 +1,8 @@
 """The one module that knows the wire: frames and reports ↔ framed bytes on a ZeroMQ PUSH/PULL pair.
 
 A message is one byte of protocol version and a msgpack header, followed by the raw bytes of each image that the header
-announces. Everything in a header is bounded before anything is allocated from it; whatever does not fit is a
-`WireError` that names the fault, never end-of-stream.
+announces, and of the landmarks. Everything in a header is bounded before anything is allocated from it; whatever does
+not fit is a `WireError` that names the fault, never end-of-stream.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import msgspec
 import numpy as np
 import zmq
 
+from engines.landmarks.steps import CHANNELS, POINTS
 from realtime.bounds import MAX_SIDE, Count, Side, Time
-from realtime.messages import CaptureStatus, Frame, Framing, Sighting, WireMessage
+from realtime.messages import CaptureStatus, Float32Array, Frame, Framing, Sighting, WireMessage
 from realtime.transport.authentication import Authenticator, ClientKeys, ServerKeys, Token
 
-PROTOCOL = 7
+PROTOCOL = 8
 MAX_HEADER_BYTES = 8192
 ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
-IMAGES = ("body", "face", "preview")  # of a frame, in the order of their parts
+IMAGES = ("body", "face", "preview")  # of a frame, in the order of their parts; landmarks follow
+MOST_PARTS = 2 + len(IMAGES)
+LANDMARK_BYTES = 4 * POINTS * CHANNELS  # float32
 
 Message = Frame | CaptureStatus | Sighting
 Parts = Sequence[bytes | memoryview]
@@ -40,9 +43,10 @@ class _FrameHeader(WireMessage, frozen=True, tag="frame"):
     viewed_ns: Count
     media_ns: Time
     framing: Framing
-    body: Shape
+    body: Shape | None
     face: Shape | None
     preview: Shape | None
+    landmarks: bool
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -50,7 +54,7 @@ _decoder = msgspec.msgpack.Decoder(_FrameHeader | CaptureStatus | Sighting)
 
 
 def encode(message: Message) -> Parts:
-    """A header, and for a frame one part per image; the images are not copied."""
+    """A header, and for a frame one part per image and one for landmarks; none is copied."""
     payload: list[memoryview] = []
     header: _FrameHeader | CaptureStatus | Sighting
     if isinstance(message, Frame):
@@ -59,6 +63,9 @@ def encode(message: Message) -> Parts:
             if fields[name] is not None:
                 payload.append(np.ascontiguousarray(fields[name]).data)
                 fields[name] = fields[name].shape[:2]
+        fields["landmarks"] = message.landmarks is not None
+        if message.landmarks is not None:
+            payload.append(np.ascontiguousarray(message.landmarks).data.cast("B"))
         header = _FrameHeader(**fields)
     else:
         header = message
@@ -71,8 +78,8 @@ def decode(parts: Parts) -> Message:
     Raises:
         WireError: the message is truncated, corrupt, oversized or of another protocol.
     """
-    if not 1 <= len(parts) <= 1 + len(IMAGES):
-        raise WireError(f"expected 1 to {1 + len(IMAGES)} parts, got {len(parts)}")
+    if not 1 <= len(parts) <= MOST_PARTS:
+        raise WireError(f"expected 1 to {MOST_PARTS} parts, got {len(parts)}")
     if not 1 <= len(parts[0]) <= MAX_HEADER_BYTES:
         raise WireError(f"header: expected 1 to {MAX_HEADER_BYTES} bytes, got {len(parts[0])}")
     if parts[0][0] != PROTOCOL:
@@ -92,9 +99,10 @@ def decode(parts: Parts) -> Message:
 def _frame(header: _FrameHeader, payload: Parts) -> Frame:
     fields = msgspec.structs.asdict(header)
     announced = {name: fields[name] for name in IMAGES if fields[name] is not None}
-    if len(payload) != len(announced):
-        raise WireError(f"frame {header.frame_id}: expected {len(announced)} images, got {len(payload)} parts")
-    for (name, (height, width)), data in zip(announced.items(), payload, strict=True):
+    if len(payload) != len(announced) + header.landmarks:
+        wanted = len(announced) + header.landmarks
+        raise WireError(f"frame {header.frame_id}: expected {wanted} parts behind the header, got {len(payload)}")
+    for (name, (height, width)), data in zip(announced.items(), payload, strict=not header.landmarks):
         if len(data) != height * width * 3:
             raise WireError(
                 f"frame {header.frame_id}: {name} announces {height}x{width}x3 = {height * width * 3} bytes, "
@@ -102,10 +110,19 @@ def _frame(header: _FrameHeader, payload: Parts) -> Frame:
             )
         fields[name] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
         fields[name].flags.writeable = False
+    fields["landmarks"] = _landmarks(header, payload[-1]) if header.landmarks else None
     try:
         return Frame(**fields)
     except ValueError as error:
         raise WireError(f"frame {header.frame_id}: {error}") from None
+
+
+def _landmarks(header: _FrameHeader, data: bytes | memoryview) -> Float32Array:
+    if len(data) != LANDMARK_BYTES:
+        raise WireError(f"frame {header.frame_id}: landmarks have {LANDMARK_BYTES} bytes, got {len(data)}")
+    landmarks = np.frombuffer(data, np.float32).reshape(POINTS, CHANNELS)
+    landmarks.flags.writeable = False
+    return landmarks
 
 
 class Sender:
@@ -154,7 +171,9 @@ class Receiver:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PULL)
         self._socket.rcvhwm = queue_frames
-        self._socket.maxmsgsize = max(largest_side * largest_side * 3, MAX_HEADER_BYTES) + ENCRYPTION_BYTES
+        self._socket.maxmsgsize = (
+            max(largest_side * largest_side * 3, LANDMARK_BYTES, MAX_HEADER_BYTES) + ENCRYPTION_BYTES
+        )
         self._authenticator = Authenticator(self._context, self._socket, keys)
         try:
             self._socket.bind(endpoint)

@@ -1,6 +1,6 @@
 """What a motion program works with, and the register of programs.
 
-A program writes into a stretch of the controls. It starts from rest at its first frame and is back at rest at its last;
+A program writes into a section of the controls. It starts from rest at its first frame and is back at rest at its last;
 the way out and the way back belong to the action. The exceptions change the posture and leave it changed: sitting
 straightly, spreading and closing the legs, stretching and retracting the feet, retracting the arms, and, where
 `Motion.stay` is set, bowing the head and stretching the arms; there the action ends when the body has arrived.
@@ -150,10 +150,10 @@ class Motion:
         loose: float = 0.015,
         turn: float = 0.18,
     ) -> Reach:
-        """Bring a hand somewhere (see Reach). motion: (count, 3) added to the offset; loose, turn: random differences
-        between one performance and the next in metres and in the hand's direction.
+        """Bring a hand somewhere (see Reach); so many parameters that a call says all of a movement.
 
-        Many parameters: a place, a pose and a path.
+        motion: (count, 3) added to the offset; loose, turn: random differences between one performance and the next in
+        metres and in the hand's direction.
         """
         count = len(weight)
         place = np.asarray(offset, dtype=np.float64) + self.rng.normal(0.0, loose, 3)
@@ -195,10 +195,7 @@ class Motion:
         loose: float = 0.02,
         arc: tuple[float, float, float] = (0.0, 0.06, 0.08),
     ) -> None:
-        """Take a foot off its place (see Step). pitch, yaw in rad.
-
-        Many parameters: a place, a pose and a path.
-        """
+        """Take a foot off its place (see Step); so many parameters as `reach`. pitch, yaw in rad."""
         count = len(weight)
         place = np.array(ankle) + self.rng.normal(0.0, loose, 3)
         path = np.broadcast_to(place, (count, 3)) + (0.0 if motion is None else motion)

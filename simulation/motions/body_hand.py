@@ -30,7 +30,7 @@ def touch(
 ) -> None:
     """One hand goes to an anchor, rests, rubs, scratches or taps there (shares in `kinds`) and comes back.
 
-    Many parameters: those of `Motion.reach`, and what the hand does there.
+    So many parameters that a call says all of a movement, as `Motion.reach`.
     """
     hand = m.hand if hand is None else hand
     attack, release = m.ease(0.42, 0.75), m.ease(0.42, 0.75)

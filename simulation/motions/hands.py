@@ -9,6 +9,9 @@ from simulation.hand import FIST, FLAT, PINCH, POINTING, RELAXED, SPREAD_OPEN
 from simulation.motions.base import INDEX, KNUCKLES, PALM, PINCH_TIPS, TIPS, WRIST, Motion, motion
 from simulation.motions.touch import bursts
 
+Vector = tuple[float, float, float]
+Contact = tuple[int, ...]
+
 
 @motion(12, "hands", shortest_s=1.4)
 def playing_objects(m: Motion) -> None:
@@ -55,63 +58,25 @@ def clasp(m: Motion, gate: Array, style: int, motion_: tuple[Array, Array] | Non
     for hand in (0, 1):
         path = motion_[hand] if motion_ else None
         top = (hand == 0) == m.subject.right_handed
-        if style == 0:
-            m.reach(
-                hand,
-                gate,
-                anchor,
-                (0.013, height, ahead),
-                (-0.12, 0.45, 0.8),
-                (-1.0, 0.0, 0.0),
-                PALM,
-                FLAT,
-                motion=path,
-                loose=0.004,
-                turn=0.08,
-            )
-        elif style == 1:
-            m.reach(
-                hand,
-                gate,
-                anchor,
-                (0.012, height, ahead),
-                (-0.62, 0.15, 0.75),
-                (-0.75, -0.2, -0.55),
-                KNUCKLES,
-                np.array([0.4, 0.62, 0.62, 0.62, 0.62, 0.2]),
-                motion=path,
-                loose=0.004,
-                turn=0.08,
-            )
-        elif style == 2:
-            lift = 0.045 if top else 0.0
-            m.reach(
-                hand,
-                gate,
-                anchor,
-                (0.01, height + lift, ahead),
-                (-0.8, 0.0, 0.55),
-                (-0.1, -1.0 if top else 0.8, -0.2),
-                PALM,
-                RELAXED,
-                motion=path,
-                loose=0.004,
-                turn=0.1,
-            )
-        else:
-            m.reach(
-                hand,
-                gate,
-                anchor,
-                (0.004, height + 0.08, ahead),
-                (-0.45, 0.75, 0.5),
-                (-0.9, -0.2, 0.0),
-                TIPS,
-                SPREAD_OPEN * 0.5 + FLAT * 0.6,
-                motion=path,
-                loose=0.003,
-                turn=0.06,
-            )
+        place, fingers, palm, contact, shape = _clasped(style, height, ahead, top)
+        turn = (0.08, 0.08, 0.1, 0.06)[style]
+        loose = 0.003 if style == 3 else 0.004
+        m.reach(hand, gate, anchor, place, fingers, palm, contact, shape, motion=path, loose=loose, turn=turn)
+
+
+def _clasped(style: int, height: float, ahead: float, top: bool) -> tuple[Vector, Vector, Vector, Contact, Array]:
+    """Where a hand is, where fingers and palm point, what touches, and its shape."""
+    if style == 0:
+        return (0.013, height, ahead), (-0.12, 0.45, 0.8), (-1.0, 0.0, 0.0), PALM, FLAT
+    if style == 1:
+        shape = np.array([0.4, 0.62, 0.62, 0.62, 0.62, 0.2])
+        return (0.012, height, ahead), (-0.62, 0.15, 0.75), (-0.75, -0.2, -0.55), KNUCKLES, shape
+    if style == 2:
+        lift = 0.045 if top else 0.0
+        palm = (-0.1, -1.0 if top else 0.8, -0.2)
+        return (0.01, height + lift, ahead), (-0.8, 0.0, 0.55), palm, PALM, RELAXED
+    shape = SPREAD_OPEN * 0.5 + FLAT * 0.6
+    return (0.004, height + 0.08, ahead), (-0.45, 0.75, 0.5), (-0.9, -0.2, 0.0), TIPS, shape
 
 
 @motion(13, "both hands", shortest_s=0.9)

@@ -29,49 +29,20 @@ def hair(m: Motion) -> None:
     gate, inside = m.envelope(attack, release), m.envelope(1.1 * attack, 1.1 * release)
     cycle = m.cycle(max(m.between(0.5, 1.1), 0.8 / m.length), 0.15)
     back_stroke = 0.5 * (1 - np.cos(cycle))
+    forth = inside[:, None] * back_stroke[:, None]
     if style == 0:  # backwards over the head
-        path = inside[:, None] * back_stroke[:, None] * np.array([0.2, 0.35, -0.9]) * m.size(0.07, 0.13)
-        m.reach(
-            m.hand,
-            gate,
-            "hair_front",
-            (0.01, 0.01, 0.0),
-            (-0.35, 0.45, -0.8),
-            (-0.2, -0.9, -0.4),
-            TIPS,
-            RELAXED,
-            motion=path,
-            arc=(0.08, 0.0, 0.14),
-            swivel=0.8,
-        )
+        path = forth * np.array([0.2, 0.35, -0.9]) * m.size(0.07, 0.13)
+        hold = "hair_front", (0.01, 0.01, 0.0), (-0.35, 0.45, -0.8), (-0.2, -0.9, -0.4), TIPS, RELAXED
+        m.reach(m.hand, gate, *hold, motion=path, arc=(0.08, 0.0, 0.14), swivel=0.8)
     elif style == 1:  # along the side, behind the ear
-        path = inside[:, None] * back_stroke[:, None] * np.array([0.05, -0.35, -0.9]) * m.size(0.05, 0.1)
-        m.reach(
-            m.hand,
-            gate,
-            "hair_side",
-            (0.012, -0.01, 0.04),
-            (-0.25, 0.75, -0.6),
-            (-1.0, 0.0, -0.1),
-            TIPS,
-            RELAXED,
-            motion=path,
-            arc=(0.1, 0.0, 0.1),
-        )
+        path = forth * np.array([0.05, -0.35, -0.9]) * m.size(0.05, 0.1)
+        hold = "hair_side", (0.012, -0.01, 0.04), (-0.25, 0.75, -0.6), (-1.0, 0.0, -0.1), TIPS, RELAXED
+        m.reach(m.hand, gate, *hold, motion=path, arc=(0.1, 0.0, 0.1))
     else:  # twirl
         path = inside[:, None] * np.stack((0.015 * np.sin(3 * cycle), 0.02 * np.cos(3 * cycle), 0 * cycle), axis=-1)
-        m.reach(
-            m.hand,
-            gate,
-            "hair_side",
-            (0.03, -m.between(0.06, 0.14), 0.03),
-            (-0.3, 0.8, -0.5),
-            (-0.8, 0.0, -0.4),
-            PINCH_TIPS,
-            PINCH,
-            motion=path,
-            arc=(0.08, 0.0, 0.08),
-        )
+        place = (0.03, -m.between(0.06, 0.14), 0.03)
+        pinch = "hair_side", place, (-0.3, 0.8, -0.5), (-0.8, 0.0, -0.4), PINCH_TIPS, PINCH
+        m.reach(m.hand, gate, *pinch, motion=path, arc=(0.08, 0.0, 0.08))
     m.fingers(m.hand, (0.08 * inside * np.sin(2 * cycle))[:, None] * np.array([0.3, 1, 1, 1, 1, 0]))
     meet(m, (-0.02, 0.14), 0.14)
 

@@ -117,53 +117,19 @@ def cross_legs(m: Motion, leg: int, gate: Array, style: int) -> None:
         m.add(f"knee_out_{SIDES[1 - leg]}", (m.between(-0.1, 0.1 if style == 0 else 0.4) - knee) * gate)
         m.add(f"foot_x_{SIDES[1 - leg]}", (m.between(-0.05, 0.02) - foot) * gate)
     if style == 0:
-        m.step(
-            leg,
-            gate,
-            "other_knee",
-            (-m.between(0.06, 0.14), -m.between(0.24, 0.31), m.between(0.06, 0.16)),
-            (0.1, 1.0, 0.45),
-            m.between(0.3, 0.8),
-            -m.between(0.1, 0.4),
-            motion=idle,
-            arc=(0.0, 0.16, 0.12),
-        )
+        place = (-m.between(0.06, 0.14), -m.between(0.24, 0.31), m.between(0.06, 0.16))
+        angles = m.between(0.3, 0.8), -m.between(0.1, 0.4)
+        m.step(leg, gate, "other_knee", place, (0.1, 1.0, 0.45), *angles, motion=idle, arc=(0.0, 0.16, 0.12))
     elif style == 1:
-        m.step(
-            leg,
-            gate,
-            "other_knee",
-            (-m.between(0.0, 0.05), m.between(0.1, 0.13), -m.between(0.02, 0.1)),
-            (1.0, 0.15, 0.5),
-            m.between(0.0, 0.3),
-            -0.9,
-            motion=idle,
-            arc=(0.1, 0.14, 0.1),
-        )
+        place = (-m.between(0.0, 0.05), m.between(0.1, 0.13), -m.between(0.02, 0.1))
+        angles = m.between(0.0, 0.3), -0.9
+        m.step(leg, gate, "other_knee", place, (1.0, 0.15, 0.5), *angles, motion=idle, arc=(0.1, 0.14, 0.1))
     else:
-        ahead = m.between(0.36, 0.62)
-        m.step(
-            leg,
-            gate,
-            "seat",
-            (-m.between(0.02, 0.07), 0.03, ahead + 0.07),
-            (0.25, 0.8, 1.0),
-            m.between(-0.2, 0.2),
-            0.5,
-            motion=idle,
-            arc=(0.02, 0.04, 0.04),
-        )
-        m.step(
-            1 - leg,
-            gate,
-            "seat",
-            (-m.between(0.0, 0.05), 0.0, ahead),
-            (0.25, 0.8, 1.0),
-            m.between(-0.1, 0.2),
-            0.5,
-            motion=idle,
-            arc=(0.0, 0.02, 0.0),
-        )
+        ahead, pole = m.between(0.36, 0.62), (0.25, 0.8, 1.0)
+        place, pitch = (-m.between(0.02, 0.07), 0.03, ahead + 0.07), m.between(-0.2, 0.2)
+        m.step(leg, gate, "seat", place, pole, pitch, 0.5, motion=idle, arc=(0.02, 0.04, 0.04))
+        place, pitch = (-m.between(0.0, 0.05), 0.0, ahead), m.between(-0.1, 0.2)
+        m.step(1 - leg, gate, "seat", place, pole, pitch, 0.5, motion=idle, arc=(0.0, 0.02, 0.0))
 
 
 def feet_to_move(m: Motion, forward: bool) -> list[int]:

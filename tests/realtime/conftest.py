@@ -8,6 +8,7 @@ from realtime.analysis.actions import ActionModel
 from realtime.analysis.lane import CameraContext, Consumer, Lane
 from realtime.analysis.receiver import ReceiverThread
 from realtime.analysis.visibility import Visibility
+from realtime.capture.order import ViewSpec
 from realtime.capture.sources import EndOfSource, FileSpec, Image, open_source
 from realtime.capture.sources.simulated import Truth
 from realtime.clock import MonotonicClock, SessionStart
@@ -42,7 +43,9 @@ def receiver_thread(receiver, cutter, queue, size, clock=None) -> ReceiverThread
     """Of camera 0, with one lane that no engine serves."""
     clock, start = clock or MonotonicClock(), SessionStart()
     camera = CameraContext(0, False, Config(), start, EventStream(), clock, LatencyLog(), Truth())
-    return ReceiverThread(receiver, [Lane(cutter, queue, Ignoring())], camera, size, Visibility(0, start, 1, False))
+    return ReceiverThread(
+        receiver, [Lane(cutter, queue, Ignoring())], camera, ViewSpec(size), Visibility(0, start, 1, False)
+    )
 
 
 def session_loop(request, model, runtime, stream, folder) -> SessionLoop:

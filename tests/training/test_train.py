@@ -124,7 +124,8 @@ def test_the_best_epoch_of_the_averaged_weights_is_kept(trained: Path) -> None:
     best = content["state"]["best"]
     assert (best["score"], best["epoch"]) == (max(scores), scores.index(max(scores)) + 1)
     bundle = open_network(str(trained / "model")).network.state_dict()
-    assert all(torch.equal(bundle[name], value) for name, value in best["model"].items() if name in bundle)
+    saved = [name for name in bundle if not name.endswith("num_batches_tracked")]
+    assert all(torch.equal(bundle[name], best["model"][name]) for name in saved)
     plain = content["parts"]["model"]["classifier.weight"]
     assert not torch.equal(plain, bundle["classifier.weight"]), "averaged"
 
@@ -147,8 +148,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(data: DataSet, recipe: Path, t
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.poll() is None:
         if (killed / STATE_FILE).exists():
             state = read(killed / STATE_FILE)["state"]
             if (state["epoch"], state["step"]) >= (1, 2):

@@ -75,7 +75,7 @@ def _prepare(name: str, video: Path, target: Path, view: str, spec: EmotionSpec)
 
 
 def prepared_path(folder: Path, entry: LabelledVideo, data: Path, view: str, spec: EmotionSpec) -> Path:
-    """Where a video's .npz is: its name changes with its bytes, what is asked of it and how it is drawn."""
+    """Where a video's .npz is: its name changes with its bytes, the pictures' sizes and how they are drawn."""
     sees = f"{view} {DRAWING}" if view == "landmarks" else view
     digest = hashlib.sha256(f"{sees} {spec.picture_size} {spec.face_size} {RATE_HZ}".encode())
     with (data / entry.video).open("rb") as stream:

@@ -84,6 +84,6 @@ def _camera(landmarks: Tensor, spread: Spread, drawn: Tensor) -> Tensor:
 def _shoulder_width(landmarks: Tensor) -> Tensor:
     """(N,) mean over the steps with somebody."""
     found = landmarks[:, :, SHOULDERS[0], VALID]
-    apart = torch.linalg.vector_norm(landmarks[:, :, SHOULDERS[0], :2] - landmarks[:, :, SHOULDERS[1], :2], dim=-1)
+    apart = (landmarks[:, :, SHOULDERS[0], :2] - landmarks[:, :, SHOULDERS[1], :2]).norm(dim=-1)
     width: Tensor = (apart * found).sum(1) / found.sum(1).clamp(min=1.0)
     return width

@@ -13,6 +13,7 @@ from training.tasks.base import RecipeTask
 TASKS = {
     "clips": "training.tasks.clips:Clips",
     "drawings": "training.tasks.drawings:Drawings",
+    "landmarks": "training.tasks.landmarks:Landmarks",
     "emotion-videos": "training.tasks.emotion:EmotionVideos",
     "simulated-emotion": "training.tasks.emotion:SimulatedEmotions",
 }

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import abc
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 
 from realtime.capture.sources.base import Image
 from realtime.capture.views.faces import FaceView
 from realtime.capture.views.people import Box
-from realtime.messages import Framing
+from realtime.messages import Float32Array, Framing, UInt8Array
 
-UInt8Array = npt.NDArray[np.uint8]
+PREVIEW_SIDE = 72  # pixels
+
+
+def shrunk(image: UInt8Array, side: int = PREVIEW_SIDE) -> UInt8Array:
+    """uint8 (h, w, 3) with sides up to `side` pixels."""
+    height, width = image.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    if scale == 1.0:
+        return image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class View(abc.ABC):
@@ -24,12 +34,23 @@ class View(abc.ABC):
         self._faces = faces
 
     @abc.abstractmethod
-    def apply(self, image: Image) -> tuple[UInt8Array, Framing]:
-        """The crop, uint8 (S, S, 3) RGB, and its framing. The array is the caller's: the view leaves it alone."""
+    def apply(self, image: Image) -> tuple[UInt8Array | None, Framing]:
+        """The body image, uint8 (S, S, 3) RGB, where one is wanted, and its framing.
+
+        The array is the caller's: the view leaves it alone.
+        """
 
     def face(self, image: Image) -> UInt8Array | None:
         """The face of the picture that `apply` was just given, uint8 (F, F, 3); None: no fresh one, or not wanted."""
         return self._faces.apply(image.pixels, image.media_ns, self._person) if self._faces else None
+
+    def landmarks(self) -> Float32Array | None:
+        """The landmarks of the picture that `apply` was just given, (POINTS, CHANNELS), where these are wanted."""
+        return None
+
+    def preview(self, body: UInt8Array | None) -> UInt8Array | None:
+        """What a model sees of that picture, small enough for a terminal: uint8 (h, w, 3)."""
+        return None if body is None else shrunk(body)
 
     @property
     def _person(self) -> Box | None:

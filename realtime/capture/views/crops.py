@@ -6,11 +6,11 @@ import msgspec
 
 from engines.preprocess import center_crop, center_seen, letterbox, short_side_for
 from realtime.capture.sources.base import Image
-from realtime.capture.views.base import UInt8Array, View
+from realtime.capture.views.base import View
 from realtime.capture.views.faces import FaceView
 from realtime.capture.views.people import Box, Follower, PersonFinder
 from realtime.clock import NS_PER_S
-from realtime.messages import MOST_PEOPLE, Framing
+from realtime.messages import MOST_PEOPLE, Framing, UInt8Array
 
 SEARCH_EVERY_NS = NS_PER_S // 4
 

@@ -1,4 +1,4 @@
-"""The view of landmarks: a drawing of the person's posture, and nothing of how the person looks."""
+"""The view of landmarks: where the person is, as numbers or as a drawing, and nothing of how the person looks."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ import numpy as np
 from engines.landmarks.drawing import LandmarkDrawing
 from engines.landmarks.face_drawing import draw_face
 from engines.landmarks.points import Landmarks
+from engines.landmarks.steps import pack
+from engines.landmarks.stick_figure import draw_stick_figure
+from realtime.capture.order import ViewSpec
 from realtime.capture.sources.base import Image
-from realtime.capture.views.base import UInt8Array, View
+from realtime.capture.views.base import PREVIEW_SIDE, View
 from realtime.capture.views.coverage import Coverage
 from realtime.capture.views.landmark_tracker import LandmarkTracker
-from realtime.messages import MOST_PEOPLE, Framing
+from realtime.messages import MOST_PEOPLE, Float32Array, Framing, UInt8Array
 
 
 class LandmarkView(View):
-    """The landmark drawing: posture and motion in a fixed style, and nothing of how the person looks."""
+    """Landmarks: the numbers themselves, drawings of body and face in a fixed style, or both."""
 
-    def __init__(self, size: int, tracker: LandmarkTracker | None, face_size: int = 0) -> None:
-        """tracker: None where the source brings its own landmarks. face_size: of the face's drawing; 0: none."""
-        super().__init__(size)
-        self._face_size = face_size
+    def __init__(self, spec: ViewSpec, tracker: LandmarkTracker | None) -> None:
+        """tracker: None where the source brings its own landmarks."""
+        super().__init__(spec.size)
+        self._spec, self._tracker = spec, tracker
         self._landmarks: Landmarks | None = None  # of the picture at hand
-        self._tracker = tracker
-        self._drawing = LandmarkDrawing(size)
+        self._drawing = LandmarkDrawing(spec.size) if spec.size else None
         self._coverage = Coverage()
 
-    def apply(self, image: Image) -> tuple[UInt8Array, Framing]:
+    def apply(self, image: Image) -> tuple[UInt8Array | None, Framing]:
         landmarks = image.landmarks
         if landmarks is None:
             if self._tracker is None:
@@ -38,13 +40,24 @@ class LandmarkView(View):
         if self._tracker is not None and image.landmarks is None:
             people = min(self._tracker.people, MOST_PEOPLE)
             framing = msgspec.structs.replace(framing, people=people, followed_ns=self._tracker.followed_ns)
-        return self._drawing.draw(landmarks), framing
+        return self._drawing.draw(landmarks) if self._drawing else None, framing
+
+    def landmarks(self) -> Float32Array | None:
+        seen = self._landmarks
+        if not self._spec.coordinates or seen is None:
+            return None
+        return np.asarray(pack(seen.pose[None], seen.hands[None], seen.face[None])[0])
+
+    def preview(self, body: UInt8Array | None) -> UInt8Array | None:
+        if self._spec.coordinates and self._landmarks is not None:
+            return draw_stick_figure(self._landmarks, PREVIEW_SIDE)
+        return super().preview(body)
 
     def face(self, image: Image) -> UInt8Array | None:  # noqa: ARG002 - the landmarks are of this picture
         landmarks = self._landmarks
-        if not self._face_size or landmarks is None or not np.isfinite(landmarks.face).all():
+        if not self._spec.face_size or landmarks is None or not np.isfinite(landmarks.face).all():
             return None
-        return draw_face(landmarks.face, self._face_size)
+        return draw_face(landmarks.face, self._spec.face_size)
 
     def close(self) -> None:
         if self._tracker is not None:

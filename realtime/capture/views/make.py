@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-
 from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, ModelFile, model_path, whole_model
 from realtime.capture.order import ViewSpec
-from realtime.capture.views.base import UInt8Array, View
+from realtime.capture.views.base import View
 from realtime.capture.views.crops import CenterView, FullView, PersonView
 from realtime.capture.views.faces import FaceFinder, FaceView
 from realtime.capture.views.landmark_tracker import LandmarkTracker
 from realtime.capture.views.landmark_view import LandmarkView
 from realtime.capture.views.people import PersonFinder
-
-PREVIEW_SIDE = 72  # pixels
 
 
 def model_files(spec: ViewSpec) -> list[ModelFile]:
@@ -45,20 +40,10 @@ def make_view(spec: ViewSpec, tracked: bool = False) -> View:
     """
     if spec.sees == "landmarks":
         tracker = None if tracked else LandmarkTracker(*map(whole_model, model_files(spec)))
-        return LandmarkView(spec.size, tracker, spec.face_size)
+        return LandmarkView(spec, tracker)
     faces = FaceView(spec.face_size, spec.face_margin, FaceFinder(whole_model(FACE))) if spec.face_size else None
     if spec.settings.crop == "center":
         return CenterView(spec.size, faces)
     if spec.settings.crop == "full":
         return FullView(spec.size, faces)
     return PersonView(spec.size, spec.settings.person_margin, PersonFinder(whole_model(POSE)), faces)
-
-
-def preview(body: UInt8Array, side: int = PREVIEW_SIDE) -> UInt8Array:
-    """The crop again, small enough for a terminal: uint8 (h, w, 3), sides up to `side` pixels."""
-    height, width = body.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    if scale == 1.0:
-        return body
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(body, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -11,6 +11,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.landmarks.steps import CHANNELS, POINTS
 from realtime.bounds import MAX_SIDE
 from realtime.clock_offset import ClockReading
 from realtime.messages import CaptureState, CaptureStatus, Frame, Framing, Recording
@@ -43,19 +44,45 @@ def as_bytes(parts) -> list[bytes]:
 def assert_same(left: Frame, right: Frame) -> None:
     for name in ("camera_id", "frame_id", "captured_ns", "read_ns", "viewed_ns", "media_ns", "framing", "generation"):
         assert getattr(left, name) == getattr(right, name)
-    for name in ("body", "face", "preview"):
+    for name in ("body", "face", "preview", "landmarks"):
         one, other = getattr(left, name), getattr(right, name)
         assert (one is None) == (other is None)
         assert one is None or np.array_equal(one, other)
 
 
-@given(st.integers(1, 32), st.booleans(), st.booleans(), st.integers(0, 2**31))
-def test_a_frame_survives_the_round_trip(side, face, preview, generation):
-    frame = replace(make_frame(side, 7, face, preview), generation=generation)
+def make_landmarks(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(POINTS, CHANNELS)).astype(np.float32)
+
+
+@given(st.integers(1, 32), st.booleans(), st.booleans(), st.integers(0, 2**31), st.booleans())
+def test_a_frame_survives_the_round_trip(side, face, preview, generation, landmarks):
+    numbers = make_landmarks(side) if landmarks else None
+    frame = replace(make_frame(side, 7, face, preview), generation=generation, landmarks=numbers)
     message = wire.decode(as_bytes(wire.encode(frame)))
     assert isinstance(message, Frame)
     assert_same(message, frame)
     assert not message.body.flags.writeable
+
+
+def test_landmarks_travel_without_an_image():
+    frame = replace(make_frame(), body=None, landmarks=make_landmarks())
+    parts = as_bytes(wire.encode(frame))
+    assert len(parts) == 2
+    message = wire.decode(parts)
+    assert_same(message, frame)
+    assert not message.landmarks.flags.writeable
+    with pytest.raises(wire.WireError, match=f"landmarks have {4 * POINTS * CHANNELS} bytes, got 4"):
+        wire.decode([parts[0], b"abcd"])
+    with pytest.raises(wire.WireError, match="expected 1 parts behind the header, got 2"):
+        wire.decode([*parts, parts[1]])
+    bad = np.full((POINTS, CHANNELS), np.nan, np.float32).tobytes()
+    with pytest.raises(wire.WireError, match="landmarks: expected finite values"):
+        wire.decode([parts[0], bad])
+
+
+def test_a_frame_shows_something():
+    with pytest.raises(ValueError, match="a body image or landmarks"):
+        replace(make_frame(), body=None)
 
 
 def test_a_status_survives_the_round_trip():
@@ -83,14 +110,14 @@ def tampered(**changes) -> list[bytes]:
 @pytest.mark.parametrize(
     ("parts", "fault"),
     [
-        ([], "expected 1 to 4 parts, got 0"),
-        ([b""] * 5, "expected 1 to 4 parts, got 5"),
+        ([], "expected 1 to 5 parts, got 0"),
+        ([b""] * 6, "expected 1 to 5 parts, got 6"),
         ([b""], "header"),
-        ([b"\x07" * 9000], "expected 1 to 8192 bytes, got 9000"),
-        ([b"\x07not msgpack at all"], "header"),
-        (as_bytes(wire.encode(make_frame()))[:1], "expected 1 images, got 0 parts"),
+        ([b"\x08" * 9000], "expected 1 to 8192 bytes, got 9000"),
+        ([b"\x08not msgpack at all"], "header"),
+        (as_bytes(wire.encode(make_frame()))[:1], "expected 1 parts behind the header, got 0"),
         ([as_bytes(wire.encode(make_frame()))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
-        ([b"c" + as_bytes(wire.encode(make_frame()))[0][1:]], "expected protocol 7, got 99"),
+        ([b"c" + as_bytes(wire.encode(make_frame()))[0][1:]], "expected protocol 8, got 99"),
         (tampered(body=[100000, 100000]), "body"),
         (tampered(body=[2**30, 1]), "body"),
         (tampered(body=[8, 4]), "body announces"),

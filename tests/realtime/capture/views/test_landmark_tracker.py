@@ -112,7 +112,7 @@ def test_leaving_and_coming_back(trackers: list[Path]) -> None:
     there = [image.pixels for image in read(UPPER_BODY)[:12]]
     gone = [np.full_like(there[0], 127)] * 20
     images = [Image(pixels, 0, 0, index * 3 * FRAME_NS) for index, pixels in enumerate(there + gone + there)]
-    with closing(LandmarkView(112, LandmarkTracker(*trackers))) as view:
+    with closing(LandmarkView(ViewSpec(112, sees="landmarks"), LandmarkTracker(*trackers))) as view:
         drawn, framings = zip(*(view.apply(image) for image in images), strict=True)
     assert framings[5].person_found
     assert not framings[31].person_found
@@ -148,7 +148,7 @@ def test_how_many_are_there_and_since_when_one_is_followed(trackers: list[Path],
 
 
 def test_the_view_warns_of_legs_out_of_view(trackers: list[Path]) -> None:
-    with closing(make_view(ViewSpec(112, "landmarks"))) as view:
+    with closing(make_view(ViewSpec(112, sees="landmarks"))) as view:
         assert isinstance(view, LandmarkView)
         framing = [view.apply(image)[1] for image in read(UPPER_BODY)[:40]][-1]
     assert framing.unseen == ("legs", "feet")

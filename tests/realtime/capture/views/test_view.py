@@ -9,9 +9,9 @@ from engines.preprocess import center_crop, letterbox
 from realtime.capture.mediapipe.model_files import POSE
 from realtime.capture.order import ViewSpec
 from realtime.capture.sources import Image
-from realtime.capture.views.base import View
+from realtime.capture.views.base import View, shrunk
 from realtime.capture.views.crops import PersonView
-from realtime.capture.views.make import fetch_models, make_view, preview
+from realtime.capture.views.make import fetch_models, make_view
 from realtime.capture.views.people import Box
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
@@ -57,7 +57,7 @@ def test_any_picture_gives_the_models_size(crop: str, shape: tuple[int, int]) ->
 
 @pytest.mark.parametrize(("shape", "expected"), [((224, 224), (72, 72)), ((224, 112), (72, 36)), ((40, 60), (40, 60))])
 def test_preview_is_small_and_keeps_its_shape(shape: tuple[int, int], expected: tuple[int, int]) -> None:
-    small = preview(noise(*shape))
+    small = shrunk(noise(*shape))
     assert small.shape == (*expected, 3)
     assert small.dtype == np.uint8
 
