@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from calibration.baseline import measure_worth
-from calibration.quantize import MOST_RANGED, check_count, describe, quantize
+from calibration.baseline import measure_benefit
+from calibration.quantize import MOST_RANGED, Settings, check_count, describe, quantize
 from calibration.ranges import METHODS
 from calibration.reliability import LIKELY, plot, read_scores, reliability
 from calibration.windows import Windows, read_labels, simulated_windows, video_windows
@@ -36,6 +37,9 @@ from simulation.calibrate import (
 from simulation.interview import BALANCED
 from simulation.windows import FIT_SPLIT, judge_sessions, labelled_windows
 
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[Parser]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 failed, 2 bad usage or bad input."""
@@ -45,7 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="python -m calibration", description="fit what turns scores into events")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_temperature, _add_emotion, _add_quantize, _add_thresholds, _add_baseline):
+        add(commands)
+    return parser
 
+
+def _add_temperature(commands: Commands) -> None:
     command = commands.add_parser("temperature", help="one temperature, so that 0.8 is right four times in five")
     _add_common(command, "bundle")
     command.add_argument(
@@ -58,11 +67,15 @@ def _parser() -> Parser:
     command.add_argument("--plot", type=Path, metavar="FILE.png", help="reliability diagram, before and after")
     command.set_defaults(run=_temperature)
 
+
+def _add_emotion(commands: Commands) -> None:
     command = commands.add_parser("emotion", help="temperature and interval width of the rolling emotion estimate")
     _add_common(command, "emotion bundle of the landmark view")
     command.add_argument("--minutes", type=int, default=60, help="of simulated emotional interviews to fit on (60)")
     command.set_defaults(run=_emotion)
 
+
+def _add_quantize(commands: Commands) -> None:
     command = commands.add_parser("quantize", help="INT8 with explicit Q/DQ, for OpenVINO, ONNX Runtime and TensorRT")
     _add_common(command, "fp32 bundle")
     source = command.add_mutually_exclusive_group(required=True)
@@ -80,6 +93,8 @@ def _parser() -> Parser:
     )
     command.set_defaults(run=_quantize)
 
+
+def _add_thresholds(commands: Commands) -> None:
     command = commands.add_parser("thresholds", help="per-action enter and exit, on simulated validation sessions")
     _add_common(command, "bundle of the landmark view")
     command.add_argument("--minutes", type=int, default=120, help="of balanced sessions (120)")
@@ -96,14 +111,15 @@ def _parser() -> Parser:
     command.add_argument("--workers", type=int, default=2, help="processes that play sessions, then try thresholds (2)")
     command.set_defaults(run=_thresholds)
 
+
+def _add_baseline(commands: Commands) -> None:
     command = commands.add_parser(
-        "baseline", help="what `run_live.py --baseline` is worth with a model, on simulated people who rest unusually"
+        "baseline", help="what `run_live.py --baseline` changes with a model, on simulated people who rest unusually"
     )
     _add_common(command, "bundle of the landmark view", makes=False)
     command.add_argument("--rest", type=float, default=8.0, metavar="S", help="how long they sit still first (8)")
     command.add_argument("--minutes", type=int, default=30, help="of sitting still, and of interviews (30)")
     command.set_defaults(run=_baseline)
-    return parser
 
 
 def _add_common(command: argparse.ArgumentParser, model: str, *, makes: bool = True) -> None:
@@ -194,18 +210,8 @@ def _quantize(options: argparse.Namespace) -> None:
     with _progress() as report:
         ranging, judging = _windows(options, bundle)
         name = options.name or options.out.resolve().name
-        made = quantize(
-            bundle,
-            options.out,
-            name,
-            ranging,
-            judging,
-            options.ranges,
-            options.lose,
-            options.threads,
-            report,
-            overwrite=options.overwrite,
-        )
+        settings = Settings(name, options.ranges, options.lose, options.threads)
+        made = quantize(bundle, options.out, ranging, judging, settings, report, overwrite=options.overwrite)
     print(f"{'layer':<22} {'127 is':>9} {'weights':>8} {'alone':>7}")
     for one in made.tried:
         weights = "" if math.isnan(one.weight_db) else f"{one.weight_db:.0f} dB"
@@ -251,7 +257,7 @@ def _baseline(options: argparse.Namespace) -> None:
     _check(options)
     bundle = Bundle.load(find(options.model))
     with _progress() as report:
-        worth = measure_worth(
+        found = measure_benefit(
             bundle,
             options.rest,
             options.minutes,
@@ -259,11 +265,11 @@ def _baseline(options: argparse.Namespace) -> None:
             options.threads,
             lambda done: report("sessions", done, options.minutes),
         )
-    removed = "" if math.isnan(worth.removed) else f" ({worth.removed:.0%} fewer)"
+    removed = "" if math.isnan(found.removed) else f" ({found.removed:.0%} fewer)"
     print(
-        f"{bundle.card.name} with {options.rest:g} s of rest: {worth.false_before} to {worth.false_after} false "
-        f"events{removed} in {worth.hours:.2f} h of sitting still in unusual postures; event F1 "
-        f"{worth.f1_before:.3f} to {worth.f1_after:.3f} macro over actions in as many hours of interviews; simulated "
+        f"{bundle.card.name} with {options.rest:g} s of rest: {found.false_before} to {found.false_after} false "
+        f"events{removed} in {found.hours:.2f} h of sitting still in unusual postures; event F1 "
+        f"{found.f1_before:.3f} to {found.f1_after:.3f} macro over actions in as many hours of interviews; simulated "
         "people"
     )
 

@@ -1,4 +1,4 @@
-"""What a baseline (`events.baseline`) is worth with a model: people who rest unusually, with and without one."""
+"""What a baseline (`events.baseline`) changes with a model: people who rest unusually, with and without one."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ POSTURES: dict[str, dict[str, float]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class Benefit:
     """Counts over all sessions."""
 
     hours: float  # of sitting still, unusually
     false_before: int  # events of people who sat still all the time
     false_after: int
-    f1_before: float  # of people who rest as usual, macro over actions
+    f1_before: float  # of people who rest as simulated, macro over actions
     f1_after: float
 
     @property
@@ -49,10 +49,10 @@ class Worth:
         return 1.0 - self.false_after / self.false_before if self.false_before else math.nan
 
 
-def measure_worth(
+def measure_benefit(
     bundle: Bundle, rest_s: float, sessions: int, seed: int, threads: int, report: Callable[[int], None]
-) -> Worth:
-    """Play `sessions` minutes of sitting still in each posture in turn, and as many of interviews as usual.
+) -> Benefit:
+    """Play `sessions` minutes of sitting still in each posture in turn, and as many of interviews as still.
 
     Each session begins with `rest_s` of rest, which counts for nothing but the baseline. Before an interview it is the
     rest of the same person in the same posture.
@@ -87,22 +87,22 @@ def measure_worth(
         ).f1_macro
         for settings in (before, after)
     ]
-    return Worth(SESSION_S * sessions / 3600.0, false[0], false[1], f1[0], f1[1])
+    return Benefit(SESSION_S * sessions / 3600.0, false[0], false[1], f1[0], f1[1])
 
 
 def resting_session(seed: int, seconds: float, posture: dict[str, float]) -> Session:
     """The idle session of `simulation.session.simulate`, its person sitting all the time as `posture` says."""
-    usual = simulate(seed, seconds, settings=Settings(IDLE, SPLIT))
+    still = simulate(seed, seconds, settings=Settings(IDLE, SPLIT))
     streams = np.random.SeedSequence([seed, SPLITS.index(SPLIT)]).spawn(4)
     events, tracker = (np.random.default_rng(streams[index]) for index in (2, 3))
-    controls, _ = write_interview(events, usual.subject, seconds, usual.fps, IDLE)
+    controls, _ = write_interview(events, still.subject, seconds, still.fps, IDLE)
     for channel, amount in posture.items():
         controls.channel(channel)[:] += amount
-    posed = pose_body(usual.subject, controls)
+    posed = pose_body(still.subject, controls)
     seen = observe(
-        tracker, posed, project_body(posed, usual.camera), usual.camera, usual.subject, usual.fps, NoiseSettings()
+        tracker, posed, project_body(posed, still.camera), still.camera, still.subject, still.fps, NoiseSettings()
     )
-    return replace(usual, pose=seen.pose, hands=seen.hands, face=seen.face)
+    return replace(still, pose=seen.pose, hands=seen.hands, face=seen.face)
 
 
 def _behind(bundle: Bundle, pair: tuple[JudgedSession, JudgedSession], settings: AggregatorSettings) -> list[Event]:

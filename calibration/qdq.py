@@ -1,8 +1,11 @@
 """fp32 ONNX → INT8 ONNX with explicit symmetric Q/DQ nodes, in places where every runtime can use them.
 
 Convolutions are quantised, and the residual streams between them. Weights: int8 per output channel. Activations: int8
-per tensor, zero point 0, as TensorRT asks. Biases, normalisation of pixels, gates and heads stay fp32, under
-0.5 % of the work: what the heads round shows in the scores, and a gate's error scales a whole channel.
+per tensor, zero point 0, as TensorRT asks. Biases, normalisation of pixels, squeeze-and-excitation and heads stay fp32,
+under 0.5 % of the work: what the heads round shows in the scores, and an excitation's error scales a whole channel.
+
+Not `onnxruntime.quantization`: it puts Q/DQ on both inputs of a residual sum, so that no runtime can add in the
+convolution's accumulators. Its largest error of the reference logits of `landmarks-small` is 1.5 %, 1.4 % here.
 """
 
 from __future__ import annotations
@@ -16,8 +19,7 @@ from onnx import helper, numpy_helper
 
 from engines.bundle import Float32Array
 from engines.common.errors import Failed
-from engines.export.float16 import fold_batch_norm
-from engines.export.onnx_export import PREFIX
+from engines.export.float16 import PREFIX
 
 LARGEST = 127  # -128 is left out: symmetric
 TINY = 1e-12  # ranges below it are those of tensors that are always zero
@@ -37,19 +39,16 @@ class Layer:
 
 
 class Graph:
-    """A network's fp32 ONNX graph with batch norm folded, and the layers in it that can be quantised."""
+    """A network's fp32 ONNX graph and the layers in it that can be quantised."""
 
     def __init__(self, data: bytes) -> None:
-        """`data`: the ONNX file of an fp32 bundle.
+        """`data`: an fp32 ONNX file, as `to_onnx` makes it today.
 
         Raises:
             QuantiseFailed: no layer was found in it.
-            HalfFailed: batch norm cannot be folded.
         """
         self._model = onnx.load_from_string(data)
-        names = _weight_names(self._model.graph)
-        fold_batch_norm(self._model.graph)
-        self.layers = _layers(self._model.graph, names)
+        self.layers = _layers(self._model.graph)
         if not self.layers:
             raise QuantiseFailed("a graph with convolutions was expected")
 
@@ -59,7 +58,7 @@ class Graph:
         return list(dict.fromkeys(layer.activation for layer in self.layers))
 
     def observed(self) -> bytes:
-        """The fp32 graph, batch norm folded: what ranges are measured on."""
+        """The fp32 graph: what ranges are measured on."""
         data: bytes = self._model.SerializeToString(deterministic=True)
         return data
 
@@ -87,18 +86,7 @@ def weight_error(weight: Float32Array) -> float:
     return 10.0 * float(np.log10(max(power, TINY) / max(float(np.mean(noise.astype(np.float64) ** 2)), TINY**2)))
 
 
-def _weight_names(graph: onnx.GraphProto) -> dict[str, str]:
-    """By output of a layer (of the batch norm behind a convolution): the layer's name."""
-    producers = {node.output[0]: node for node in graph.node}
-    names = {}
-    for node in graph.node:
-        source = producers.get(node.input[0]) if node.op_type == "BatchNormalization" else node
-        if source is not None and source.op_type == "Conv":
-            names[node.output[0]] = source.input[1].removeprefix(PREFIX).removesuffix(".weight").removesuffix(".conv")
-    return names
-
-
-def _layers(graph: onnx.GraphProto, names: dict[str, str]) -> list[Layer]:
+def _layers(graph: onnx.GraphProto) -> list[Layer]:
     weights = {tensor.name for tensor in graph.initializer}
     producers = {output: node for node in graph.node for output in node.output}
     found, sums = [], set()
@@ -108,7 +96,7 @@ def _layers(graph: onnx.GraphProto, names: dict[str, str]) -> list[Layer]:
             source = producers[activation]
             if source.op_type == "MaxPool":  # the maximum of what is quantised is quantised, and pools faster
                 activation = source.input[0]
-            found.append(Layer(names[node.output[0]], node.input[1], activation))
+            found.append(Layer(_name(node), node.input[1], activation))
         elif node.op_type == "Add" and not weights.intersection(node.input):
             # One side is the branch's convolution, which runtimes add in its own accumulators. The other is read from
             # memory: the identity, or the projection of it.
@@ -117,8 +105,12 @@ def _layers(graph: onnx.GraphProto, names: dict[str, str]) -> list[Layer]:
                 branch, identity = identity, branch
             if branch.op_type == "Conv" and identity.output[0] not in sums:
                 sums.add(identity.output[0])
-                found.append(Layer(names[branch.output[0]].rpartition(".")[0] + ".sum", None, identity.output[0]))
+                found.append(Layer(_name(branch).rpartition(".")[0] + ".sum", None, identity.output[0]))
     return found
+
+
+def _name(conv: onnx.NodeProto) -> str:
+    return str(conv.input[1]).removeprefix(PREFIX).removesuffix(".weight").removesuffix(".conv")
 
 
 def _insert(graph: onnx.GraphProto, layers: Collection[Layer], ranges: Mapping[str, float]) -> None:

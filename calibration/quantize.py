@@ -1,7 +1,8 @@
-"""An INT8 bundle from an fp32 one: ranges, sensitive layers, and whether it still says the same."""
+"""An INT8 bundle from an fp32 one: ranges, sensitive layers, and whether its scores are still the same."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import tempfile
 from collections.abc import Callable
@@ -28,7 +29,7 @@ INT8_TOLERANCE = 0.15  # of a runtime's logits against the fp32 reference, relat
 LEAST = 32  # windows, to range on and to judge by together
 MOST_RANGED = 64  # windows that ranges are measured on
 PROBES = 8  # windows that each layer is tried on by itself
-DECIDED = 0.5  # probability from which a sigmoid model says that something happens, or an emotion dominates
+DECIDED = 0.5  # probability from which a sigmoid model decides that something happens, or an emotion dominates
 FILLED = 0.5  # share from which an action or emotion counts as present in a window
 REFERENCES = 4
 
@@ -52,7 +53,7 @@ class Judgement:
 
     windows: int
     agreement: float  # share of windows with the same top action or emotion
-    decided: int  # windows in which the fp32 model says something: see `judge`
+    decided: int  # windows in which the fp32 model decides: see `judge`
     decided_agreement: float  # the same share among those
     change: float  # mean change of a probability
     accuracy: tuple[float, float] | None  # before and after, of windows in which an action or emotion is present
@@ -77,26 +78,32 @@ class Quantised:
     after: tuple[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a bundle is quantised."""
+
+    name: str  # of the new bundle
+    method: Method = "percentile"
+    most_lost: float = 0.01  # of `Judgement.lost` that is accepted
+    threads: int = 0
+
+
 def quantize(
     bundle: Bundle,
     out: Path,
-    name: str,
     ranging: Windows,
     judging: Windows,
-    method: Method,
-    most_lost: float,
-    threads: int,
-    report: Report,
+    settings: Settings,
+    report: Report = lambda *_: None,
     *,
     overwrite: bool = False,
 ) -> Quantised:
-    """Quantise a bundle; nothing is written where more than `most_lost` is lost.
+    """Quantise a bundle; nothing is written where more than `settings.most_lost` is lost.
 
     Args:
         bundle: verified, fp32.
         ranging: windows to measure ranges and to choose sensitive layers on.
         judging: others, to judge by.
-        most_lost: share of `Judgement.lost` that is accepted.
 
     Raises:
         BadInput: the bundle is not fp32, there are too few windows, or too much is lost.
@@ -116,52 +123,53 @@ def quantize(
             f"{bundle.card.name}, in none of {len(ranging)}",
             "give more windows, or a trained model",
         )
-    tensors = graph.activations
-    done = 0
-
-    def ranged() -> None:
-        nonlocal done
-        done += 1
-        report("ranges", done, passes(method) * len(ranging))
-
-    ranges = measure_ranges(graph.observed(), tensors, ranging.inputs, method, ranged)
+    ranges = _measured(graph, ranging, settings.method, report)
     tried = _try_layers(bundle, graph, ranges, ranging.part(0, PROBES), report)
-    kept = _sensitive(bundle, graph, ranges, tried, ranging, answers, most_lost)
+    kept = _sensitive(bundle, graph, ranges, tried, ranging, answers, settings.most_lost)
     tried = [replace(one, kept=one.layer.name in kept) for one in tried]
-    data = graph.quantised(ranges, kept)
     with tempfile.TemporaryDirectory() as folder:
-        parity = Parity(relative_tolerance=INT8_TOLERANCE)
         made = bundle.derive(
             Path(folder) / "int8",
-            onnx=data,
-            name=name,
+            onnx=graph.quantised(ranges, kept),
+            name=settings.name,
             precision="int8",
-            parity=parity,
+            parity=Parity(relative_tolerance=INT8_TOLERANCE),
             reference=_reference(bundle, graph, ranging),
         )
-        with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
-            judgement = judge(
-                bundle,
-                _answers(full, judging, report, "fp32"),
-                _answers(small, judging, report, "int8"),
-                judging.labels,
-            )
-            before, after = ((one.name, least_ms(one)) for one in (full, small))
-        if not judgement.lost <= most_lost:
+        judgement, before, after = _compared(bundle, made, judging, settings.threads, report)
+        if not judgement.lost <= settings.most_lost:
             raise BadInput(
-                f"INT8 that loses at most {most_lost:.2%} of {judgement.decided} windows",
-                f"{judgement.lost:.2%} with {method} ranges and {len(kept)} layers left in fp32",
+                f"INT8 that loses at most {settings.most_lost:.2%} of {judgement.decided} windows",
+                f"{judgement.lost:.2%} with {settings.method} ranges and {len(kept)} layers left in fp32",
                 "try other --ranges, or more windows; nothing was written",
             )
         written = made.derive(out, overwrite=overwrite)
     return Quantised(written, bundle.card.name, tried, judgement, before, after)
 
 
+def _measured(graph: Graph, windows: Windows, method: Method, report: Report) -> dict[str, float]:
+    done = itertools.count(1)
+    total = passes(method) * len(windows)
+    return measure_ranges(
+        graph.observed(), graph.activations, windows.inputs, method, lambda: report("ranges", next(done), total)
+    )
+
+
+def _compared(
+    bundle: Bundle, made: Bundle, windows: Windows, threads: int, report: Report
+) -> tuple[Judgement, tuple[str, float], tuple[str, float]]:
+    """Both bundles in their fastest runtimes, and the least time of each."""
+    with open_runtime(bundle, threads=threads) as full, _opened(made, threads) as small:
+        scores = [_answers(one, windows, report, name) for one, name in ((full, "fp32"), (small, "int8"))]
+        before, after = ((one.name, least_ms(one)) for one in (full, small))
+    return judge(bundle, *scores, windows.labels), before, after
+
+
 def _reference(bundle: Bundle, graph: Graph, windows: Windows) -> Reference:
     """What every runtime has to give within `INT8_TOLERANCE`: fp32's answers.
 
     To windows that ranges were measured on, some of each session. The patterns that an fp32 bundle has reach further
-    than any drawing, and say how a runtime clips instead. Where the windows show people, the patterns stay.
+    than any drawing, and show how a runtime clips instead. Where the windows show people, the patterns stay.
     """
     if not windows.simulated:
         return bundle.reference_arrays()
@@ -188,7 +196,7 @@ def check_count(windows: int) -> None:
 
 
 def judge(bundle: Bundle, before: Outputs, after: Outputs, labels: Float32Array | None) -> Judgement:
-    """How what two models say of N windows compares.
+    """Two models' scores of N windows beside each other.
 
     In a window count as decided: of a sigmoid model, that something happens; of an emotion model, that an emotion
     dominates, as it does not where little is felt; of a softmax model of actions, every window.

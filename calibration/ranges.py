@@ -39,7 +39,7 @@ def measure_ranges(
         inputs: by name, uint8 (N, ...), N windows like those that it will see.
         method: minmax takes the largest; percentile clips the outermost 0.01 %; entropy loses least information, by
             Kullback-Leibler divergence (Migacz, "8-bit inference with TensorRT", 2017, as ONNX Runtime has it).
-        report: told after each window.
+        report: called after each window.
     """
     session = _observing(graph, tensors)
     largest = np.zeros(len(tensors))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from sklearn.metrics import brier_score_loss, log_loss
 
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
@@ -18,7 +19,6 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 BINS = 15  # of equal width (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2)
-LEAST = 1e-12  # probabilities are kept this far from 0 and 1 for the logarithm
 DPI = 110
 LIKELY = 0.05  # probability from which a statement may matter to anyone
 
@@ -55,13 +55,12 @@ def measure(said: FloatArray, happened: BoolArray) -> Reliability:
         np.divide(np.bincount(place, values, BINS), counts, out=np.full(BINS, np.nan), where=filled)
         for values in (said, happened.astype(np.float64))
     )
-    right = np.clip(np.where(happened, said, 1.0 - said), LEAST, 1.0)
     shares = counts / said.size
     ece = float(np.sum(shares[filled] * np.abs(mean_said - mean_happened)[filled]))
     return Reliability(
         said.size,
-        float(-np.log(right).mean()),
-        float(np.mean((said - happened) ** 2)),
+        float(log_loss(happened, said, labels=[False, True])),
+        float(brier_score_loss(happened, said)),
         ece,
         mean_said,
         mean_happened,
@@ -70,7 +69,7 @@ def measure(said: FloatArray, happened: BoolArray) -> Reliability:
 
 
 def plot(found: dict[str, Reliability], path: Path) -> None:
-    """Reliability diagrams side by side, as an image; the suffix of `path` says which kind."""
+    """Reliability diagrams side by side, as an image; the suffix of `path` names the kind."""
     figure = Figure(figsize=(4.2 * len(found), 4.2), layout="constrained")
     for place, (name, one) in enumerate(found.items()):
         axes = figure.add_subplot(1, len(found), place + 1)
@@ -133,6 +132,6 @@ def read_scores(path: Path) -> tuple[FloatArray, FloatArray]:
         raise BadInput(
             f"finite logits (N, {len(ACTIONS)}) and labels (N,)",
             f"{logits.shape} and {true.shape} in {path}",
-            "make the file anew",
+            "make the file again",
         )
     return logits, np.eye(len(ACTIONS))[true.astype(np.int64)]

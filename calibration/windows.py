@@ -134,12 +134,12 @@ def _check_view(card: ModelCard, wanted: str) -> None:
             "keep it in fp32: videos given to --clips are not cut into bodies and faces",
         )
     if card.view != wanted:
-        expected, mend = (
+        expected, fix = (
             ("a model that sees RGB for --clips", "give --simulated")
             if wanted == "rgb"
             else ("a model of the landmark view for --simulated", "give videos with --clips")
         )
-        raise BadInput(expected, f"{card.name}, which sees {card.view}", mend)
+        raise BadInput(expected, f"{card.name}, which sees {card.view}", fix)
 
 
 def cut_windows(path: Path, card: ModelCard) -> Iterator[UInt8Array]:
@@ -196,7 +196,9 @@ def read_labels(path: Path) -> dict[str, int]:
             continue
         if len(words) != 2 or not words[1].isdecimal() or int(words[1]) >= len(ACTIONS):
             raise BadInput(
-                "`name.mp4 index`, with an index of 0..51", f"{line.strip()[:60]!r} at {path}:{number}", "mend the line"
+                "`name.mp4 index`, with an index of 0..51",
+                f"{line.strip()[:60]!r} at {path}:{number}",
+                "correct it",
             )
         found[words[0]] = int(words[1])
     if len(found) > 1 and not any(found.values()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from engines.card import (
     RESEARCH_USE,
     Calibration,
     ModelCard,
+    Parity,
     Provenance,
 )
 from engines.common.command_line import Parser, run_command
@@ -181,23 +181,18 @@ def _export(options: argparse.Namespace) -> None:
     bundle = Bundle.load(find(options.bundle))
     spec = change_spec(bundle.card.network, options.settings)
     _need_torch()
-    from engines.export.onnx_export import write_bundle
+    from engines.export.onnx_export import TOLERANCES
     from engines.export.weights import read_network
 
     if options.checkpoint:
         _export_checkpoint(bundle, options)
         return
     check_target(options.out, options.overwrite)
-    network = read_network(bundle, spec)
-    card = msgspec.structs.replace(bundle.card, name=_name(options), network=spec, precision="fp32")
-    if options.precision == "fp32":
-        _report(write_bundle(network, card, options.out, overwrite=options.overwrite))
-        return
-    from engines.export.float16 import half_bundle
-
-    with tempfile.TemporaryDirectory() as folder:
-        exported = write_bundle(network, card, Path(folder) / "fp32")
-        _report(half_bundle(exported, options.out, card.name, overwrite=options.overwrite))
+    parity = Parity(TOLERANCES["fp16"]) if options.precision == "fp16" else Parity()
+    card = msgspec.structs.replace(
+        bundle.card, name=_name(options), network=spec, precision=options.precision, parity=parity
+    )
+    _write(read_network(bundle, spec), options, card)
 
 
 def _export_checkpoint(bundle: Bundle, options: argparse.Namespace) -> None:

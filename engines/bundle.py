@@ -42,7 +42,7 @@ ENGINES_FOLDER = "engines"  # machine-made, never sealed, never shipped
 
 MAX_CARD_BYTES = 1 << 20
 MAX_REFERENCE_CLIPS = 16
-_MEND = "use an unchanged copy, or make the bundle again"
+_FIX = "use an unchanged copy, or make the bundle again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +97,9 @@ class Bundle:
             try:
                 got = digest_file(path / name)
             except OSError as error:
-                raise BadInput("a whole bundle", f"{path / name} ({error.strerror})", _MEND) from None
+                raise BadInput("a whole bundle", f"{path / name} ({error.strerror})", _FIX) from None
             if got != digest:
-                raise BadInput(f"{path / name} with SHA-256 {digest[:12]}…", f"{got[:12]}…", _MEND)
+                raise BadInput(f"{path / name} with SHA-256 {digest[:12]}…", f"{got[:12]}…", _FIX)
         bundle = cls(path, card)
         bundle.reference_arrays()
         return bundle
@@ -205,7 +205,7 @@ class Bundle:
             reference = Reference(inputs, outputs)
             _check_reference(reference, network)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise BadInput("reference inputs that fit the card", f"{path}: {_line(error)}", _MEND) from None
+            raise BadInput("reference inputs that fit the card", f"{path}: {_line(error)}", _FIX) from None
         return reference
 
     def probabilities(self, logits: Float32Array) -> Float32Array:
@@ -311,16 +311,16 @@ def _load_card(path: Path) -> ModelCard:
     except OSError as error:
         raise BadInput("a model bundle", f"{file} ({error.strerror})", "give a folder that holds card.json") from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise BadInput("a valid model card", f"{file}: {_line(error)}", _MEND) from None
+        raise BadInput("a valid model card", f"{file}: {_line(error)}", _FIX) from None
     if card.digest() != card.seal or to_json(card) != data:
-        raise BadInput(f"{file} as it was sealed", "a changed card", _MEND)
+        raise BadInput(f"{file} as it was sealed", "a changed card", _FIX)
     if card.files.keys() - {WEIGHTS_FILE} != FILES:
-        raise BadInput(f"digests of {ONNX_FILE} and {REFERENCE_FILE} in {file}", str(sorted(card.files)), _MEND)
+        raise BadInput(f"digests of {ONNX_FILE} and {REFERENCE_FILE} in {file}", str(sorted(card.files)), _FIX)
     if card.view == "landmarks" and card.drawing != DRAWING:
         raise BadInput(
             f"a model of this version's landmark drawings ({DRAWING})",
             f"{file}, of another version's ({card.drawing or 1})",
-            "train it anew on these",
+            "train it again on these",
         )
     return card
 

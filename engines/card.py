@@ -60,7 +60,7 @@ class Calibration(Plain, frozen=True):
     enter: Thresholds = None  # posterior that starts an event
     exit: Thresholds = None  # posterior below which it ends
     basis: Line = "none: raw softmax"  # what the numbers rest on
-    # of emotion models: what a second of video is worth to the rolling estimate (events/emotion.py)
+    # of emotion models: evidence of a second of video for the rolling estimate (events/emotion.py)
     counts_per_s: Annotated[float, Meta(ge=0.01, le=100.0)] | msgspec.UnsetType = msgspec.UNSET
 
     min_duration_s: Durations | msgspec.UnsetType = msgspec.UNSET  # events that are shorter are retracted
@@ -114,7 +114,7 @@ class Provenance(Plain, frozen=True):
 
 
 class ModelCard(Plain, frozen=True):
-    """What `card.json` says. `drawing`, `files` and `seal` are filled in when the bundle is written."""
+    """The content of `card.json`. `drawing`, `files` and `seal` are filled in when the bundle is written."""
 
     name: Annotated[str, Meta(pattern=NAME_PATTERN)]
     network: Spec
@@ -170,7 +170,7 @@ class ModelCard(Plain, frozen=True):
 
     @property
     def trained(self) -> bool:
-        """False: the scores exercise the program and say nothing about people."""
+        """False: the scores exercise the program and mean nothing."""
         return self.provenance.trained
 
     def sealed(self, files: dict[str, str]) -> ModelCard:

@@ -1,4 +1,4 @@
-"""Two runtimes of one bundle, or two bundles, on the same clips: do they say the same, and which is faster?"""
+"""Two runtimes of one bundle, or two bundles, on the same clips: how far their scores differ, and which is faster."""
 
 from __future__ import annotations
 

@@ -98,9 +98,9 @@ class Aggregator:
         return self._posteriors[: len(ACTIONS)]
 
     @property
-    def usual(self) -> tuple[Action, ...]:
-        """Actions that count for notably less because they were said of this person all along."""
-        return self._habituation.usual if self._habituation is not None else ()
+    def habitual(self) -> tuple[Action, ...]:
+        """Actions that count for notably less because they were seen of this person all along."""
+        return self._habituation.habitual if self._habituation is not None else ()
 
     @property
     def running(self) -> dict[int, EventState]:

@@ -38,8 +38,8 @@ class Habituation:
         self._counted = np.zeros(classes)  # what is taken off: of running events, the level when they began
 
     @property
-    def usual(self) -> tuple[Action, ...]:
-        """Actions that count for notably less by now, the most usual first."""
+    def habitual(self) -> tuple[Action, ...]:
+        """Actions that count for notably less by now, the most habitual first."""
         order = np.argsort(-self._level[: len(ACTIONS)], kind="stable").tolist()
         return tuple(ACTIONS[index] for index in order if self._level[index] >= NOTABLE)
 

@@ -9,7 +9,7 @@ import codecs
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -195,21 +195,18 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def describe(config: Config) -> str:
-    """The effective configuration as TOML, each key with its meaning and bounds in a comment."""
+    """The effective configuration as TOML, each key with its meaning and bounds in a comment: the structs' schema."""
+    _, schemas = msgspec.json.schema_components([Config])
     lines = []
     for section in config.__struct_fields__:
         values = getattr(config, section)
-        lines.append(f"\n[{section}]  # {_first_line(type(values))}")
-        hints = get_type_hints(type(values), include_extras=True)
+        schema = schemas[type(values).__name__]
+        lines.append(f"\n[{section}]  # {schema['description'].splitlines()[0].rstrip('.')}")
         for key in values.__struct_fields__:
             value = getattr(values, key)
             text = "# " + key + " =" if value is None else f"{key} = {_toml(value)}"
-            lines.append(f"{text:<28}# {_meaning(hints[key])}")
+            lines.append(f"{text:<28}# {_meaning(schema['properties'][key])}")
     return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _first_line(section: type) -> str:
-    return (section.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
 def _toml(value: object) -> str:
@@ -220,22 +217,11 @@ def _toml(value: object) -> str:
     return repr(value)
 
 
-def _meaning(hint: Any) -> str:
-    """Description and bounds, gathered from nested Annotated types."""
-    texts: list[str] = []
-    bounds: list[str] = []
-    todo = [hint]
-    while todo:
-        item = todo.pop(0)
-        for meta in getattr(item, "__metadata__", ()):
-            if meta.description:
-                texts.append(meta.description)
-            if meta.ge is not None:
-                bounds.append(f"{meta.ge:g} to {meta.le:g}")
-        if get_origin(item) is Literal:
-            bounds.append(" | ".join(get_args(item)))
-        elif get_origin(item) is not Annotated:
-            todo.extend(get_args(item))
-        if get_origin(item) is Annotated:
-            todo.append(item.__origin__)
-    return " · ".join(texts + bounds)
+def _meaning(field: dict[str, Any]) -> str:
+    """Description and bounds; those of what it may hold beside nothing lie one level below."""
+    texts = []
+    for one in (field, *field.get("anyOf", ())):
+        texts += [one["description"]] if "description" in one else []
+        texts += [f"{one['minimum']:g} to {one['maximum']:g}"] if "minimum" in one else []
+        texts += [" | ".join(one["enum"])] if "enum" in one else []
+    return " · ".join(texts)

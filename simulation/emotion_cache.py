@@ -51,7 +51,7 @@ class EmotionPlan:
 
     @property
     def seconds(self) -> float:
-        """Length of a session: windows lie side by side, with some room."""
+        """Length of a session: windows lie side by side, with a margin."""
         return MARGIN_S + 1.25 * self.windows * self.span_s
 
     def session(self, number: int) -> Session:
@@ -67,9 +67,9 @@ class EmotionPlan:
         session = self.session(number)
         rng = np.random.default_rng([self.seed, number, 3])
         slots = np.arange(self.windows) + rng.random(self.windows)
-        room = (self.seconds - MARGIN_S) / self.windows - self.span_s
+        margin_s = (self.seconds - MARGIN_S) / self.windows - self.span_s
         width = (self.seconds - MARGIN_S) / self.windows
-        starts = MARGIN_S + np.arange(self.windows) * width + (slots % 1.0) * room
+        starts = MARGIN_S + np.arange(self.windows) * width + (slots % 1.0) * margin_s
         return cut(session, starts + self.span_s, self.span_s, Pictures(self.length, self.size, 0))
 
     @property

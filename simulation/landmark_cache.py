@@ -37,11 +37,13 @@ class LandmarkPlan:
     sessions: int
     seconds: float  # length of a session
     seed: int
+    mode: str | None = None  # of all sessions; None: drawn from `MODES`
 
     def session(self, number: int) -> tuple[Session, str]:
         """The session of this number, and its mode."""
         rng = np.random.default_rng([self.seed, number, 1])
         seed, mode = int(rng.integers(2**31)), str(rng.choice(MODES))
+        mode = self.mode or mode
         missed_s = float(rng.uniform(0.0, MISSED_S))
         settings = Settings(mode=mode, split=self.split, noise=NOISE)
         return simulate(seed, self.seconds + MISSED_S, RATE_HZ, settings).after(missed_s), mode

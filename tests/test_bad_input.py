@@ -1,4 +1,4 @@
-"""Every mistake a user can make: exit code 2 and one line that says what was expected, what came and how to mend it."""
+"""Every mistake a user can make: exit code 2 and one line that says what was expected, what came and how to fix it."""
 
 import pickle
 import shutil

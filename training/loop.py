@@ -68,7 +68,9 @@ class Options(NamedTuple):
 
 
 def train(recipe: Recipe, task: Task, out: Path, options: Options | None = None) -> tuple[Network, State]:
-    """Train a network; checkpoint and curves (CSV and picture) lie in `out`. One function, to be read top to bottom.
+    """Train a network; checkpoint and curves (CSV and picture) lie in `out`.
+
+    Long: one function, to be read top to bottom.
 
     Returns:
         The selected network in evaluation mode on the CPU, and the finished run's state.

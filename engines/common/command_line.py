@@ -15,7 +15,7 @@ from engines.common.errors import BadInput, Failed
 from engines.common.log import log
 from engines.common.printable import printable, show_any_text
 
-UNREAD_S = 0.1  # that standard error may take to have room again
+UNREAD_S = 0.1  # that standard error may take to be writable again
 
 
 class Parser(argparse.ArgumentParser):

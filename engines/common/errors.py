@@ -8,13 +8,13 @@ from engines.common.printable import printable
 
 
 class BadInput(Exception):
-    """Bad usage or bad input: one line saying what was expected, what came and how to mend it.
+    """Bad usage or bad input: one line saying what was expected, what came and how to fix it.
 
     Command lines turn it into exit code 2; nothing else in the packages exits the process.
     """
 
-    def __init__(self, expected: str, got: str, mend: str) -> None:
-        super().__init__(printable(" ".join(f"expected {expected}, got {got}; {mend}".split())))
+    def __init__(self, expected: str, got: str, fix: str) -> None:
+        super().__init__(printable(" ".join(f"expected {expected}, got {got}; {fix}".split())))
 
     @classmethod
     def from_line(cls, line: str) -> BadInput:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import torch
@@ -15,19 +16,20 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from engines.bundle import AnyArray, Bundle, Float32Array, Reference, check_target
-from engines.card import ModelCard
-from engines.common.errors import Failed
+from engines.card import ModelCard, Parity
+from engines.common.errors import BadInput, Failed
+from engines.export.float16 import to_half
 from engines.export.operators import TRANSLATIONS
-from engines.export.weights import weights_of
+from engines.export.weights import read_network, weights_of
 from engines.networks.contract import Network
 from engines.patterns import example_inputs
 
 OPSET = 20
-PREFIX = "network."  # initialisers are named as the network's state_dict behind it
 REFERENCE_SEED = 52
 REFERENCE_INPUTS = 2
 UNCHECKED = "embedding"  # not used by the live path
-EXPORT_TOLERANCE = 1e-4  # relative; both sides compute in float32
+# Largest difference from torch in float32, relative to the largest score.
+TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2}
 
 
 class ExportFailed(Failed):
@@ -48,23 +50,39 @@ class ExportGraph(nn.Module):
 
 
 def write_bundle(network: Network, card: ModelCard, path: Path, *, overwrite: bool = False) -> Bundle:
-    """Export a network, check the graph against it and seal both into a bundle.
+    """Export a network in the card's precision, fp32 or fp16, check the graph against it and seal both into a bundle.
 
     Raises:
         BadInput: `path` is taken.
         ExportFailed: ONNX Runtime and torch disagree on the exported graph.
+        HalfFailed: a weight does not fit fp16.
     """
     check_target(path, overwrite)
     if card.network != network.spec:
         raise ValueError(f"card and network differ: {card.network} and {network.spec}")
     network.eval()
     data = to_onnx(network)
+    if card.precision == "fp16":
+        data = to_half(data, network.keep_fp32())
     inputs = example_inputs(network.spec, REFERENCE_SEED, REFERENCE_INPUTS)
     with torch.inference_mode():
         scores = network(*map(torch.from_numpy, inputs.values()))
     outputs = {name: scores[name].numpy() for name in network.spec.outputs if name != UNCHECKED}
-    _check_export(data, inputs, outputs)
+    _check_export(data, inputs, outputs, TOLERANCES[card.precision])
     return Bundle.write(path, card, data, Reference(inputs, outputs), weights_of(network), overwrite=overwrite)
+
+
+def half_bundle(bundle: Bundle, path: Path, name: str, *, overwrite: bool = False) -> Bundle:
+    """The bundle in fp16; see `write_bundle`.
+
+    Raises:
+        BadInput: `bundle` is not fp32 or has no weights, or `path` is taken.
+    """
+    card = bundle.card
+    if card.precision != "fp32":
+        raise BadInput("an fp32 bundle to make an fp16 one from", card.precision, "give the fp32 bundle")
+    card = msgspec.structs.replace(card, name=name, precision="fp16", parity=Parity(TOLERANCES["fp16"]))
+    return write_bundle(read_network(bundle), card, path, overwrite=overwrite)
 
 
 def to_onnx(network: Network) -> bytes:
@@ -88,10 +106,7 @@ def to_onnx(network: Network) -> bytes:
         )
         if program is None:
             raise ExportFailed("the exporter gave no graph")
-        # The full optimiser would fold batch norm into the convolutions, whose names then are lost. Runtimes fold it
-        # anyway when they load the file.
-        optimizer.fold_constants(program.model)
-        optimizer.remove_unused_nodes(program.model)
+        optimizer.optimize(program.model)  # batch norm goes into the convolutions, whose weights keep their names
     model = program.model_proto
     _strip(model)
     data: bytes = model.SerializeToString(deterministic=True)
@@ -108,7 +123,9 @@ def _strip(model: onnx.ModelProto) -> None:
     del graph.value_info[:]
 
 
-def _check_export(data: bytes, inputs: Mapping[str, AnyArray], outputs: Mapping[str, Float32Array]) -> None:
+def _check_export(
+    data: bytes, inputs: Mapping[str, AnyArray], outputs: Mapping[str, Float32Array], tolerance: float
+) -> None:
     import onnxruntime
 
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
@@ -116,7 +133,7 @@ def _check_export(data: bytes, inputs: Mapping[str, AnyArray], outputs: Mapping[
     for count in (1, REFERENCE_INPUTS):  # the batch axis is really dynamic
         found = session.run(list(outputs), {name: array[:count] for name, array in inputs.items()})
         for (name, wanted), got in zip(outputs.items(), found, strict=True):
-            allowed = EXPORT_TOLERANCE * float(np.abs(wanted).max())
+            allowed = tolerance * float(np.abs(wanted).max())
             difference = float(np.abs(got - wanted[:count]).max())
             if not difference <= allowed:
                 raise ExportFailed(

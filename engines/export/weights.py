@@ -37,7 +37,7 @@ def read_network(bundle: Bundle, spec: Spec | None = None) -> Network:
         raise BadInput(
             f"a bundle with {WEIGHTS_FILE}",
             f"{bundle.path}, of an earlier version",
-            "make it anew to do more than run it",
+            "make it again to do more than run it",
         )
     try:
         weights = safetensors.torch.load(path.read_bytes())

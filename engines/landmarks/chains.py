@@ -28,9 +28,9 @@ NECK = FACE_AT + FACE_POINTS
 TRAILED = ((11, 13, 15, 25, 29, 31), (12, 14, 16, 26, 30, 32))  # left, right: shoulder, arm, knee, heel, toes
 NOSE_POINT = 0
 TIPS = (4, 8, 12, 16, 20)
-USUAL_POINTS = (*TRAILED[0], *TRAILED[1], NOSE_POINT, 7, 8)  # whose usual places are drawn: the last are the ears
-USUAL_SIDES = (*[0] * len(TRAILED[0]), *[1] * len(TRAILED[1]), 2, 0, 1)  # left, right, both
-USUAL_HEAD = len(USUAL_POINTS) - 3  # where the head's begin
+FOLLOWED_POINTS = (*TRAILED[0], *TRAILED[1], NOSE_POINT, 7, 8)  # whose mean places are drawn: the last are the ears
+FOLLOWED_SIDES = (*[0] * len(TRAILED[0]), *[1] * len(TRAILED[1]), 2, 0, 1)  # left, right, both
+FOLLOWED_HEAD = len(FOLLOWED_POINTS) - 3  # where the head's begin
 LIMBS = (  # left, right: upper arm, forearm, thigh, shin, foot
     ((11, 13), (13, 15), (23, 25), (25, 27), (27, 29, 31, 27)),
     ((12, 14), (14, 16), (24, 26), (26, 28), (28, 30, 32, 28)),

@@ -14,7 +14,7 @@ Colours: green is the posture of this very moment, brighter where it is nearer t
 Red is the person's left, blue the right, both the middle: half bright the posture again, fully bright the trails, which
 show where a point was in the last fraction of a second, in the body panel larger than life. A model sees pictures some
 0.24 s apart, and a leg that shakes 4 times a second would look still without trails. Faint lines lead from arms, legs
-and head towards where they usually are: one person sits the way another bows.
+and head towards their mean places: one person sits the way another bows.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from engines.landmarks.chains import ARM_CHAINS, HANDS_AT, NOSE_POINT, TIPS, TRAILED, USUAL_POINTS
-from engines.landmarks.motion import Float64Array, Normaliser, Placement, UsualPlaces, observe, resample, visibility
+from engines.landmarks.chains import ARM_CHAINS, FOLLOWED_POINTS, HANDS_AT, NOSE_POINT, TIPS, TRAILED
+from engines.landmarks.motion import Float64Array, MeanPlaces, Normaliser, Placement, observe, resample, visibility
 from engines.landmarks.points import Float32Array, Landmarks
 from engines.landmarks.scene import (
     BODY,
@@ -89,14 +89,14 @@ def _draw(
         away,
     )
     scene.enter(BODY, placement.body)
-    scene.draw_usual_body()
+    scene.draw_mean_body()
     scene.draw_torso(DIM)
     scene.draw_limbs(5, 1.0)
     scene.draw_head(detail=False)
     scene.draw_hands()
     scene.draw_trails(_BODY_TRAILS, TRAIL_GAIN)
     scene.enter(HEAD, placement.head)
-    scene.draw_usual_head()
+    scene.draw_mean_head()
     scene.draw_torso(CONTEXT)
     scene.draw_limbs(ARM_CHAINS, 0.5)
     scene.draw_hands()
@@ -141,7 +141,7 @@ class LandmarkDrawing:
 
     def reset(self) -> None:
         """Forget the person: their size, place and trails."""
-        self._normaliser, self._usual = Normaliser(), UsualPlaces()
+        self._normaliser, self._mean_places = Normaliser(), MeanPlaces()
         self._times_ns: list[int] = []
         self._trail_points: list[Float64Array] = []  # (Q, 2) each
 
@@ -161,7 +161,7 @@ class LandmarkDrawing:
         while len(self._times_ns) > 1 and self._times_ns[1] <= time_ns - self._offsets_ns[-1]:
             del self._times_ns[0], self._trail_points[0]
         trails = resample(self._times_ns, self._trail_points, time_ns, self._offsets_ns)
-        away = self._usual.step(time_ns, _usual_points(points[None], seen)[0], fresh)
+        away = self._mean_places.step(time_ns, _followed_points(points[None], seen)[0], fresh)
         return _draw(self.size, placement, pose[0, :, 2].astype(np.float64), points, seen[0], trails, away)
 
 
@@ -174,10 +174,10 @@ def _trail_points(points: Float64Array, seen: Float64Array) -> Float64Array:
     return chosen
 
 
-def _usual_points(points: Float64Array, seen: Float64Array) -> Float64Array:
-    """(T, U, 2): the points whose usual places are known, NaN where they are not seen."""
-    chosen = points[:, USUAL_POINTS]
-    chosen[seen[:, USUAL_POINTS] < 0.5] = np.nan
+def _followed_points(points: Float64Array, seen: Float64Array) -> Float64Array:
+    """(T, U, 2): the points whose mean places are known, NaN where they are not seen."""
+    chosen = points[:, FOLLOWED_POINTS]
+    chosen[seen[:, FOLLOWED_POINTS] < 0.5] = np.nan
     return chosen
 
 
@@ -210,8 +210,8 @@ def draw_window(
     seen = visibility(pose, shape)
     rows = observe(pose, hands, seen)
     points = _all_points(pose, hands, face)
-    trail_points, usual_points = _trail_points(points, seen), _usual_points(points, seen)
-    normaliser, usual = Normaliser(), UsualPlaces()
+    trail_points, followed_points = _trail_points(points, seen), _followed_points(points, seen)
+    normaliser, mean_places = Normaliser(), MeanPlaces()
     drawings = np.zeros((len(samples), size, size, 3), np.uint8)
     wanted = list(samples)
     drawn = 0
@@ -227,7 +227,7 @@ def draw_window(
                 drawn += 1
             continue
         seen_at.append(at)
-        away = usual.step(times[at], usual_points[at], fresh)
+        away = mean_places.step(times[at], followed_points[at], fresh)
         while drawn < len(wanted) and wanted[drawn] == at:
             first = len(seen_at) - 1
             while first > 0 and times[seen_at[first]] > times[at] - offsets_ns[-1]:

@@ -27,7 +27,7 @@ JUMP_NS = 250_000_000
 SETTLE_S = 5.0  # time constant of size
 PLACE_S = 4.0  # time constants of position: of the body and the head ...
 HAND_S = 0.5  # ... and of a hand, so that its travels do not show but its trembling does
-USUAL_S = 20.0  # ... and of the place where a point usually is
+MEAN_PLACE_S = 20.0  # ... and of the mean place of a point
 # How far, in shoulder widths, a thing may be from the middle of its panel (left and right, up, down).
 BODY_LEASH = (0.8, 0.5, 0.9)
 HEAD_LEASH = (0.22, 0.2, 0.2)
@@ -146,15 +146,15 @@ class Normaliser:
         return gap_ns <= JUMP_NS and jump > JUMP * self._unit
 
 
-class UsualPlaces:
-    """Where points usually are in the picture: the mean of where they were seen, which forgets slowly."""
+class MeanPlaces:
+    """The mean of where points were seen in the picture, which forgets slowly."""
 
     def __init__(self) -> None:
         self._since_ns = self._time_ns = 0
         self._places: Float64Array = np.empty((0, 2))
 
     def step(self, time_ns: int, points: Float64Array, fresh: bool) -> Float64Array:
-        """The way (K, 2) from each point to its usual place; NaN where it is not seen.
+        """The way (K, 2) from each point to its mean place; NaN where it is not seen.
 
         Args:
             time_ns: media time, ascending since the last new start.
@@ -165,7 +165,7 @@ class UsualPlaces:
             self._since_ns, self._time_ns, self._places = time_ns, time_ns, points.copy()
         age_s, step_s = (time_ns - self._since_ns) / 1e9, (time_ns - self._time_ns) / 1e9
         away = self._places - points
-        moved = self._places - away * _share(step_s, min(USUAL_S, max(age_s, step_s)))  # at first a plain mean
+        moved = self._places - away * _share(step_s, min(MEAN_PLACE_S, max(age_s, step_s)))  # at first a plain mean
         known = np.where(np.isnan(self._places), points, self._places)
         self._time_ns, self._places = time_ns, np.where(np.isnan(moved), known, moved)
         return away
@@ -176,10 +176,10 @@ def _share(step_s: float, constant_s: float) -> float:
 
 
 def _follow(
-    now: tuple[float, float], goal: tuple[float, float], share: float, leash: tuple[float, float, float], unit: float
+    now: tuple[float, float], goal: tuple[float, float], share: float, limit: tuple[float, float, float], unit: float
 ) -> tuple[float, float]:
-    """Glide towards the goal, but never farther from it than the leash allows."""
-    aside, up, down = leash[0] * unit, leash[1] * unit, leash[2] * unit
+    """Glide towards the goal, but never farther from it than the limit allows."""
+    aside, up, down = limit[0] * unit, limit[1] * unit, limit[2] * unit
     x, y = now[0] + (goal[0] - now[0]) * share, now[1] + (goal[1] - now[1]) * share
     return min(max(x, goal[0] - aside), goal[0] + aside), min(max(y, goal[1] - down), goal[1] + up)
 

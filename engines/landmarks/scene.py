@@ -13,6 +13,9 @@ from engines.landmarks.chains import (
     FACE_AT,
     FEATURES,
     FINGERS,
+    FOLLOWED_HEAD,
+    FOLLOWED_POINTS,
+    FOLLOWED_SIDES,
     GIRDLES,
     HANDS_AT,
     HEAD_CHAINS,
@@ -22,9 +25,6 @@ from engines.landmarks.chains import (
     POSE_FINGERS,
     POSE_MOUTH,
     SIDES,
-    USUAL_HEAD,
-    USUAL_POINTS,
-    USUAL_SIDES,
     Chain,
 )
 from engines.landmarks.motion import Float64Array
@@ -35,7 +35,10 @@ Plane = UInt8Array  # (S, S), one colour
 TRAIL_STEPS = 6  # points of a trail; fixed in time, so that the frame rate does not show
 TRAIL_GAIN, TRAIL_LIMIT = 6.0, 0.8  # body panel: small movements this much larger, none longer (shoulder widths)
 TRAIL_NEW, TRAIL_OLD = 255, 190  # brightness of a trail's two halves
-USUAL_GAIN, USUAL = 2.0, 110  # lines to the usual places: so much longer than life, no longer than trails; brightness
+MEAN_PLACE_GAIN, MEAN_PLACE = (
+    2.0,
+    110,
+)  # lines to mean places: so much longer than life, no longer than trails; brightness
 FULL, DIM, CONTEXT = 255, 130, 110
 POSTURE = 0.45  # of full brightness, in red and blue
 NEAR, FAR = -1.2, 0.8  # depth, shoulder widths from the hips, that is drawn brightest and darkest
@@ -83,7 +86,7 @@ class Scene:
         seen: list[float],  # (33,)
         green: list[int],  # (33,) by depth
         trails: Float64Array,  # (K, Q, 2) in pixels of the source: where TRAILED, the nose and the tips were
-        away: Float64Array,  # (U, 2) from where each of `landmark_chains.USUAL` is to where it usually is; NaN: unseen
+        away: Float64Array,  # (U, 2) from where each of `chains.FOLLOWED_POINTS` is to its mean place; NaN: unseen
     ) -> None:
         self.left, self.now, self.right = planes
         self.unit, self.points, self.trails, self.away = unit, points, trails, away
@@ -151,26 +154,26 @@ class Scene:
         distance = np.sqrt(ways[..., 0] * ways[..., 0] + ways[..., 1] * ways[..., 1]) / self.unit
         return np.asarray(ways * (gain / (1.0 + distance * (gain / TRAIL_LIMIT)))[..., None])
 
-    def draw_usual_body(self) -> None:
-        """From arms, legs and nose towards where they usually are."""
-        self._draw_away(range(USUAL_HEAD + 1), self.away[: USUAL_HEAD + 1])
+    def draw_mean_body(self) -> None:
+        """From arms, legs and nose towards their mean places."""
+        self._draw_away(range(FOLLOWED_HEAD + 1), self.away[: FOLLOWED_HEAD + 1])
 
-    def draw_usual_head(self) -> None:
+    def draw_mean_head(self) -> None:
         """The same of nose and ears, but for how the head as a whole has moved: which way it is turned."""
-        away = self.away[USUAL_HEAD:]
-        self._draw_away(range(USUAL_HEAD, len(USUAL_POINTS)), away - (away[1] + away[2]) / 2)
+        away = self.away[FOLLOWED_HEAD:]
+        self._draw_away(range(FOLLOWED_HEAD, len(FOLLOWED_POINTS)), away - (away[1] + away[2]) / 2)
 
     def _draw_away(self, which: Sequence[int], away: Float64Array) -> None:
-        """Lines along `away` (K, 2) from those of `USUAL_POINTS`."""
-        points = self.points[[USUAL_POINTS[at] for at in which]]
-        ends = self._place(np.nan_to_num(points + self._enlarged(away, USUAL_GAIN)))
+        """Lines along `away` (K, 2) from those of `FOLLOWED_POINTS`."""
+        points = self.points[[FOLLOWED_POINTS[at] for at in which]]
+        ends = self._place(np.nan_to_num(points + self._enlarged(away, MEAN_PLACE_GAIN)))
         lines: tuple[list[npt.NDArray[np.int32]], ...] = ([], [])
         for at, end, missing in zip(which, ends, np.isnan(away[:, 0]).tolist(), strict=True):
             if not missing:
-                for plane in (0, 1) if USUAL_SIDES[at] == 2 else (USUAL_SIDES[at],):
-                    lines[plane].append(np.stack((self.pixels[USUAL_POINTS[at]], end)))
+                for plane in (0, 1) if FOLLOWED_SIDES[at] == 2 else (FOLLOWED_SIDES[at],):
+                    lines[plane].append(np.stack((self.pixels[FOLLOWED_POINTS[at]], end)))
         for plane in (0, 1):
-            self.line(self.planes[plane], lines[plane], USUAL)
+            self.line(self.planes[plane], lines[plane], MEAN_PLACE)
 
     def draw_limbs(self, count: int, share: float) -> None:
         """Arms, and legs where count allows; `share` of full brightness."""

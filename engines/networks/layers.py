@@ -121,9 +121,10 @@ class SelfAttention(nn.Module):
             packed = packed + torch.cat((query_bias, torch.zeros_like(query_bias), value_bias))
         queries, keys, values = (self._split(part) for part in packed.chunk(3, dim=-1))
         # Exporters know four dimensions alone: windows join the heads.
-        flat = (part.flatten(1, -3) for part in (queries, keys, values))
-        mask = None if bias is None else bias.flatten(0, -3)
-        mixed = functional.scaled_dot_product_attention(*flat, attn_mask=mask).reshape(-1, *queries.shape[1:])
+        query, key, value = (part.flatten(1, -3) for part in (queries, keys, values))
+        mask = bias if bias is None or queries.ndim == 4 else bias.flatten(0, -3)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = mixed.reshape(-1, *queries.shape[1:])
         attended: Tensor = self.output(mixed.transpose(-3, -2).flatten(-2))
         return attended
 

@@ -11,7 +11,6 @@ seen this is Eq. 7; a branch without any frame gives the zero vector.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.networks.contract import EmotionNetwork
-from engines.networks.layers import Pixels
+from engines.networks.layers import Pixels, SelfAttention
 from engines.networks.manet import mixer
 from engines.networks.registry import register
 from engines.networks.resnet2d import ResNet2d
@@ -30,7 +29,7 @@ from engines.specs.manet import MANetSpec
 ENCODER_DROPOUT = 0.1  # Vaswani et al. 2017, section 5.4
 HEAD_DROPOUT = 0.5  # as MANet
 FEED_FORWARD = 4  # hidden units of the encoder per feature (Vaswani et al. 2017, Table 3)
-NEVER = 1e4  # subtracted from the scores of unseen frames: exp of it is 0, and fp16 holds it
+NEVER = 1e4  # subtracted from the scores of unseen frames: its exponential is 0, and fp16 holds it
 
 
 class EncoderLayer(nn.Module):
@@ -41,25 +40,17 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, features: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
         self.attention_norm = nn.LayerNorm(features)
-        self.query_key_value = nn.Linear(features, 3 * features)
-        self.mixed = nn.Linear(features, features)
+        self.attention = SelfAttention(features, heads)
         self.feed_norm = nn.LayerNorm(features)
         self.hidden = nn.Linear(features, FEED_FORWARD * features)
         self.output = nn.Linear(FEED_FORWARD * features, features)
         self.dropout = nn.Dropout(ENCODER_DROPOUT)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        """(N·T, d) and flags (N, T) → (N·T, d)."""
-        # Rows, not (N, T, d): the exporter folds the weights of a linear layer into new ones anywhere else.
-        length, features = seen.shape[1], x.shape[1]
-        width = features // self.heads
-        parts = self.query_key_value(self.attention_norm(x)).reshape(-1, length, 3, self.heads, width)
-        query, key, value = (part.squeeze(2).transpose(1, 2) for part in torch.split(parts, 1, dim=2))  # (N, h, T, w)
-        scores = query @ key.transpose(2, 3) / math.sqrt(width) - NEVER * (1.0 - seen)[:, None, None, :]
-        mixed = (torch.softmax(scores, dim=-1) @ value).transpose(1, 2).reshape(-1, features)
-        x = x + self.dropout(self.mixed(mixed))
+        """(N, T, d) and flags (N, T) → (N, T, d)."""
+        unseen = -NEVER * (1.0 - seen)[:, None, None, :]
+        x = x + self.dropout(self.attention(self.attention_norm(x), unseen))
         hidden = functional.relu(self.hidden(self.feed_norm(x)))
         fed: Tensor = x + self.dropout(self.output(hidden))
         return fed
@@ -76,10 +67,10 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         """(N, T, d) and flags (N, T) → (N, T, d)."""
-        rows = (x + self.places).flatten(0, 1)
+        x = x + self.places
         for layer in self.layers:
-            rows = layer(rows, seen)
-        normed: Tensor = self.norm(rows).reshape(x.shape)
+            x = layer(x, seen)
+        normed: Tensor = self.norm(x)
         return normed
 
 

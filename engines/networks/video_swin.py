@@ -101,8 +101,9 @@ class WindowAttention(nn.Module):
         bias = self.bias()
         if bias.ndim == 4:  # windows differ
             attended: Tensor = self.attention(tokens, bias)
-            return attended
-        return self.attention(tokens.flatten(0, 1), bias).reshape(-1, *tokens.shape[1:])
+        else:
+            attended = self.attention(tokens.flatten(0, 1), bias).reshape(-1, *tokens.shape[1:])
+        return attended
 
 
 class SwinBlock(nn.Module):

@@ -30,7 +30,7 @@ class RuntimeFailed(Failed):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What a micro-action model says of N clips."""
+    """Scores of N clips by a micro-action model."""
 
     logits: Float32Array  # (N, 52)
     embedding: Float32Array | None  # (N, 300), where the model has the head
@@ -111,7 +111,7 @@ class Runtime(ABC):
         return Scores(outputs["logits"], outputs.get("embedding"))
 
     def run(self, inputs: Inputs) -> Outputs:
-        """What the model says, every output that its spec names.
+        """Every output that the network's spec names.
 
         Args:
             inputs: every input that its spec names, of its dtype, C-contiguous, the same N of 1 or more.

@@ -8,7 +8,7 @@ from engines.runtimes.base import Inputs, Outputs, Runtime, RuntimeFailed
 
 
 class Fallback(Runtime):
-    """An active runtime until it breaks, then, for good, the one that `open_other` gives; `report` is told.
+    """An active runtime until it breaks, then, for good, the one that `open_other` gives; `report` receives why.
 
     `name` is that of the runtime at work. If no other can be opened, or that one breaks too, RuntimeFailed goes on.
     """

@@ -13,7 +13,7 @@ from engines.runtimes.openvino_unsigned import use_unsigned
 class OpenVinoRuntime(Runtime):
     """Compiles model.onnx for one clip at a time, as the live path asks.
 
-    Several clips run one after the other, so that a clip's scores do not depend on its company.
+    Several clips run one after the other, so that a clip's scores do not depend on the others.
     """
 
     name = "openvino"

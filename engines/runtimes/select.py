@@ -1,4 +1,4 @@
-"""Open the runtime asked for, or the fastest that answers as the bundle says it must."""
+"""Open the runtime asked for, or the fastest that reproduces the bundle's reference."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def open_runtime(
         name: a runtime, or "auto": the fastest of those that pass. Unless the machine was busy with something else, the
             choice is remembered in the bundle's `engines/choice.json` until the model, a runtime, the CPU or GPU or
             `threads` changes; parity is checked always. Where a GPU was chosen and is lost later, the fastest of the
-            others goes on, and says so.
+            others goes on, which is reported.
         threads: CPU threads; 0 leaves the choice to the runtime.
         report: receives what a person should know, one line each.
         details: receives how the choice was made, one line each.
@@ -77,27 +77,27 @@ def open_runtime(
         ParityMismatch: the runtime asked for does not reproduce the reference.
         RuntimeFailed: it cannot load the model; with "auto", none could.
     """
-    say, explain = report or _silent, details or _silent
+    report, details = report or _silent, details or _silent
     if name != "auto":
         if name not in RUNTIMES:
             raise BadInput(f"a runtime of auto, {', '.join(RUNTIMES)}", repr(name), "choose one of these")
         availability = RUNTIMES[name].availability()
         if not availability:
             raise BadInput(f"the runtime {name} to be usable here", f"{availability.reason}", "or choose another")
-        return _open_checked(bundle, name, threads, say)
+        return _open_checked(bundle, name, threads, report)
     usable = {each: found for each, found in available().items() if found}
     key = _choice_key(bundle, usable, threads)
     remembered = _recall(bundle, key)
     if remembered in usable:
         try:
-            runtime = _open_checked(bundle, remembered, threads, say)
+            runtime = _open_checked(bundle, remembered, threads, report)
         except (RuntimeFailed, BadInput) as error:
-            say(f"{remembered}: {error}")
+            report(f"{remembered}: {error}")
             del usable[remembered]
         else:
-            explain(f"{remembered} {usable[remembered]}: chosen earlier as the fastest here")
-            return _guarded(runtime, usable, say, explain)
-    return _guarded(_fastest(bundle, usable, threads, key, say, explain), usable, say, explain)
+            details(f"{remembered} {usable[remembered]}: chosen earlier as the fastest here")
+            return _guarded(runtime, usable, report, details)
+    return _guarded(_fastest(bundle, usable, threads, key, report, details), usable, report, details)
 
 
 def check_parity(runtime: Runtime) -> float:
@@ -118,7 +118,7 @@ def check_parity(runtime: Runtime) -> float:
     return largest
 
 
-def check_company(runtime: Runtime) -> bool:
+def is_batch_invariant(runtime: Runtime) -> bool:
     """Whether a clip gets the very same scores alone and in every batch up to `runtime.batch`, wherever it stands."""
     reference = runtime.bundle.reference_arrays().inputs
     inputs = {  # repeated as often as it takes
@@ -153,26 +153,26 @@ def _silent(_: str) -> None:
     """Nobody asked."""
 
 
-def _guarded(runtime: Runtime, usable: dict[str, Availability], say: Report, explain: Report) -> Runtime:
+def _guarded(runtime: Runtime, usable: dict[str, Availability], report: Report, details: Report) -> Runtime:
     """Automatically chosen, a GPU that is lost is replaced by the fastest CPU runtime."""
     if not runtime.on_gpu:
         return runtime
     others = {name: found for name, found in usable.items() if not RUNTIMES[name].on_gpu}
 
     def open_other() -> Runtime:
-        return _fastest(runtime.bundle, others, runtime.threads, "", say, explain)
+        return _fastest(runtime.bundle, others, runtime.threads, "", report, details)
 
-    return Fallback(runtime, open_other, say)
+    return Fallback(runtime, open_other, report)
 
 
-def _open_checked(bundle: Bundle, name: str, threads: int, say: Report) -> Runtime:
+def _open_checked(bundle: Bundle, name: str, threads: int, report: Report) -> Runtime:
     runtime = RUNTIMES[name](bundle, threads)
-    runtime.report = say
+    runtime.report = report
     runtime.activate()
     try:
         check_parity(runtime)
-        if runtime.batch > 1 and not check_company(runtime):
-            say(f"{name}: a window's scores depend on those beside it; windows will be inferred one by one")
+        if runtime.batch > 1 and not is_batch_invariant(runtime):
+            report(f"{name}: a window's scores depend on those beside it; windows will be inferred one by one")
             runtime.batch = 1
     except BaseException:
         runtime.close()
@@ -181,21 +181,21 @@ def _open_checked(bundle: Bundle, name: str, threads: int, say: Report) -> Runti
 
 
 def _fastest(
-    bundle: Bundle, usable: dict[str, Availability], threads: int, key: str, say: Report, explain: Report
+    bundle: Bundle, usable: dict[str, Availability], threads: int, key: str, report: Report, details: Report
 ) -> Runtime:
     best: Runtime | None = None
     timings: dict[str, float] = {}
     steady = True
     for name, found in usable.items():
         try:
-            runtime = _open_checked(bundle, name, threads, say)
+            runtime = _open_checked(bundle, name, threads, report)
         except (RuntimeFailed, BadInput) as error:
-            say(f"{name}: {error}")
+            report(f"{name}: {error}")
             continue
         times = times_ms(runtime)
         timings[name] = round(min(times), 3)
         steady &= statistics.median(times) <= STEADY * min(times)
-        explain(f"{name} {found}: {timings[name]:.1f} ms per window")
+        details(f"{name} {found}: {timings[name]:.1f} ms per window")
         if best is not None and timings[best.name] <= timings[name]:
             runtime.close()
             continue

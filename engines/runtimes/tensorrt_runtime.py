@@ -17,7 +17,7 @@ from engines.runtimes.nvidia.plans import Plan, PlanMismatch, make_plan, read_pl
 class NvidiaRuntime(Runtime):
     """Runs the plan in the bundle's cache, and builds it first where there is none that fits.
 
-    More clips than the plan takes at once run in several turns; `python -m engines build --batch` makes room for more.
+    More clips than the plan takes at once run in several turns; `python -m engines build --batch` takes more at once.
     """
 
     library: ClassVar[Library]

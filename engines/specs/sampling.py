@@ -42,6 +42,6 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.indices(count)
         # 0.x counts the stride behind the last frame as part of the clip.
         reach = (self.frames - 1) * self.stride + (1 if generation == "1.x" else self.stride)
-        spare = max(count - reach, 0)
-        start = spare // 2 if generation == "1.x" else (spare + 1) // 2 * (count >= reach)
+        beyond = max(count - reach, 0)
+        start = beyond // 2 if generation == "1.x" else (beyond + 1) // 2 * (count >= reach)
         return (start + np.arange(self.frames) * self.stride) % count

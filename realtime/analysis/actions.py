@@ -185,7 +185,7 @@ class ActionConsumer(Consumer):
     def shown(self, position_ns: int) -> dict[str, Any]:  # noqa: ARG002 - events stay until others take their place
         return {
             "top": top_actions(self.aggregator.posteriors, self.aggregator.running),
-            "lowered": self.aggregator.usual,
+            "lowered": self.aggregator.habitual,
             "events": tuple(reversed(self.events)),
             "windows_per_s": self.windows_per_s,
             "baseline": self.baseline,

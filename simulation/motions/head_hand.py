@@ -41,8 +41,8 @@ def hair(m: Motion) -> None:
     else:  # twirl
         path = inside[:, None] * np.stack((0.015 * np.sin(3 * cycle), 0.02 * np.cos(3 * cycle), 0 * cycle), axis=-1)
         place = (0.03, -m.between(0.06, 0.14), 0.03)
-        hold = "hair_side", place, (-0.3, 0.8, -0.5), (-0.8, 0.0, -0.4), PINCH_TIPS, PINCH
-        m.reach(m.hand, gate, *hold, motion=path, arc=(0.08, 0.0, 0.08))
+        pinch = "hair_side", place, (-0.3, 0.8, -0.5), (-0.8, 0.0, -0.4), PINCH_TIPS, PINCH
+        m.reach(m.hand, gate, *pinch, motion=path, arc=(0.08, 0.0, 0.08))
     m.fingers(m.hand, (0.08 * inside * np.sin(2 * cycle))[:, None] * np.array([0.3, 1, 1, 1, 1, 0]))
     meet(m, (-0.02, 0.14), 0.14)
 

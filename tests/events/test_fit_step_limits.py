@@ -56,3 +56,12 @@ def test_what_a_set_leaves_open_is_not_wrong() -> None:
 def test_a_class_without_evidence_is_strict() -> None:
     limits = fit_step_limits([KnownEvents(scores(50), ())], [], STEP_S)
     assert (limits.enter == 0.95).all()
+
+
+def test_a_budget_of_false_events_where_nothing_happens_is_kept() -> None:
+    """Half of the true events are at 0.6, and so is what an idle session has."""
+    busy = KnownEvents(scores(200, (9, 20, 40, 0.6), (9, 100, 120, 0.9)), ((9, 20, 40), (9, 100, 120)))
+    idle = KnownEvents(scores(200, (9, 50, 70, 0.6)), ())
+    free = fit_step_limits([busy] * 5 + [idle], [], STEP_S)
+    strict = fit_step_limits([busy] * 5 + [idle], [], STEP_S, false_per_hour=1.0)
+    assert free.enter[9] <= 0.6 < strict.enter[9]

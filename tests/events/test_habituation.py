@@ -51,7 +51,7 @@ def test_what_is_below_chance_stays_as_it_is_to_the_bit() -> None:
     habit = Habituation(40 * S)
     for cell in cells(np.full(52, 1.0 / 52.0 - 1e-4, np.float32), 100):
         assert habit.take(cell, NOBODY).probs.tobytes() == cell.probs.tobytes()
-    assert habit.usual == ()
+    assert habit.habitual == ()
 
 
 def test_the_level_is_a_running_mean_above_chance() -> None:
@@ -61,7 +61,7 @@ def test_the_level_is_a_running_mean_above_chance() -> None:
     height = log_odds(probs)[TILT] - CHANCE
     assert lowered == pytest.approx(height * (1.0 - math.exp(-159 / 160)), rel=1e-3)
     assert taken[0].probs.tobytes() == probs.tobytes()
-    assert [one.name for one in habit.usual] == ["tilting head"]
+    assert [one.name for one in habit.habitual] == ["tilting head"]
 
 
 def test_it_depends_on_time_and_not_on_the_number_of_cells() -> None:
@@ -113,7 +113,7 @@ def test_the_aggregator_says_what_is_usual() -> None:
     for at in range(300):
         end = SPAN + at * HOP
         aggregator.push(Prediction(0, at, end - SPAN, end, np.zeros(52, np.float32), row(tilt=0.6), None, Stamps()))
-    assert aggregator.usual == (ACTIONS[TILT],)
+    assert aggregator.habitual == (ACTIONS[TILT],)
     assert aggregator.posteriors[TILT] < 0.3
     off = Aggregator(0, PosteriorGrid(SPAN, HOP, HOP), limits_of(0.9, 0.9), AggregatorSettings(habituation_s=0.0))
-    assert off.usual == ()
+    assert off.habitual == ()

@@ -141,7 +141,7 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_the_command_scores_a_shipped_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "a.npz")  # nobody in sight
-    assert main(["evaluate-real", "landmarks-small", str(path), "--json", "--threads", "1"]) == 0
+    assert main(["evaluate-real", "landmarks-small", "--json", "--threads", "1", str(path)]) == 0
     found = json.loads(capsys.readouterr().out)["all"]
     assert found["n"] == 3
     assert found["idle"] == 1

@@ -32,6 +32,7 @@ TINY = (
     "data.batches=2",
     "data.validation_sessions=2",
     "data.validation_windows=8",
+    "calibration.idle_minutes=1",
     "optimiser.epochs=2",
     "optimiser.batch_size=8",
 )

@@ -29,13 +29,17 @@ LEAST_REST_S = 1.0
 
 
 def fitted_calibration(
-    bundle: Bundle, sessions: LandmarkSessions, files: Sequence[Sequence[RealSequence]], threads: int
+    bundle: Bundle,
+    sessions: Sequence[LandmarkSessions],
+    files: Sequence[Sequence[RealSequence]],
+    false_per_hour: float,
+    threads: int,
 ) -> tuple[Calibration, str]:
-    """The calibration of a bundle with limits on both levels, and a line about it."""
+    """The calibration of a bundle with limits on both levels, and a line about it; see `fit_step_limits`."""
     with open_runtime(bundle, "auto", threads=threads) as engine:
-        known = list(_known_events(bundle, engine, sessions))
+        known = [one for group in sessions for one in _known_events(bundle, engine, group)]
         sets = [one for sequences in files for one in _known_sets(bundle, engine, sequences)]
-    fit = fit_step_limits(known, sets, STEP_S)
+    fit = fit_step_limits(known, sets, STEP_S, false_per_hour)
     count, actions = len(ACTIONS), fit.f1[: len(ACTIONS)]
     basis = f"limits for each class on {len(known)} simulated sessions and {len(sets)} real sequences of other people"
     calibration = msgspec.structs.replace(

@@ -23,6 +23,7 @@ from engines.common.errors import BadInput
 from engines.landmarks.recordings import load_sequences
 from engines.landmarks.steps import VALID
 from engines.networks.contract import Network
+from simulation.interview import IDLE
 from simulation.landmark_cache import LandmarkPlan, LandmarkSessions, load_or_make
 from training.landmarks.batches import SimulatedWindows
 from training.landmarks.limits import fitted_calibration
@@ -59,6 +60,8 @@ class LimitSettings(Strict, frozen=True):
     """What limits are fitted on."""
 
     seed: Annotated[int, Meta(ge=0)] = 7  # of the simulated validation sessions
+    idle_minutes: Count = 60  # of sitting still
+    false_per_hour: Annotated[float, Meta(ge=0.0)] = 3.0  # most false events while nothing happens, on each level
 
 
 class Landmarks(RecipeTask[LandmarkData]):
@@ -131,7 +134,10 @@ class Landmarks(RecipeTask[LandmarkData]):
         if self._limits is None:
             return None
         files = [load_sequences(path) for path in self._develop]
-        return fitted_calibration(bundle, self._sessions(self._held(self._limits.seed)), files, self.machine.threads)
+        limits = self._limits
+        idle = LandmarkPlan("validation", limits.idle_minutes, 60.0, limits.seed + 1, IDLE)
+        sessions = [self._sessions(self._held(limits.seed)), self._sessions(idle)]
+        return fitted_calibration(bundle, sessions, files, limits.false_per_hour, self.machine.threads)
 
     def _held(self, seed: int) -> LandmarkPlan:
         return LandmarkPlan("validation", self._data.validation_sessions, self._data.seconds, seed)

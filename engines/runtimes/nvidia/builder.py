@@ -44,7 +44,7 @@ def build(library: Library, card: ModelCard, onnx: bytes, batch: int, timing_cac
         onnx: a bundle's model.onnx.
         batch: 1 or more.
         timing_cache: of an earlier build, or empty; one of another GPU or version is ignored.
-        step: told of progress.
+        step: receives progress.
 
     Raises:
         BadInput: the library is missing; the network is not of the card's precision.

@@ -33,12 +33,12 @@ def build_plan(bundle: Bundle, runtime: str | None, precision: str | None, batch
         raise BadInput(f"a batch of 1 to {MAX_BATCH} windows", str(batch), "give another --batch")
     card = bundle.card
     if precision not in (None, card.precision):
-        mend = {
+        fix = {
             "fp32": "give the fp32 bundle",
             "fp16": f"make one with python -m engines export {card.name} --precision fp16 --out DIR",
             "int8": f"make one with python -m calibration quantize {card.name}",
         }[precision or "fp32"]
-        raise BadInput(f"an {precision} bundle", f"{card.name}, which is {card.precision}", mend)
+        raise BadInput(f"an {precision} bundle", f"{card.name}, which is {card.precision}", fix)
     gpu = _gpu_or_none()
     library = LIBRARIES[runtime] if runtime else _default(gpu)
     library.load()
@@ -48,12 +48,12 @@ def build_plan(bundle: Bundle, runtime: str | None, precision: str | None, batch
         if gpu is not None:
             library.check(gpu)
     except NoGpu as error:
-        mend = (
+        fix = (
             "to build for another computer, hide this GPU with CUDA_VISIBLE_DEVICES="
             if library.portable
             else f"build where it will run, or with --runtime {TENSORRT_RTX.name}, which needs no GPU"
         )
-        raise BadInput(f"a GPU and a driver that {library.name} can use", str(error), mend) from None
+        raise BadInput(f"a GPU and a driver that {library.name} can use", str(error), fix) from None
     try:
         plan, news = read_plan(bundle, library, gpu, batch), "still fits"
     except PlanMismatch as mismatch:

@@ -250,6 +250,6 @@ class CudaPythonDevice(Device):
         return lambda: self._ask("cudaGraphLaunch", replayable, stream.own)
 
     def close(self) -> None:
-        for free in reversed(self._frees):  # the statuses are of no use: see the base class
+        for free in reversed(self._frees):  # statuses are not checked: see the base class
             free()
         self._frees.clear()

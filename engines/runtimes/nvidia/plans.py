@@ -72,15 +72,15 @@ def read_plan(bundle: Bundle, library: Library, gpu: Gpu | None, batch: int | No
         NoGpu: the library's plans depend on a GPU and there is none.
     """
     path = plan_path(bundle, library)
-    mend = f"run python -m engines build {bundle.card.name} --runtime {library.name}"
+    fix = f"run python -m engines build {bundle.card.name} --runtime {library.name}"
     try:
         with path.with_suffix(".json").open("rb") as stream:
             record = msgspec.json.decode(stream.read(MAX_SIDE_BYTES), type=Record)
         data = path.read_bytes()
     except FileNotFoundError:
-        raise PlanMismatch(f"a {library.name} plan of {bundle.card.name}", "none", mend) from None
+        raise PlanMismatch(f"a {library.name} plan of {bundle.card.name}", "none", fix) from None
     except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
-        raise PlanMismatch("a readable plan and side file", f"{path.name} ({type(error).__name__})", mend) from None
+        raise PlanMismatch("a readable plan and side file", f"{path.name} ({type(error).__name__})", fix) from None
     wanted = {
         "the ONNX file": (_digest(bundle.onnx_path.read_bytes()), record.onnx_sha256),
         "the runtime": (library.name, record.runtime),
@@ -93,7 +93,7 @@ def read_plan(bundle: Bundle, library: Library, gpu: Gpu | None, batch: int | No
     }
     for what, (now, then) in wanted.items():
         if now != then:
-            mismatch = PlanMismatch(f"a plan for {what} {_short(now)}", f"one for {_short(then)}", mend)
+            mismatch = PlanMismatch(f"a plan for {what} {_short(now)}", f"one for {_short(then)}", fix)
             mismatch.batch = record.batch if 1 <= record.batch <= MAX_BATCH else 1
             raise mismatch
     return Plan(data, record)

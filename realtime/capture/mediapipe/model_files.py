@@ -20,34 +20,26 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
+import msgspec
 import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from engines.common.errors import BadInput
 from engines.common.log import log
-from realtime.capture.mediapipe.irises import with_irises
-from realtime.capture.mediapipe.metadata import with_image_metadata
 from realtime.capture.mediapipe.process import environment_before
+from realtime.capture.mediapipe.tflite import with_image_metadata, with_irises
 
 FOLDER_VARIABLE = "MANET_LIVE_MODELS"
-_STORE = "https://storage.googleapis.com/mediapipe-models"
 _WHEEL = "mediapipe==0.10.21"  # the last release whose wheels hold the models (Apache-2.0)
-_WHEEL_TAGS = [
-    "--python-version",
-    "3.11",
-    "--implementation",
-    "cp",
-    "--abi",
-    "cp311",
-    "--platform",
-    "manylinux_2_28_x86_64",
-]  # the models inside are the same for every platform
+# The models inside are the same for every platform.
+_WHEEL_TAGS = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--platform=manylinux_2_28_x86_64"]
+_QUIETLY = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
 _TIMEOUT_S = 10.0  # without a byte
 _PIP_TIMEOUT_S = 300.0
 _ALIGNMENT = 16  # bytes
@@ -56,8 +48,7 @@ _ZIP_EXTRA_HEADER = 4  # bytes
 _ZIP_PADDING = 0xD935  # the extra field that Android's zipalign pads with
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One network inside a bundle, as the wheel holds it."""
 
     name: str  # in the bundle
@@ -67,71 +58,22 @@ class Part:
     irises: bool = False  # a face network that lacks the irises' points, which are added
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFile:
+class ModelFile(msgspec.Struct, frozen=True):
     """A model file, the checksum of the maker's own, and the parts it can be rebuilt from."""
 
-    name: str
     url: str
     sha256: str
     parts: tuple[Part, ...]
 
+    @property
+    def name(self) -> str:
+        return self.url.rpartition("/")[2]
 
-POSE = ModelFile(
-    name="pose_landmarker_full.task",
-    url=f"{_STORE}/pose_landmarker/pose_landmarker_full/float16/1/pose_landmarker_full.task",
-    sha256="5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1",
-    parts=(
-        Part(
-            "pose_detector.tflite",
-            "mediapipe/modules/pose_detection/pose_detection.tflite",
-            "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
-        ),
-        Part(
-            "pose_landmarks_detector.tflite",
-            "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
-            "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
-            pixel_range=(0.0, 255.0),
-        ),
-    ),
+
+_TABLE = msgspec.json.decode(
+    resources.files("realtime.capture.mediapipe").joinpath("models.json").read_bytes(), type=dict[str, ModelFile]
 )
-HAND = ModelFile(
-    name="hand_landmarker.task",
-    url=f"{_STORE}/hand_landmarker/hand_landmarker/float16/1/hand_landmarker.task",
-    sha256="fbc2a30080c3c557093b5ddfc334698132eb341044ccee322ccf8bcf3607cde1",
-    parts=(
-        Part(
-            "hand_detector.tflite",
-            "mediapipe/modules/palm_detection/palm_detection_full.tflite",
-            "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
-        ),
-        Part(
-            "hand_landmarks_detector.tflite",
-            "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
-            "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
-        ),
-    ),
-)
-FACE = ModelFile(
-    name="face_landmarker.task",
-    url=f"{_STORE}/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
-    sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
-    parts=(
-        Part(
-            "face_detector.tflite",
-            "mediapipe/modules/face_detection/face_detection_short_range.tflite",
-            "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
-            pixel_range=(127.5, 127.5),
-        ),
-        Part(
-            "face_landmarks_detector.tflite",
-            "mediapipe/modules/face_landmark/face_landmark.tflite",
-            "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
-            pixel_range=(0.0, 255.0),
-            irises=True,
-        ),
-    ),
-)
+POSE, HAND, FACE = (_TABLE[f"{name}.task"] for name in ("pose_landmarker_full", "hand_landmarker", "face_landmarker"))
 
 
 class _Failed(Exception):
@@ -296,21 +238,7 @@ def _store(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 def _download_wheel(folder: Path) -> Path:
     """By the user's own pip, with its settings."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary=:all:",
-        *_WHEEL_TAGS,
-        "--dest",
-        str(folder),
-        _WHEEL,
-    ]
+    command = [sys.executable, "-m", "pip", "download", *_QUIETLY, *_WHEEL_TAGS, "--dest", str(folder), _WHEEL]
     try:
         subprocess.run(
             command,

@@ -12,27 +12,11 @@ import msgspec
 
 from engines.common.errors import BadInput
 from engines.common.printable import printable
-from realtime.capture.sources.base import EndOfSource, Image, Source, SourceLost
+from realtime.capture.sources.base import EndOfSource as EndOfSource
+from realtime.capture.sources.base import Image as Image
+from realtime.capture.sources.base import Source
 from realtime.capture.sources.urls import check_listening, check_url, public_name
 from realtime.config import CameraSettings, Config, StreamSettings
-
-__all__ = [
-    "CameraSpec",
-    "EndOfSource",
-    "FileSpec",
-    "Image",
-    "LocalSpec",
-    "RemoteSpec",
-    "SimulatedSpec",
-    "Source",
-    "SourceLost",
-    "SourceSpec",
-    "StreamSpec",
-    "open_source",
-    "parse_source",
-    "probe",
-    "resume_after",
-]
 
 
 class CameraSpec(msgspec.Struct, frozen=True, tag="camera"):

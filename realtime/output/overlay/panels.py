@@ -174,7 +174,7 @@ def any_doubtful(top: Iterable[TopAction], lowered: Sequence[Action] = ()) -> bo
 
 def _lowered(lowered: Sequence[Action], width: int) -> Text:
     """What is lowered as habitual of the person: all names, or the first alone, shortened if need be."""
-    label = "lowered as usual: "
+    label = "lowered as habitual: "
     space = max(width - len(label), 1)
     names = ", ".join(name(action) for action in lowered[:MOST_LOWERED])
     return Text(label + (names if len(names) <= space else name(lowered[0], space)), LABEL)

@@ -16,7 +16,7 @@ from engines.__main__ import main
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.compare import compare_bundles
-from engines.export.float16 import HALF_TOLERANCE, half_bundle
+from engines.export.onnx_export import TOLERANCES, half_bundle
 from engines.export.weights import read_network
 from engines.networks.initialise import initialise
 from engines.networks.maenet import MAENet, mean_of_seen
@@ -124,10 +124,10 @@ def test_the_encoder_is_the_library_s(network: MAENet) -> None:
     if network.encoder is None:
         pytest.skip("no micro-action branch")
     mine, d = network.encoder.layers[0], BODY.features
-    theirs = torch.nn.TransformerEncoderLayer(d, mine.heads, 4 * d, batch_first=True, norm_first=True).eval()
+    theirs = torch.nn.TransformerEncoderLayer(d, mine.attention.heads, 4 * d, batch_first=True, norm_first=True).eval()
     pairs = {
-        "self_attn.in_proj_": mine.query_key_value,
-        "self_attn.out_proj.": mine.mixed,
+        "self_attn.in_proj_": mine.attention.qkv,
+        "self_attn.out_proj.": mine.attention.output,
         "linear1.": mine.hidden,
         "linear2.": mine.output,
         "norm1.": mine.attention_norm,
@@ -141,7 +141,7 @@ def test_the_encoder_is_the_library_s(network: MAENet) -> None:
     seen[1, 4:9] = 0
     with torch.inference_mode():
         want = theirs(x, src_key_padding_mask=seen == 0)
-        got = mine(x.flatten(0, 1), seen).reshape(x.shape)
+        got = mine(x, seen)
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
 
 
@@ -211,7 +211,7 @@ def test_without_lower_limb_labels_d_and_g_are_gone() -> None:
     ("fields", "match"),
     [
         ({"body": None, "face": None}, "got neither"),
-        ({"body": {"length": 8, "embedding": False}, "face": {"length": 16, "embedding": False}}, "of 16 frames"),
+        ({"body": {"length": 8, "embedding": False}, "face": {"length": 16, "embedding": False}}, "of as many frames"),
         ({"body": {"length": 16}, "face": None}, "without the label-embedding head"),
         ({"body": {"length": 16, "embedding": False}, "face": None, "heads": 7}, "heads that divide"),
         ({"body": None, "face": {"length": 16, "embedding": False}, "emotions": ["joy"]}, "expected joy, sadness"),
@@ -284,7 +284,7 @@ def test_other_inputs_are_refused(made: Callable[[str], Bundle], tmp_path: Path)
     with open_runtime(half, "onnxruntime", threads=1) as runtime:
         assert half.card.precision == "fp16"
         largest = max(float(np.abs(values).max()) for values in bundle.reference_arrays().outputs.values())
-        assert check_parity(runtime) <= HALF_TOLERANCE * largest
+        assert check_parity(runtime) <= TOLERANCES["fp16"] * largest
 
 
 def test_a_plan_is_built_ahead_of_time(

@@ -20,8 +20,7 @@ from calibration.windows import simulated_windows
 from engines.__main__ import main
 from engines.bundle import Bundle, find
 from engines.card import Parity
-from engines.export.float16 import HALF_TOLERANCE, half_bundle
-from engines.export.onnx_export import to_onnx
+from engines.export.onnx_export import TOLERANCES, half_bundle, to_onnx
 from engines.export.weights import read_network
 from engines.patterns import moving_patterns
 from engines.runtimes import RUNTIMES, Runtime, open_runtime
@@ -78,7 +77,7 @@ def test_scores_are_those_of_the_reference_runtime(
     with opened(bundle, name, 4) as runtime:
         got = runtime.infer(clips).logits
         again = runtime.infer(clips[::-1].copy()).logits[::-1]
-    allowed = 1e-3 if bundle.card.precision == "fp32" else HALF_TOLERANCE
+    allowed = 1e-3 if bundle.card.precision == "fp32" else TOLERANCES["fp16"]
     assert np.abs(got - want).max() <= allowed * np.abs(want).max()
     assert (got.argmax(axis=1) == want.argmax(axis=1)).all()
     assert np.abs(again - got).max() <= allowed * np.abs(want).max()  # scores do not mix up clips

@@ -14,8 +14,9 @@ import pytest
 from calibration.qdq import Graph
 from calibration.ranges import measure_ranges
 from engines.__main__ import main
-from engines.bundle import Bundle, digest_file, find, model_folders
-from engines.export.float16 import half_bundle
+from engines.bundle import Bundle, find, model_folders
+from engines.common.digest import digest_file
+from engines.export.onnx_export import half_bundle
 from engines.runtimes import RuntimeFailed
 from engines.runtimes.nvidia import command
 from engines.runtimes.nvidia.builder import build, precision_of
@@ -27,7 +28,8 @@ pytestmark = pytest.mark.slow
 
 trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install 'manet-live[rtx]'")
 
-SHIPPED = [path.parent.name for path in sorted(model_folders()[0].glob("*/card.json"))]
+CARDS = [Bundle.load(path.parent).card for path in sorted(model_folders()[0].glob("*/card.json"))]
+SHIPPED = [card.name for card in CARDS if card.network.input_dtype == "uint8"]  # landmarks are for processors
 KINDS = ("small", *SHIPPED, pytest.param("manet-50", marks=pytest.mark.large))
 PRECISIONS = ("fp32", "fp16", "int8")
 Make = Callable[[str, str], Bundle]

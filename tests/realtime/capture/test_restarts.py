@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realtime.capture.restarts import Restarts, RestartsExhausted
+from realtime.capture.supervisor import Restarts, RestartsExhausted
 from realtime.config import SupervisionSettings
 
 S = 1_000_000_000

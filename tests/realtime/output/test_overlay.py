@@ -158,9 +158,9 @@ def test_losses_rates_and_latencies_are_named() -> None:
 
 def test_what_is_lowered_because_it_is_usual_of_the_person_is_named() -> None:
     text = render(replace(modest(), lowered=(ACTIONS[7], ACTIONS[26], ACTIONS[1])), 120, 40)
-    assert f"lowered as usual: {ACTIONS[7].name}, {ACTIONS[26].name}" in text
+    assert f"lowered as habitual: {ACTIONS[7].name}, {ACTIONS[26].name}" in text
     panel = replace(modest(), lowered=(ACTIONS[33], ACTIONS[1]))
-    assert "lowered as usual: scratching" in render(modest(), 80, 24, panel)
+    assert "lowered as habitual: scratching" in render(modest(), 80, 24, panel)
     assert ACTIONS[1].name not in text
     assert "lowered" not in render(modest(), 120, 40)
 

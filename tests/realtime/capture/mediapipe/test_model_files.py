@@ -49,7 +49,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def described(url: str, parts: tuple[Part, ...] = ()) -> ModelFile:
-    return ModelFile("test.task", url, hashlib.sha256(CONTENT).hexdigest(), parts)
+    return ModelFile(url, hashlib.sha256(CONTENT).hexdigest(), parts)
 
 
 def part(path: str, data: bytes) -> Part:
@@ -111,7 +111,7 @@ def test_fetched_once_from_the_store(folder: Path, server: Path, caplog: pytest.
 def test_a_file_put_there_by_hand_is_taken(folder: Path) -> None:
     folder.mkdir()
     (folder / "test.task").write_bytes(CONTENT)
-    assert model_path(described("http://127.0.0.1:9/nowhere")).read_bytes() == CONTENT
+    assert model_path(described("http://127.0.0.1:9/nowhere/test.task")).read_bytes() == CONTENT
 
 
 PARTS = (part("m/a.tflite", b"A" * 100), part("m/b.tflite", b"B" * 77))
@@ -163,7 +163,7 @@ def test_a_damaged_file_is_named_where_no_other_can_be_had(folder: Path, tmp_pat
 
 def test_any_damage_to_a_file_put_together_is_found(folder: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100, "m/b.tflite": b"B" * 77})
-    model = described("http://127.0.0.1:9/nowhere", PARTS)
+    model = described("http://127.0.0.1:9/nowhere/test.task", PARTS)
     path = model_path(model)
     whole = path.read_bytes()
     assert (folder / "test.task.sha256").read_text() == f"{hashlib.sha256(whole).hexdigest()}  test.task\n"
@@ -177,7 +177,7 @@ def test_any_damage_to_a_file_put_together_is_found(folder: Path, tmp_path: Path
 
 def test_a_file_without_a_note_is_checked_by_its_archives_checksums(folder: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100, "m/b.tflite": b"B" * 77})
-    model = described("http://127.0.0.1:9/nowhere", PARTS)
+    model = described("http://127.0.0.1:9/nowhere/test.task", PARTS)
     path = model_path(model)
     (folder / "test.task.sha256").unlink()
     assert whole_model(model) == path
@@ -238,9 +238,9 @@ def test_when_all_ways_fail_the_line_says_what_to_do(folder: Path, tmp_path: Pat
 def test_a_wheel_with_other_models_is_refused(folder: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels", {"m/a.tflite": b"other"})
     with pytest.raises(BadInput, match=r"m/a\.tflite in it is not the file expected"):
-        model_path(described("http://127.0.0.1:9/nowhere", (part("m/a.tflite", b"A"),)))
+        model_path(described("http://127.0.0.1:9/nowhere/test.task", (part("m/a.tflite", b"A"),)))
     with pytest.raises(BadInput, match="is not in it"):
-        model_path(described("http://127.0.0.1:9/nowhere", (part("m/b.tflite", b"A"),)))
+        model_path(described("http://127.0.0.1:9/nowhere/test.task", (part("m/b.tflite", b"A"),)))
     assert leftovers(folder) == []
 
 
@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "file").touch()
     monkeypatch.setenv("MANET_LIVE_MODELS", str(tmp_path / "file" / "models"))
     with pytest.raises(BadInput, match="models"):
-        model_path(described("http://127.0.0.1:9/nowhere"))
+        model_path(described("http://127.0.0.1:9/nowhere/test.task"))
 
 
 def test_several_at_once_end_with_one_whole_file(folder: Path, server: Path) -> None:
@@ -291,7 +291,7 @@ def bare_model(schema: ModuleType, shape: list[int], weights: bytes) -> bytes:
 
 def test_metadata_is_added_once_and_the_weights_stay() -> None:
     schema = pytest.importorskip("mediapipe.tasks.metadata.schema_py_generated")
-    from realtime.capture.mediapipe.metadata import with_image_metadata
+    from realtime.capture.mediapipe.tflite import with_image_metadata
 
     weights = bytes(range(256)) * 3
     rich = with_image_metadata(bare_model(schema, [1, 8, 8, 3], weights), 0.0, 255.0)
@@ -304,7 +304,7 @@ def test_metadata_is_added_once_and_the_weights_stay() -> None:
 
 def test_a_face_network_gets_its_irises_and_nothing_else_does() -> None:
     schema = pytest.importorskip("mediapipe.tasks.metadata.schema_py_generated")
-    from realtime.capture.mediapipe.irises import with_irises
+    from realtime.capture.mediapipe.tflite import with_irises
 
     longer = with_irises(bare_model(schema, [1, 1, 1, 1404], b"weights"))
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(longer, 0))

@@ -1,4 +1,4 @@
-"""People who rest unusually, and what a baseline is worth with the default model."""
+"""People who rest unusually, and what a baseline changes with the default model."""
 
 from __future__ import annotations
 
