@@ -60,6 +60,8 @@ class Running:
     def candidates(self) -> tuple[Candidate, ...]:
         """The likeliest actions of its body part, likeliest first."""
         mean = self.mass[: len(ACTIONS)] / (self.held_ns - self.first_ns)
+        if self.key < len(ACTIONS):
+            mean[self.key] = self.confidence
         mean[PART_OF[: len(ACTIONS)] != self.part] = 0.0
         likeliest = np.argsort(-mean, kind="stable")[:MOST_CANDIDATES].tolist()
         return tuple(

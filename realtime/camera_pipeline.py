@@ -193,7 +193,8 @@ class CameraPipeline:
         start_ns, position_ns = self.start.ns or 0, self.position_ns
         framing: tuple[str, ...] = ()
         if newest is not None:
-            framing = framing_warnings(newest.framing, request.config.view.crop, to_s(newest.media_ns - start_ns))
+            since_s, slow = to_s(newest.media_ns - start_ns), self._visibility.slow
+            framing = framing_warnings(newest.framing, request.config.view.crop, since_s, slow)
         shown = {key: value for lane in self.lanes for key, value in lane.consumer.shown(position_ns).items()}
         return OverlayState(
             model=card.name,

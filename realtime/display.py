@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.live import Live
 
-from realtime.analysis.visibility import LOST_WITH, hidden
+from realtime.analysis.visibility import LOST_WITH, QUICK, SLOW, hidden
 from realtime.clock import NS_PER_S
 from realtime.messages import MOST_PEOPLE, Framing
 from realtime.output.overlay import Overlay, OverlayState
@@ -94,8 +94,13 @@ class TerminalDisplay(Display):
         return True
 
 
-def framing_warnings(framing: Framing, crop: str, now_s: float = 0.0) -> tuple[str, ...]:
-    """Why what the model sees differs from what it learnt from, one line each; `now_s`: session clock of the frame."""
+def framing_warnings(framing: Framing, crop: str, now_s: float = 0.0, slow: bool = False) -> tuple[str, ...]:
+    """Why what the model sees differs from what it learnt from, one line each.
+
+    Args:
+        now_s: session clock of the frame.
+        slow: too few pictures come for quick movements.
+    """
     warnings = []
     if crop == "center" and framing.seen < LEAST_SEEN:
         warnings.append(f"the crop sees {framing.seen:.0%} of the picture: if it cuts the person, try --crop full")
@@ -107,4 +112,6 @@ def framing_warnings(framing: Framing, crop: str, now_s: float = 0.0) -> tuple[s
         since = clock(now_s - framing.followed_ns / NS_PER_S)
         warnings.append(f"several people in view: following the one since {since}")
     warnings.extend(f"{part} out of view: {LOST_WITH[part]} cannot be seen" for part in hidden(framing.unseen))
+    if slow:
+        warnings.append(f"fewer than {SLOW:.0f} frames/s: {QUICK} cannot be told")
     return tuple(warnings)

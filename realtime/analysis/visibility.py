@@ -18,6 +18,8 @@ from realtime.output.lines import SummaryLine, VisibilityLine, WindowTotals
 SETTLE_NS = 3 * NS_PER_S // 2  # time constant of the people count: somebody who passes by is no change
 SURE = 0.6  # share of the recent past that a number of people needs to be reported
 NOTABLE_S = 1.0  # shorter absences of a part make no action unreliable
+SLOW, FAST = 9.5, 11.0  # pictures/s below which quick movements are unreliable, above which they are reliable again
+QUICK = "nods, shakes and other quick repeated movements"  # what too few pictures alias
 NEVER = 0.95  # share of the time with somebody in view that counts as all of it
 
 
@@ -44,9 +46,10 @@ CANNOT_SHOW: dict[BodyPart, frozenset[int]] = {
 }
 
 
-def lost_with(parts: Iterable[BodyPart]) -> dict[str, str]:
-    """Part out of view → the actions that are unreliable without it."""
-    return {part: LOST_WITH[part] for part in parts}
+def lost_with(parts: Iterable[BodyPart], slow: bool = False) -> dict[str, str]:
+    """Part out of view → the actions that are unreliable without it; "frames" → those that too few pictures alias."""
+    lost: dict[str, str] = {part: LOST_WITH[part] for part in parts}
+    return lost | ({"frames": QUICK} if slow else {})
 
 
 def hidden(unseen: Iterable[BodyPart]) -> list[BodyPart]:
@@ -73,6 +76,8 @@ class Visibility:
         self._followed_ns: int | None = None  # of the last frame in which somebody was followed
         self._since_ns: int | None = None  # media time
         self._person = 0  # how many have been followed
+        self._interval_ns = 0.0  # mean of the recent past, between pictures
+        self.slow = False  # too few pictures for quick movements
         self._reported: tuple[object, ...] | None = None
         self._total_ns: Counter[str | int] = Counter()  # by people in view, by part out of view; "no picture"
 
@@ -91,6 +96,7 @@ class Visibility:
             return
         elapsed_ns = frame.media_ns - self._begun_ns
         self._settle(people, step_ns, elapsed_ns)
+        self._note_rate(step_ns, elapsed_ns)
         if elapsed_ns >= SETTLE_NS:
             self._report()
 
@@ -136,7 +142,7 @@ class Visibility:
             several_s=several_s,
             no_picture_s=_seconds(self._total_ns["no picture"]),
             out_of_view_s=out_s if looked and self._parts else None,
-            unreliable=lost_with(lost),
+            unreliable=lost_with(lost, self._total_ns["slow"] >= NOTABLE_S * NS_PER_S),
         )
 
     def _add_up(self, until_ns: int) -> None:
@@ -152,6 +158,8 @@ class Visibility:
         if people:
             for part in framing.unseen:
                 self._total_ns[part] += passed_ns
+            if self.slow:
+                self._total_ns["slow"] += passed_ns
 
     def _note_followed(self, frame: Frame) -> None:
         followed_ns = frame.framing.followed_ns
@@ -171,11 +179,18 @@ class Visibility:
         if self._people is None or self._shares[likeliest] > SURE:
             self._people = likeliest
 
+    def _note_rate(self, step_ns: int, elapsed_ns: int) -> None:
+        if not 0 < step_ns <= self._max_gap_ns:
+            return
+        weight = max(-math.expm1(-step_ns / SETTLE_NS), step_ns / elapsed_ns)
+        self._interval_ns += (step_ns - self._interval_ns) * weight
+        self.slow = self._parts and NS_PER_S / self._interval_ns < (FAST if self.slow else SLOW)
+
     def _report(self) -> None:
         if self._last is None:
             return
         people, unseen = self._people, self._last.framing.unseen if self._people else ()
-        state = people, unseen, self._person if people else 0
+        state = people, unseen, self._person if people else 0, self.slow
         if state == self._reported:
             return
         self._reported = state
@@ -187,7 +202,7 @@ class Visibility:
                 people,
                 _seconds(self._since_ns - origin_ns) if people and self._since_ns is not None else None,
                 unseen,
-                lost_with(unseen),
+                lost_with(unseen, self.slow),
             )
         )
 
@@ -223,6 +238,9 @@ def in_words(line: SummaryLine, baseline_s: float) -> str:
 def _unreliable(out_s: Mapping[str, float], somebody_s: float, lost: Mapping[str, str]) -> list[str]:
     texts = []
     for part, actions in lost.items():
+        if part == "frames":
+            texts.append(f"fewer than {SLOW:.0f} frames/s: {actions} unreliable")
+            continue
         if part == "feet" and "legs" in lost and out_s["feet"] - out_s["legs"] < NOTABLE_S:
             continue
         if out_s[part] >= NEVER * somebody_s:

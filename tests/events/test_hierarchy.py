@@ -102,6 +102,15 @@ def test_a_sure_part_is_an_event_and_its_action_is_named_once_it_is_sure() -> No
     assert ended_parts(events) == [(HEAD_HAND, *span(events[-1]))]
 
 
+def test_the_action_of_an_event_is_a_candidate_with_its_own_confidence() -> None:
+    made = scores(4.0, ("head", 0.9, 1.0, 3.0), (NODDING, 0.35, 1.0, 2.0), (NODDING, 0.7, 2.0, 3.0))
+    events = play(made, bounds=two_levels(enter=0.95))
+    assert told(events)[0] == (1, PROVISIONAL, "nodding")
+    for event in events:
+        assert [(one.action.index, one.probability) for one in event.candidates] == [(NODDING, event.confidence)]
+    assert events[-1].confidence == pytest.approx(0.525)
+
+
 def test_a_part_alone_stays_without_an_action() -> None:
     events = play(scores(5.0, ("head", 0.8, 1.0, 3.0), (NODDING, 0.4, 1.0, 3.0)))
     assert told(events) == [(1, PROVISIONAL, None), (1, CONFIRMED, None), (1, ENDED, None)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtime.analysis.visibility import LOST_WITH, Visibility, in_words
+from realtime.analysis.visibility import LOST_WITH, QUICK, Visibility, in_words
 from realtime.clock import NS_PER_S, SessionStart
+from realtime.display import framing_warnings
 from realtime.messages import BodyPart, Frame, Framing
 from realtime.output.lines import SummaryLine, VisibilityLine, WindowTotals
 from tests.conftest import manet_live, write_numbered
@@ -70,6 +71,22 @@ def test_a_change_is_told_once_it_lasts() -> None:
     watched.show(5, people=0, unseen=("legs", "feet"))
     ((_, people, since_s, unseen),) = watched.told()
     assert (people, since_s, unseen) == (0, None, ())
+
+
+@pytest.mark.parametrize(("fps", "slow"), [(8, True), (15, False)])
+def test_too_few_frames_make_quick_movements_unreliable(fps: int, slow: bool) -> None:
+    start = SessionStart()
+    seen = Visibility(0, start, GAP_NS, True)
+    for index in range(5 * fps):
+        framing = Framing(person_found=True, people=1)
+        seen.take(Frame(0, index, 0, index * NS_PER_S // fps, BODY, framing=framing))
+    assert seen.slow == slow
+    expected = {"frames": QUICK} if slow else {}
+    assert [line.unreliable for line in seen.pop()] == [expected]
+    line = seen.summary(WindowTotals(10, 10, {}), 0)
+    assert line.unreliable == expected
+    assert ("fewer than 10 frames/s: nods, shakes" in in_words(line, 0.0)) == slow
+    assert any("frames/s" in text for text in framing_warnings(Framing(), "full", slow=seen.slow)) == slow
 
 
 def test_seconds_are_added_up_by_what_was_in_view() -> None:
