@@ -28,7 +28,7 @@ NEEDS = {
     "a camera": r"--camera \d|--screen|run_live.py live",
     "another machine": r"--listen|--connect|subscribe.py",
     "minutes or hours of computing": r"-m training|-m calibration|-m benchmarks|tools.tracker_noise",
-    "another's data or weights": r"--data |manet",
+    "another's data or weights": r"--data |manet|-m lab ",
     "a GPU": r"engines build|rtx|-m pytest",
 }
 
@@ -92,6 +92,11 @@ def understood(program: ModuleType, arguments: list[str]) -> None:
         if arguments:  # else the text speaks of the program as a whole
             with pytest.raises(Parsed):
                 program.main()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_stand_where_this_test_finds_them(page: str) -> None:
+    assert re.findall(r"^ {4,}(?:python|make|pip) .*", PAGES[page], flags=re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
