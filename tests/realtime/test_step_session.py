@@ -50,7 +50,7 @@ def expected_lines(model: str) -> list[dict]:
         for index in range(len(session)):
             seen = session.landmarks(index)
             numbers = pack(seen.pose[None], seen.hands[None], seen.face[None])[0]
-            frame = Frame(0, index, 0, seen.time_ns, None, framing=coverage.look(seen), landmarks=numbers)
+            frame = Frame(0, index, 0, seen.time_ns, None, framing=coverage.update(seen), landmarks=numbers)
             judge(cutter.push(frame, 0))
         judge(cutter.finish(0))
     events += aggregator.finish()
