@@ -55,7 +55,8 @@ def test_hands_of_real_people_who_only_developed_it(scorer: Scorer) -> None:
         pytest.skip("needs ../shared/data/real")
     found = summary([evaluate_file(scorer, path)])
     assert found["n"] == 10
-    assert found["top1"] >= 0.8
+    assert found["top1"] >= 0.6
+    assert found["top3"] >= 0.9
     assert found["part"] >= 0.9
 
 

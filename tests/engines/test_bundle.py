@@ -13,7 +13,17 @@ import pytest
 
 from engines import bundle as bundles
 from engines.bundle import CARD_FILE, ONNX_FILE, REFERENCE_FILE, Bundle, Reference, find, known
-from engines.card import DRAWING, LABELS, Calibration, ModelCard, Parity, Provenance, from_json, to_json
+from engines.card import (
+    DRAWING,
+    LABELS,
+    Calibration,
+    ModelCard,
+    Parity,
+    PartCalibration,
+    Provenance,
+    from_json,
+    to_json,
+)
 from engines.common.errors import BadInput
 from engines.specs.manet import MANetSpec
 from engines.taxonomy import ACTIONS
@@ -263,3 +273,34 @@ def test_the_untrained_model_is_whole_and_says_so() -> None:
     assert sum((shipped.path / name).stat().st_size for name in (CARD_FILE, ONNX_FILE, REFERENCE_FILE)) < 3 << 20
     for name in (CARD_FILE, ONNX_FILE):  # traces of the machine it was made on
         assert not any(word in (shipped.path / name).read_bytes() for word in (b"site-packages", b"/home", b".py"))
+
+
+def test_a_part_is_as_likely_as_any_of_its_actions_unless_it_is_scored(small_bundle: Bundle) -> None:
+    def of(activation: str, parts: PartCalibration | msgspec.UnsetType) -> Bundle:
+        calibration = Calibration(activation=activation, parts=parts)  # type: ignore[arg-type]
+        return dataclasses.replace(
+            small_bundle, card=msgspec.structs.replace(small_bundle.card, calibration=calibration)
+        )
+
+    probs = np.zeros((2, 52), np.float32)
+    probs[0, [5, 6]] = 0.5, 0.2  # of the head
+    probs[1, 51] = 0.75  # of leg and hand
+    assert of("sigmoid", msgspec.UNSET).part_probabilities(probs) is None
+    each, one = (of(name, PartCalibration()).part_probabilities(probs) for name in ("sigmoid", "softmax"))
+    assert each is not None
+    assert one is not None
+    assert each.dtype == one.dtype == np.float32
+    assert each == pytest.approx(np.array([[0, 0.6, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0.75]]))
+    assert one == pytest.approx(np.array([[0, 0.7, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0.75]]))
+    logits = np.array([[0, 2, -2, 4, 0, 0, 0]], np.float32)
+    scored = of("softmax", PartCalibration(temperature=2.0)).part_probabilities(probs[:1], logits)
+    assert scored == pytest.approx(1.0 / (1.0 + np.exp(-logits / 2.0)))
+
+
+def test_limits_of_parts_are_checked() -> None:
+    with pytest.raises(ValueError, match="enter needs one value or 7, got 6"):
+        PartCalibration(enter=(0.5,) * 6)
+    with pytest.raises(ValueError, match=r"exit \(0.6\) is above enter \(0.5\) for leg-hand"):
+        PartCalibration(enter=0.5, exit=(0.4,) * 6 + (0.6,))
+    with pytest.raises(ValueError, match="min_duration_s needs one value or 52, got 2"):
+        Calibration(min_duration_s=(0.1, 0.2))
