@@ -170,7 +170,7 @@ class _Director:
         return (parts, hands, legs) if all(self._free(part, now) for part in parts) else None
 
     def _possible(self, index: int) -> int | None:
-        """The action itself, its opposite where only that one has room, or None."""
+        """The action itself, its opposite where only that one can move, or None."""
         state = self.state
         if state.crossed and index in _NEEDS_FREE_LEGS:
             return None
@@ -180,8 +180,8 @@ class _Director:
             knee = max(state.knee_out) if index == 26 else min(state.knee_out)
             return 26 if (knee < 0.55 if index == 26 else knee < 0.3) else 27
         if index in (29, 30):
-            room = min(state.foot_z) < 0.12 if index == 29 else max(state.foot_z) <= -0.06
-            return 29 if room else 30
+            further = min(state.foot_z) < 0.12 if index == 29 else max(state.foot_z) <= -0.06
+            return 29 if further else 30
         return index
 
     def _perform(self, index: int, now: float, hands: tuple[int, ...] = (), forced: bool = False) -> bool:
