@@ -124,6 +124,7 @@ def test_a_folder_without_its_files_is_refused(tmp_path: Path) -> None:
         open_task(read_recipe("landmarks", TINY, tmp_path), Machine(tmp_path, tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_one_command_makes_a_bundle_that_can_be_evaluated(
     tmp_path: Path, real: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
