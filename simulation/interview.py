@@ -254,6 +254,8 @@ def write_interview(
     """Controls of `seconds` of interview and what truly happens in it, in the order of onsets.
 
     The parameters behind `mode` are those of `simulation.session.Settings`, which is built on this.
+
+    Many parameters: what is not given is drawn.
     """
     count = max(2, round(seconds * fps))
     controls = Controls(count + round(TAIL_S * fps), fps)
