@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from engines.common.errors import BadInput
-from realtime.capture.sources import CameraSpec, SourceLost, open_source
+from realtime.capture.sources import CameraSpec, open_source
 from realtime.capture.sources import camera as camera_module
+from realtime.capture.sources.base import SourceLost
 from realtime.capture.sources.camera import list_cameras
 from realtime.config import CameraSettings
 from realtime.messages import CaptureState

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime.capture.sources import Image, Source, SourceLost, StreamSpec, network, open_source
-from realtime.capture.sources.base import DAMAGED
+from realtime.capture.sources import Image, Source, StreamSpec, network, open_source
+from realtime.capture.sources.base import DAMAGED, SourceLost
 from realtime.capture.sources.network import StreamSource
 from realtime.config import StreamSettings
 from realtime.messages import CaptureState
