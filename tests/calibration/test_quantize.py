@@ -70,13 +70,13 @@ def run(data: bytes, clips: np.ndarray) -> np.ndarray:
 def test_convolutions_and_residual_streams_are_found_by_name(graph: Graph) -> None:
     names = [layer.name for layer in graph.layers]
     assert len(names) == len(set(names)) == 20 + 8
-    assert names[:4] == ["stem", "layer1.0.conv1", "layer1.0.conv2", "layer1.0.sum"]
-    assert "layer2.0.downsample" in names
+    assert names[:4] == [f"backbone.{name}" for name in ("stem", "layer1.0.conv1", "layer1.0.conv2", "layer1.0.sum")]
+    assert "backbone.layer2.0.downsample" in names
     assert not any("gate" in name or "classifier" in name for name in names)
 
 
 def test_the_file_is_symmetric_per_channel_and_leaves_biases_alone(graph: Graph) -> None:
-    model = onnx.load_from_string(graph.quantised(dict.fromkeys(graph.activations, 6.0), {"layer1.0.conv2"}))
+    model = onnx.load_from_string(graph.quantised(dict.fromkeys(graph.activations, 6.0), {"backbone.layer1.0.conv2"}))
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     readers = {name: node for node in model.graph.node for name in node.input[:1]}
     makers = {node.output[0]: node for node in model.graph.node}
@@ -142,7 +142,7 @@ def test_quantised_bundle_from_videos(
     )
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 28 + 1
-    assert lines[1].split()[0] == "stem"
+    assert lines[1].split()[0] == "backbone.stem"
     assert "unseen windows" in lines[-1]
     assert "accuracy" in lines[-1]
     made = Bundle.load(out)
