@@ -196,13 +196,12 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 
 
 def test_a_model_that_is_never_sure_is_refused(
-    full: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    full: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """There is nothing that its INT8 could agree on."""
     flat = full.derive(
         tmp_path / "flat", name="flat", calibration=msgspec.structs.replace(full.card.calibration, temperature=100.0)
     )
-    monkeypatch.setattr("calibration.quantize.export_anew", lambda spec, path: path.read_bytes())
     assert main(["quantize", str(flat.path), "--simulated", "--windows", "32", "--out", str(tmp_path / "int8")]) == 2
     error = capsys.readouterr().err
     assert "a model that is sure of something (0.5) in some windows, got flat, in none of 16" in error

@@ -141,7 +141,7 @@ def test_a_camera_whose_first_exchanges_are_lost_connects_again(tmp_path, monkey
     monkeypatch.setattr("realtime.remote.camera_end.BURST", 2)
     make_keys(tmp_path, [], ["desk"])
     endpoint = f"tcp://127.0.0.1:{free_port()}"
-    order = CaptureOrder(ViewSpec(64, "landmarks"), 0, 60)
+    order = CaptureOrder(ViewSpec(64, sees="landmarks"), 0, 60)
     keys = load_keys(tmp_path, CAMERAS)
     receiver = Receiver(endpoint, 60, keys)
     end = SilentAtFirst(control_endpoint(endpoint), keys, order, MonotonicClock())
