@@ -88,7 +88,7 @@ def _level(
     for name, chosen in zip(("enter", "exit"), values[:2], strict=True):
         if not np.all((chosen >= 0.0) & (chosen <= 1.0)):
             raise BadInput(
-                f"{name} thresholds in 0..1", f"{chosen.min():g} to {chosen.max():g}", "mend the model's card.json"
+                f"{name} thresholds in 0..1", f"{chosen.min():g} to {chosen.max():g}", "fix the model's card.json"
             )
     return values
 
@@ -97,5 +97,5 @@ def _spread(name: str, count: int, setting: float | None, card: Card, default: f
     on_card = None if isinstance(card, msgspec.UnsetType) else card
     values = np.asarray(setting if setting is not None else on_card if on_card is not None else default, np.float64)
     if values.shape not in ((), (count,)):
-        raise BadInput(f"one {name} or {count}", f"{values.size}", "mend the model's card.json")
+        raise BadInput(f"one {name} or {count}", f"{values.size}", "fix the model's card.json")
     return np.broadcast_to(values, (count,)).copy()

@@ -24,7 +24,7 @@ class StepScores:
     times_s: Float64Array  # (K,)
     actions: Float32Array  # (K, 52)
     parts: Float32Array  # (K, 7)
-    seen: BoolArray  # (K,) whether somebody is in the picture
+    seen: BoolArray  # (K,) whether a person is in the picture
 
 
 def score_steps(

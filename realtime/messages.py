@@ -209,7 +209,7 @@ class LandmarkWindow(Window):
 class EmotionWindow(Window):
     """A longer window for the emotion model, with the face. Where nothing was seen the pixels are black."""
 
-    body_seen: UInt8Array  # (T,) 1: somebody was there; 0: nobody
+    body_seen: UInt8Array  # (T,) 1: a person was there; 0: nobody
     faces: UInt8Array  # (T, F, F, 3) RGB
     face_seen: UInt8Array  # (T,) 1: a fresh face; 0: none
 

@@ -173,7 +173,7 @@ class SessionLoop:
             time.sleep(TICK_S)  # else what waits would be too old afterwards
         self._display.leave()
         handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTSTP)  # the system knows whether somebody is there to continue us
+        signal.raise_signal(signal.SIGTSTP)  # the system knows whether a shell can continue us
         signal.signal(signal.SIGTSTP, handler)
         self._display.come_back()
         for pipeline in self.pipelines:

@@ -100,7 +100,7 @@ class KeptWindow(msgspec.Struct, frozen=True):
         ]
 
     def open(self, spec: EmotionSpec, rng: np.random.Generator | None, bodies: bool) -> dict[str, UInt8Array]:
-        """The inputs of a network; with `rng` the face is somebody else's, with the same expressions."""
+        """The inputs of a network; with `rng` the face is another person's, with the same expressions."""
         wanted = spec.inputs.keys() - ({"body"} if not bodies else set())
         inputs = {name: _unpack(*packed) for name, packed in self.inputs.items() if name in wanted}
         if spec.face_size:

@@ -9,7 +9,7 @@ from simulation.motions.base import KNUCKLES, PALM, TOGETHER, Motion, State
 from simulation.motions.leg_hand import on_leg
 from simulation.motions.legs import SIDES, cross_legs
 
-FAR_FROM = 1.28  # standard deviations: 20 % of people face somebody at their side throughout
+FAR_FROM = 1.28  # standard deviations: 20 % of people face an interviewer at their side throughout
 CROSSED_SHARE = 0.13  # of sessions, legs crossed throughout
 HAND_RESTS = ("thighs", "knees", "clasped", "stacked", "between", "armrests", "table", "mixed", "beside")
 _REST_SHARES = (0.24, 0.1, 0.17, 0.12, 0.09, 0.09, 0.06, 0.1, 0.03)

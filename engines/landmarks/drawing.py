@@ -215,7 +215,7 @@ def draw_window(
     drawings = np.zeros((len(samples), size, size, 3), np.uint8)
     wanted = list(samples)
     drawn = 0
-    seen_at: list[int] = []  # moments with somebody since the last new start
+    seen_at: list[int] = []  # moments with a person since the last new start
     for at, row in enumerate(rows):
         if drawn == len(wanted):
             break

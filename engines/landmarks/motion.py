@@ -22,7 +22,7 @@ WRISTS, POSE_KNUCKLES = (15, 16), ((19, 17), (20, 18))  # in the pose, left and 
 
 TORSO_WIDTHS = 1.5  # a torso's length in shoulder widths, seen from the front
 FORGET_NS = 1_000_000_000  # without anybody for this long, or a gap this long: start anew
-JUMP = 1.5  # shoulder widths between two pictures: somebody else
+JUMP = 1.5  # shoulder widths between two pictures: another person
 JUMP_NS = 250_000_000
 SETTLE_S = 5.0  # time constant of size
 PLACE_S = 4.0  # time constants of position: of the body and the head ...
@@ -159,7 +159,7 @@ class MeanPlaces:
         Args:
             time_ns: media time, ascending since the last new start.
             points: (K, 2) pixels of the source picture; NaN: not seen.
-            fresh: a new start: somebody else, or after a gap.
+            fresh: a new start: another person, or after a gap.
         """
         if fresh:
             self._since_ns, self._time_ns, self._places = time_ns, time_ns, points.copy()

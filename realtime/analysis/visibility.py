@@ -15,12 +15,12 @@ from realtime.clock import NS_PER_S, SessionStart, to_s
 from realtime.messages import BODY_PARTS_SEEN, MOST_PEOPLE, BodyPart, Frame, Framing
 from realtime.output.lines import SummaryLine, VisibilityLine, WindowTotals
 
-SETTLE_NS = 3 * NS_PER_S // 2  # time constant of the people count: somebody who passes by is no change
+SETTLE_NS = 3 * NS_PER_S // 2  # time constant of the people count: a person who passes by is no change
 SURE = 0.6  # share of the recent past that a number of people needs to be reported
 NOTABLE_S = 1.0  # shorter absences of a part make no action unreliable
 SLOW, FAST = 9.5, 11.0  # pictures/s below which quick movements are unreliable, above which they are reliable again
 QUICK = "nods, shakes and other quick repeated movements"  # what too few pictures alias
-NEVER = 0.95  # share of the time with somebody in view that counts as all of it
+NEVER = 0.95  # share of the time with a person in view that counts as all of it
 
 
 def _of(*parts: str) -> frozenset[int]:
@@ -73,7 +73,7 @@ class Visibility:
         self._last: Frame | None = None
         self._shares = [0.0] * (MOST_PEOPLE + 1)  # of the recent past, by people in view
         self._people: int | None = None  # settled
-        self._followed_ns: int | None = None  # of the last frame in which somebody was followed
+        self._followed_ns: int | None = None  # of the last frame in which a person was followed
         self._since_ns: int | None = None  # media time
         self._person = 0  # how many have been followed
         self._interval_ns = 0.0  # mean of the recent past, between pictures
@@ -123,11 +123,11 @@ class Visibility:
         looked = self._last is not None and _people(self._last.framing) is not None
         nobody_s, one_s, several_s = (_seconds(self._total_ns[people]) if looked else None for people in range(3))
         out_s: dict[str, float] = {part: _seconds(self._total_ns[part]) for part in BODY_PARTS_SEEN}
-        somebody_ns = sum(self._total_ns[people] for people in range(1, MOST_PEOPLE + 1))
+        person_ns = sum(self._total_ns[people] for people in range(1, MOST_PEOPLE + 1))
         lost = [
             part
             for part in BODY_PARTS_SEEN
-            if self._parts and out_s[part] and (out_s[part] >= NOTABLE_S or self._total_ns[part] >= NEVER * somebody_ns)
+            if self._parts and out_s[part] and (out_s[part] >= NOTABLE_S or self._total_ns[part] >= NEVER * person_ns)
         ]
         spent_ns = sum(self._total_ns[kind] for kind in (*range(MOST_PEOPLE + 1), "not looked for", "no picture"))
         return SummaryLine(
@@ -165,7 +165,7 @@ class Visibility:
         followed_ns = frame.framing.followed_ns
         if followed_ns is None:
             return
-        if self._followed_ns is None or followed_ns < self._followed_ns:  # somebody else
+        if self._followed_ns is None or followed_ns < self._followed_ns:  # another person
             self._person += 1
             self._since_ns = frame.media_ns - followed_ns
         self._followed_ns = followed_ns
@@ -209,8 +209,8 @@ class Visibility:
 
 def in_words(line: SummaryLine, baseline_s: float) -> str:
     """The summary in one line for people; `baseline_s`: how long the baseline was to last, 0 without one."""
-    somebody_s = (line.one_s or 0.0) + (line.several_s or 0.0)
-    empty = line.nobody_s is not None and not somebody_s
+    person_s = (line.one_s or 0.0) + (line.several_s or 0.0)
+    empty = line.nobody_s is not None and not person_s
     causes = ", ".join(f"{count} {cause}" for cause, count in line.skipped.items())
     if not line.windows_due:
         reason = f"no window fell due in {line.recorded_s:.1f} s"
@@ -232,10 +232,10 @@ def in_words(line: SummaryLine, baseline_s: float) -> str:
     ):
         if seconds:
             texts.append(f"{text} for {seconds:.1f} s")
-    return "; ".join(texts + _unreliable(line.out_of_view_s or {}, somebody_s, line.unreliable))
+    return "; ".join(texts + _unreliable(line.out_of_view_s or {}, person_s, line.unreliable))
 
 
-def _unreliable(out_s: Mapping[str, float], somebody_s: float, lost: Mapping[str, str]) -> list[str]:
+def _unreliable(out_s: Mapping[str, float], person_s: float, lost: Mapping[str, str]) -> list[str]:
     texts = []
     for part, actions in lost.items():
         if part == "frames":
@@ -243,7 +243,7 @@ def _unreliable(out_s: Mapping[str, float], somebody_s: float, lost: Mapping[str
             continue
         if part == "feet" and "legs" in lost and out_s["feet"] - out_s["legs"] < NOTABLE_S:
             continue
-        if out_s[part] >= NEVER * somebody_s:
+        if out_s[part] >= NEVER * person_s:
             texts.append(f"{part} never in view: {actions} unreliable")
         else:
             texts.append(f"{part} out of view for {out_s[part]:.1f} s: {actions} unreliable then")

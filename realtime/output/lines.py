@@ -122,7 +122,7 @@ class SummaryLine(msgspec.Struct, frozen=True, tag_field="kind", tag="summary"):
     one_s: float | None
     several_s: float | None
     no_picture_s: float
-    out_of_view_s: dict[str, float] | None  # part → seconds, while somebody was in view; null: not looked for
+    out_of_view_s: dict[str, float] | None  # part → seconds, while a person was in view; null: not looked for
     unreliable: dict[str, str]  # part → the actions that could not be told while it was out of view
 
 

@@ -27,7 +27,7 @@ class IpcListener:
     Only a socket of the same owner at which nobody listens any more is replaced.
 
     Raises:
-        BadInput: something of the user's stands there, somebody listens, or no socket can be made there.
+        BadInput: something of the user's stands there, a process listens, or no socket can be made there.
     """
 
     def __init__(self, path: str, option: str) -> None:
@@ -88,7 +88,7 @@ class IpcListener:
 
 
 def _in_use(path: Path) -> bool:
-    """Whether somebody listens: only a refused connection says that nobody does."""
+    """Whether a process listens: only a refused connection says that nobody does."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         try:

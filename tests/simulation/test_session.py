@@ -129,7 +129,7 @@ def test_jitter_lies_in_the_range_seen_on_real_clips() -> None:
 
 
 def test_a_head_without_a_face_is_unsteady() -> None:
-    """Of somebody masked who sits still or turns: by 0.005 to 0.016 shoulder widths (docs/tracker-noise.md)."""
+    """Of a masked person who sits still or turns: by 0.005 to 0.016 shoulder widths (docs/tracker-noise.md)."""
     errors = []
     for seed in range(30):
         rng = np.random.default_rng(seed)

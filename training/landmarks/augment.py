@@ -82,7 +82,7 @@ def _camera(landmarks: Tensor, spread: Spread, drawn: Tensor) -> Tensor:
 
 
 def _shoulder_width(landmarks: Tensor) -> Tensor:
-    """(N,) mean over the steps with somebody."""
+    """(N,) mean over the steps with a person."""
     found = landmarks[:, :, SHOULDERS[0], VALID]
     apart = (landmarks[:, :, SHOULDERS[0], :2] - landmarks[:, :, SHOULDERS[1], :2]).norm(dim=-1)
     width: Tensor = (apart * found).sum(1) / found.sum(1).clamp(min=1.0)

@@ -21,12 +21,12 @@ def of_parts(actions: Tensor) -> Tensor:
 
 
 def step_loss(outputs: dict[str, Tensor], targets: Tensor, found: Tensor) -> Tensor:
-    """Binary cross-entropy of actions and parts, summed over classes, mean over the steps with somebody.
+    """Binary cross-entropy of actions and parts, summed over classes, mean over the steps with a person.
 
     Args:
         outputs: logits (N, T, 52) and (N, T, 7).
         targets: (N, T, 52): 1 runs, 0 does not, -1 cannot be told.
-        found: (N, T) 1 where there is somebody.
+        found: (N, T) 1 where there is a person.
     """
     known = (targets >= 0.0).float()
     on = targets.clamp(min=0.0)
@@ -45,7 +45,7 @@ def set_loss(outputs: dict[str, Tensor], sets: Tensor, weights: Tensor, found: T
         outputs: logits (N, T, 52) and (N, T, 7).
         sets: (N, 52), 1 for each action that would be right; none: nothing happens.
         weights: (N,) how sure the labels are.
-        found: (N, T) 1 where there is somebody.
+        found: (N, T) 1 where there is a person.
     """
     each = torch.zeros(len(sets))
     for logits, right in ((outputs["actions"], sets), (outputs["parts"], of_parts(sets))):

@@ -55,16 +55,16 @@ def build_plan(bundle: Bundle, runtime: str | None, precision: str | None, batch
         )
         raise BadInput(f"a GPU and a driver that {library.name} can use", str(error), fix) from None
     try:
-        plan, news = read_plan(bundle, library, gpu, batch), "still fits"
+        plan, outcome = read_plan(bundle, library, gpu, batch), "still fits"
     except PlanMismatch as mismatch:
         if plan_path(bundle, library).exists():
             _remark(str(mismatch).rpartition("; ")[0] + "; building again")
         plan = _with_progress(bundle, library, gpu, batch)
-        news = f"built in {plan.record.build_s:.1f} s"
+        outcome = f"built in {plan.record.build_s:.1f} s"
     record = plan.record
     return (
         f"{plan_path(bundle, library)}: {card.name}, {record.precision}, 1 to {record.batch} windows, for "
-        f"{record.device}, {len(plan.data) / 1e6:.1f} MB, {news}"
+        f"{record.device}, {len(plan.data) / 1e6:.1f} MB, {outcome}"
     )
 
 

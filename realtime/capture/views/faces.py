@@ -96,7 +96,7 @@ class FaceView:
     def apply(self, pixels: UInt8Array, media_ns: int, person: Box | None = None) -> UInt8Array | None:
         """The face in uint8 (H, W, 3) RGB, as uint8 (F, F, 3).
 
-        person: the body that it belongs to, where one is followed; faces outside it are somebody else's.
+        person: the body that it belongs to, where one is followed; faces outside it are another person's.
         """
         if self._next_search_ns is None or media_ns >= self._next_search_ns:
             self._next_search_ns = media_ns + SEARCH_EVERY_NS

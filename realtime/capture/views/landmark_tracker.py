@@ -30,7 +30,7 @@ UInt8Array = npt.NDArray[np.uint8]
 POSE_SIDE = 768  # pixels; the network sees 256 around the person
 HANDS_SIDE = 960  # pixels; a hand is seen at up to 224
 SURVEY_EVERY_NS = NS_PER_S // 2  # how often a second person is looked for
-ALONE_NS = 2 * NS_PER_S  # somebody who has not been seen for this long has left
+ALONE_NS = 2 * NS_PER_S  # a person who has not been seen for this long has left
 PERSON_MARGIN, HEAD_MARGIN = 0.15, 0.6
 HAND_SCORE = 0.4  # confidence that is enough for a hand: one that is not at a wrist of ours is refused anyway
 REACH = 0.45  # shoulder widths between a hand's wrist and the pose's, at most
@@ -138,7 +138,7 @@ class LandmarkTracker:
             return None
         self.followed_ns = self._follower.followed_ns(time_ns)
         ours = self._follower.person
-        if before and ours and before.overlap(ours) == 0.0:  # somebody else
+        if before and ours and before.overlap(ours) == 0.0:  # another person
             self._forget()
         pose = people[next(index for index, box in enumerate(boxes) if box is ours)]
         result = np.empty((POSE_POINTS, 4), np.float32)

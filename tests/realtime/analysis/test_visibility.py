@@ -57,7 +57,7 @@ def test_a_change_is_told_once_it_lasts() -> None:
     watched = Watched()
     watched.show(3)
     assert watched.told() == [(1.5, 1, 0.0, ())]
-    watched.show(0.5, people=2)  # somebody passes by
+    watched.show(0.5, people=2)  # a person passes by
     watched.show(2)
     assert watched.told() == []
     watched.show(3, people=2)
