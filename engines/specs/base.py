@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, ABCMeta, abstractmethod
 from typing import ClassVar, Literal
+
+import msgspec
 
 from engines.specs.sampling import Sampling
 from engines.taxonomy import ACTIONS, BODY_PARTS, EMOTIONS
@@ -19,8 +22,8 @@ Colours = tuple[float, float, float]
 Shapes = dict[str, tuple[int, ...]]  # of tensors by name, without the leading N
 
 
-class Spec:
-    """A network in plain data. Subclasses are frozen msgspec structs with `tag_field="architecture"` and a tag."""
+class Spec(ABC):
+    """A network in plain data. What can be built is a `SpecStruct`, too, with a tag."""
 
     __slots__ = ()
 
@@ -28,19 +31,19 @@ class Spec:
     input_dtype: ClassVar[Literal["uint8", "float32"]] = "uint8"  # of all inputs
 
     @property
+    @abstractmethod
     def sampling(self) -> Sampling:
         """Frames of a recording that make one input; the live window spreads as many over its span."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def inputs(self) -> Shapes:
         """Tensors that the exported graph takes, of `input_dtype`, in order."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def outputs(self) -> Shapes:
         """float32 tensors that the exported graph gives; the first is checked against a bundle's reference."""
-        raise NotImplementedError
 
     @property
     def span_s(self) -> float:
@@ -62,6 +65,16 @@ class Spec:
         """For people: the architecture and its inputs."""
         shapes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in self.inputs.items())
         return f"{type(self).__name__.removesuffix('Spec')}, {shapes}"
+
+
+class _SpecMeta(msgspec.StructMeta, ABCMeta):
+    """Lets a struct have a contract: one that leaves a part of it out cannot be made."""
+
+
+class SpecStruct(
+    msgspec.Struct, metaclass=_SpecMeta, frozen=True, forbid_unknown_fields=True, tag_field="architecture"
+):
+    """How every spec is written in a card."""
 
 
 class VideoSpec(Spec):
@@ -137,9 +150,9 @@ class EmotionSpec(Spec):
     task = "emotion"
 
     @property
+    @abstractmethod
     def length(self) -> int:
         """T, frames of an emotion window."""
-        raise NotImplementedError
 
     @property
     def face_size(self) -> int:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from engines.specs.base import EmotionSpec
+from engines.specs.base import EmotionSpec, SpecStruct
 from engines.specs.sampling import Sampling
 
 SNIPPET = 16  # frames
 FRAME_RATE_HZ = 30.0  # of the videos that VAANet's snippets are cut from
 
 
-class EmotionFANSpec(
-    EmotionSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", tag="emotion_fan"
-):
+class EmotionFANSpec(EmotionSpec, SpecStruct, frozen=True, tag="emotion_fan"):
     """Emotion-FAN (Meng et al. 2019): a ResNet-18 on each face, and frames weighed by attention."""
 
     length: Annotated[int, Meta(ge=1, le=64)] = 16  # T, frames
@@ -31,9 +28,7 @@ class EmotionFANSpec(
         return self.size
 
 
-class VAANetSpec(
-    EmotionSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", tag="vaanet"
-):
+class VAANetSpec(EmotionSpec, SpecStruct, frozen=True, tag="vaanet"):
     """The visual part of VAANet (Zhao et al. 2020), which as published hears, too.
 
     A 3-D ResNet-101 on snippets of 16 frames; attention over places, channels and snippets.

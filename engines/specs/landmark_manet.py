@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from engines.landmarks.steps import CHANNELS, POINTS, STEP_S
-from engines.specs.base import LandmarkSpec
+from engines.specs.base import LandmarkSpec, SpecStruct
 
 
-class LandmarkMANetSpec(
-    LandmarkSpec,
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="architecture",
-    tag="landmark_manet",
-):
+class LandmarkMANetSpec(LandmarkSpec, SpecStruct, frozen=True, tag="landmark_manet"):
     """Residual temporal convolutions; the defaults are the shipped model. A ratio or fraction of 0: without."""
 
     steps: Annotated[int, Meta(ge=16, le=256)] = 48  # T

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from engines.specs.base import EmotionSpec
+from engines.specs.base import EmotionSpec, SpecStruct
 from engines.specs.manet import MANetSpec
 from engines.taxonomy import ACTIONS, EMOTIONS, LOWER_LIMB_PARTS
 
 LENGTH: Literal[16] = 16  # T in the paper (section VI-B)
 
 
-class MAENetSpec(
-    EmotionSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", tag="maenet"
-):
+class MAENetSpec(EmotionSpec, SpecStruct, frozen=True, tag="maenet"):
     """A face branch and a micro-action branch, each of them a MANet (MANet paper, section VI, Fig. 7).
 
     A branch that is None is left out ("Face Branch" and "Micro-Action Branch" alone in Table VI).

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from engines.preprocess import OFFICIAL_SIZE
-from engines.specs.base import NUM_CLASSES, Shapes, VideoSpec, View
+from engines.specs.base import NUM_CLASSES, Shapes, SpecStruct, VideoSpec, View
 from engines.specs.sampling import Sampling
 
 EMBEDDING_SIZE = 300  # GloVe vectors of the labels (MANet paper, section IV-C)
 
 
-class MANetSpec(
-    VideoSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", tag="manet"
-):
+class MANetSpec(VideoSpec, SpecStruct, frozen=True, tag="manet"):
     """ResNet with squeeze-and-excitation and temporal shift in every residual block.
 
     The defaults are the official checkpoint (MANet paper, section V-B: T = 8, 224×224, SE ratio 4, shift 1/8).

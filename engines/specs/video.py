@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta
 
-from engines.specs.base import NUM_CLASSES, Colours, VideoSpec
+from engines.specs.base import NUM_CLASSES, Colours, SpecStruct, VideoSpec
 from engines.specs.sampling import Sampling
 
 Length = Annotated[int, Meta(ge=1, le=64)]  # T, frames of a clip
@@ -24,9 +23,7 @@ Classes = Annotated[int, Meta(ge=NUM_CLASSES, le=NUM_CLASSES)]
 STAGE_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-class ClipSpec(
-    VideoSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", kw_only=True
-):
+class ClipSpec(VideoSpec, SpecStruct, frozen=True, kw_only=True):
     """What these networks share."""
 
     LAYOUT: ClassVar[Literal["segments", "dense"]] = "dense"

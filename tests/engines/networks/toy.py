@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
 from torch import Tensor, nn
 
 from engines.networks.contract import VideoNetwork
 from engines.networks.layers import ConvNorm
 from engines.networks.registry import register
-from engines.specs.base import VideoSpec
+from engines.specs.base import SpecStruct, VideoSpec
 from engines.specs.sampling import Sampling
 
 
-class ToySpec(VideoSpec, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", tag="toy"):
+class ToySpec(VideoSpec, SpecStruct, frozen=True, tag="toy"):
     """Means of convolutions, over space and time."""
 
     length: int = 4
