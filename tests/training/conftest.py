@@ -70,6 +70,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     return DataSet(folder, folder / "train.txt", folder / "val.txt", folder / "test.txt")
 
 
+# The network of an emotion recipe: as small as it may be.
+TINY_MAENET = """[network]
+architecture = "maenet"
+[network.body]
+architecture = "manet"
+depth = 18
+width = 8
+length = 16
+size = 32
+embedding = false
+[network.face]
+architecture = "manet"
+depth = 18
+width = 8
+length = 16
+size = 32
+embedding = false
+"""
+
 # A recipe that trains in seconds.
 TINY = """
 name = "tiny"

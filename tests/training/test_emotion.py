@@ -16,7 +16,7 @@ from engines.landmarks.points import FACE_MESH_INDICES
 from engines.specs.maenet import MAENetSpec
 from engines.specs.manet import MANetSpec
 from simulation.emotion_cache import resting
-from tests.training.conftest import run_command, train_recipe
+from tests.training.conftest import TINY_MAENET, run_command, train_recipe
 from training import loop
 from training.__main__ import main
 from training.checkpoint import State, read
@@ -25,26 +25,10 @@ from training.start import open_network
 
 pytestmark = pytest.mark.slow
 
-TINY = """
+TINY = f"""
 name = "tiny"
 task = "simulated-emotion"
-[network]
-architecture = "maenet"
-[network.body]
-architecture = "manet"
-depth = 18
-width = 8
-length = 16
-size = 32
-embedding = false
-[network.face]
-architecture = "manet"
-depth = 18
-width = 8
-length = 16
-size = 32
-embedding = false
-[data]
+{TINY_MAENET}[data]
 sessions = 4
 windows = 2
 [optimiser]

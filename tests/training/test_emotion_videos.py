@@ -16,7 +16,7 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.specs.maenet import MAENetSpec
 from engines.specs.manet import MANetSpec
-from tests.training.conftest import run_command
+from tests.training.conftest import TINY_MAENET, run_command
 from training.__main__ import main
 from training.data.emotion_lists import HEADER, LabelledVideo
 from training.data.emotion_videos import Prepared, Videos, check, prepared_path, read_prepared
@@ -25,26 +25,10 @@ pytestmark = pytest.mark.slow
 
 BRANCH = MANetSpec(depth=18, width=8, length=16, size=32, embedding=False)
 SPEC = MAENetSpec(BRANCH, BRANCH)
-TINY = """
+TINY = f"""
 name = "tiny"
 task = "emotion-videos"
-[network]
-architecture = "maenet"
-[network.body]
-architecture = "manet"
-depth = 18
-width = 8
-length = 16
-size = 32
-embedding = false
-[network.face]
-architecture = "manet"
-depth = 18
-width = 8
-length = 16
-size = 32
-embedding = false
-[data]
+{TINY_MAENET}[data]
 labels = "list.csv"
 view = "rgb"
 held_out = 0.3
