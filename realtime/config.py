@@ -114,6 +114,9 @@ class SupervisionSettings(Settings, frozen=True):
     hang_s: Annotated[
         Seconds, Meta(ge=2.0, le=120.0, description="a capture process silent for this long is replaced")
     ] = 10.0
+    start_s: Annotated[
+        Seconds, Meta(ge=2.0, le=600.0, description="time to the first sign of a capture process, not below hang_s")
+    ] = 60.0
     max_restarts: Annotated[int, Meta(ge=0, le=100, description="capture restarts within restart_window_s")] = 3
     restart_window_s: Annotated[
         Seconds, Meta(ge=10.0, le=86400.0, description="a restart that is longer ago does not count")

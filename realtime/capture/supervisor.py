@@ -77,6 +77,7 @@ class CaptureProcess:
     def __init__(self, spec: CaptureSpec, log: Path, clock: Clock, settings: SupervisionSettings) -> None:
         self._spec, self._log, self._clock = spec, log, clock
         self._hang_ns, self._max_restarts = to_ns(settings.hang_s), settings.max_restarts
+        self._start_ns = max(to_ns(settings.start_s), self._hang_ns)  # libraries load slowly on a busy machine
         self._restarts = Restarts(settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = 0
@@ -140,12 +141,11 @@ class CaptureProcess:
         self._checked_ns = now_ns
         if code is not None and waiting_since_ns is not None and now_ns - waiting_since_ns > NS_PER_S // 5:
             fault = f"capture process ended with {_describe(code)}"  # and all it had sent has been read
-        elif (
-            code is None
-            and waiting_since_ns is not None
-            and (now_ns - max(waiting_since_ns, self._started_ns, self._resumed_ns) > self._hang_ns)
-        ):
-            fault = f"capture process silent for {self._hang_ns / NS_PER_S:.0f} s"
+        elif code is None and waiting_since_ns is not None:
+            limit_ns = self._start_ns if waiting_since_ns <= self._started_ns else self._hang_ns
+            if now_ns - max(waiting_since_ns, self._started_ns, self._resumed_ns) <= limit_ns:
+                return None
+            fault = f"capture process silent for {limit_ns / NS_PER_S:.0f} s"
         else:
             return None
         self.stop(timeout_s=0.0)

@@ -140,6 +140,16 @@ def test_a_killed_or_frozen_capture_is_replaced_and_no_frame_is_lost(tmp_path, b
         os.kill(first, 0)
 
 
+def test_a_start_may_take_longer_than_a_silence(tmp_path, monkeypatch):
+    """Libraries load slowly from a cold disk or on a busy machine."""
+    run_first(monkeypatch, tmp_path / "first", "import time; time.sleep(4.0)")
+    path = write_numbered(tmp_path / "numbered.mp4", range(0, 400, 40))
+    with Rig(tmp_path, FileSpec(str(path)), speed=None, hang_s=2.0) as rig:
+        rig.until_ended()
+    assert rig.notes == []
+    assert len(rig.seen) == 10
+
+
 def test_restarts_are_bounded(tmp_path):
     path = write_numbered(tmp_path / "numbered.mp4", range(0, 60_000, 20))
     with Rig(tmp_path, FileSpec(str(path)), speed=1.0, max_restarts=1) as rig:
