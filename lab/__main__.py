@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from engines.common.command_line import Parser, run_guarded
 
 # Name, module and help. A module has `add_arguments(parser)` and `run(options)`, and is imported for its command alone.
-COMMANDS = (("evaluate-real", "lab.evaluate_real_command", "a landmark model on real people whose labels are weak"),)
+COMMANDS = (
+    ("report", "lab.report.command", "a session as one page to look at and to review"),
+    ("corrections", "lab.corrections", "bring what was corrected in the report into the record"),
+    ("evaluate-real", "lab.evaluate_real_command", "a landmark model on real people whose labels are weak"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
