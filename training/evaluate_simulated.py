@@ -16,7 +16,6 @@ from engines.common.new_files import check_new_file
 from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.offline import ended, ended_parts, session_reports
 from events.scores import Event, EventScores, FloatArray, score_events
-from events.types import ActionEvent
 from simulation.windows import FOCUS, judge_sessions, labelled_windows
 from training.metrics import average_precision, mean_average_precision
 
@@ -68,7 +67,7 @@ def score_mode(bundle: Bundle, mode: str, test: SimulatedTest) -> SimulatedScore
     )
     reported = [session_reports(bundle, one) for one in judged]
     pairs = [(one.events, ended(found)) for one, found in zip(judged, reported, strict=True)]
-    of_parts = [(one.events, _of_parts(found)) for one, found in zip(judged, reported, strict=True)]
+    of_parts = [(one.events, as_any_action(ended_parts(found))) for one, found in zip(judged, reported, strict=True)]
     total_s = sum(one.seconds for one in judged)
     logits, wanted = labelled_windows(bundle, judged, test.focus)
     return SimulatedScores(
@@ -76,9 +75,9 @@ def score_mode(bundle: Bundle, mode: str, test: SimulatedTest) -> SimulatedScore
     )
 
 
-def _of_parts(reported: Sequence[ActionEvent]) -> list[Event]:
-    """All events, also those whose action is not known, as events of any action of their body part."""
-    return [(_FIRST_OF_PART[part], onset, offset) for part, onset, offset in ended_parts(reported)]
+def as_any_action(events: Sequence[Event]) -> list[Event]:
+    """Events of body parts, as events of any action of them, as `score_events` takes them."""
+    return [(_FIRST_OF_PART[part], onset, offset) for part, onset, offset in events]
 
 
 def evaluate_simulated(bundle: Bundle, modes: Sequence[str], test: SimulatedTest, out: Path | None = None) -> None:
