@@ -12,7 +12,6 @@ from rich.console import Console
 
 from engines.bundle import Bundle, find
 from engines.common.command_line import Parser, run_command
-from engines.common.errors import BadInput
 from lab.evaluate_clips import clips_json, evaluate_clips, print_clips
 from lab.evaluate_real import as_json, check_files, evaluate_file, print_tables
 from lab.real_scores import Scorer
@@ -28,7 +27,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("evaluate-real", help="a landmark model on real people whose labels are weak")
     command.add_argument("model", help="a bundle's folder or a model's name")
-    command.add_argument("files", nargs="*", type=Path, metavar="FILE.npz", help="landmark sequences")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE.npz", help="landmark sequences")
     command.add_argument("--threads", type=int, default=0, help="of the engine (its own choice)")
     command.add_argument("--clips", type=Path, metavar="LIST.json", help="recordings labelled by eye as well")
     command.add_argument("--json", action="store_true", help="print JSON: all, by file and word")
@@ -37,8 +36,6 @@ def _parser() -> Parser:
 
 
 def _evaluate_real(options: argparse.Namespace) -> None:
-    if not options.files and options.clips is None:
-        raise BadInput("landmark sequences or --clips", "neither", "name FILE.npz, or --clips LIST.json")
     check_files(options.files)
     bundle = Bundle.load(find(options.model))
     with Scorer(bundle, options.threads) as scorer:
@@ -48,8 +45,7 @@ def _evaluate_real(options: argparse.Namespace) -> None:
         found = as_json(results) | ({"clips": clips_json(clips)} if clips else {})
         print(json.dumps(found, indent=2))
         return
-    if results:
-        print_tables(results, bundle.card.name, Console())
+    print_tables(results, bundle.card.name, Console())
     if clips:
         print_clips(clips, bundle.card.name, Console())
 

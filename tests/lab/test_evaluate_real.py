@@ -147,5 +147,4 @@ def test_the_command_scores_a_shipped_model(tmp_path: Path, capsys: pytest.Captu
     assert found["idle"] == 1
     assert found["idle_events"] == 0.0
     assert main(["evaluate-real", "landmarks-small", str(path), str(path)]) == 2
-    assert main(["evaluate-real", "landmarks-small"]) == 2
     assert "each file once" in capsys.readouterr().err
