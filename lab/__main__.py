@@ -13,6 +13,7 @@ COMMANDS = (
     ("report", "lab.report.command", "a session as one page to look at and to review"),
     ("corrections", "lab.corrections", "bring what was corrected in the report into the record"),
     ("evaluate-real", "lab.evaluate_real_command", "a landmark model on real people whose labels are weak"),
+    ("export", "lab.export_command", "a session for ELAN, BORIS, Excel, R and others"),
 )
 
 
