@@ -36,8 +36,10 @@ def step_loss(outputs: dict[str, Tensor], targets: Tensor, found: Tensor) -> Ten
     on = targets.clamp(min=0.0)
     actions = functional.binary_cross_entropy_with_logits(outputs["actions"], on, known, reduction="none").sum(-1)
     busy = of_parts(on)
-    told = torch.maximum(busy, 1.0 - of_parts(1.0 - known))  # another action of the part is seen, or none is unseen
-    parts = functional.binary_cross_entropy_with_logits(outputs["parts"], busy, told, reduction="none").sum(-1)
+    known_parts = torch.maximum(
+        busy, 1.0 - of_parts(1.0 - known)
+    )  # another action of the part is seen, or none is unseen
+    parts = functional.binary_cross_entropy_with_logits(outputs["parts"], busy, known_parts, reduction="none").sum(-1)
     weights = found.clone()
     weights[:, JUDGED] *= JUDGED_WEIGHT
     total: Tensor = ((actions + parts) * weights).sum() / weights.sum().clamp(min=1.0)
