@@ -27,6 +27,7 @@ OF_A_NETWORK = (
 OTHERS = (
     "memory_flat",
     "landmark_fps",
+    "robustness",
     "overload",
     "emotion_cost",
     "capture_to_window",

@@ -26,7 +26,7 @@ from realtime.clock import MonotonicClock
 from realtime.config import Config
 from realtime.display import Display, TerminalDisplay
 from realtime.latency import ROWS_FILES
-from realtime.measure import Files, measure, measure_events
+from realtime.latency_command import Files, measure, measure_events
 from realtime.output.observer import Observer
 from realtime.output.outputs import PublishOutput, RecordOutput, StdoutOutput
 from realtime.remote.camera_end import serve

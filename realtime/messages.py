@@ -19,7 +19,7 @@ from msgspec import Meta
 from engines.landmarks.steps import CHANNELS, POINTS
 from engines.taxonomy import ACTIONS
 from events.types import Stamps, check_array
-from realtime.bounds import MAX_SIDE, Count, Id, Time
+from realtime.bounded_fields import MAX_SIDE, Count, Id, Time
 from realtime.clock_offset import ClockReading
 
 UInt8Array = npt.NDArray[np.uint8]

@@ -30,7 +30,7 @@ from realtime.output.observer import Observer
 from realtime.priority import at_low_priority
 from realtime.request import Request
 from realtime.session_loop import SessionFailed, SessionLoop
-from realtime.setup import Setup
+from realtime.session_setup import Setup
 from realtime.transport.ipc_paths import private_folder
 
 DEFAULT_MODEL, DEFAULT_EMOTION = "landmarks-small", "emotions-small"

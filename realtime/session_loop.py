@@ -23,7 +23,7 @@ from realtime.display import Display
 from realtime.messages import CaptureState
 from realtime.output.lines import Line, SessionLine, StatsLine
 from realtime.output.overlay import OverlayState
-from realtime.setup import Setup
+from realtime.session_setup import Setup
 
 TICK_S = 0.05  # period of the main thread's checks
 STOP_S = 1.2  # all parts together get this long to end politely; a user's Ctrl-C is answered within 2 s

@@ -11,7 +11,7 @@ from engines.landmarks.mirror import mirror_places
 from engines.networks.blocks import Shift, SqueezeExciteShift
 from engines.networks.layouts import RESNET, Layout, torchvision
 from engines.networks.registry import register
-from engines.networks.resnet2d import SegmentNetwork
+from engines.networks.resnet2d import HEAD_STD, SegmentNetwork
 from engines.specs.manet import EMBEDDING_SIZE, MANetSpec
 
 DROPOUT = 0.5  # official checkpoint
@@ -29,6 +29,9 @@ class EmbeddingHead(nn.Module):
         super().__init__()
         self.hidden = nn.Linear(features, EMBEDDING_SIZE)
         self.output = nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE)
+        for layer in (self.hidden, self.output):
+            nn.init.normal_(layer.weight, std=HEAD_STD)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N·T, C) → (N·T, 300)."""
@@ -75,6 +78,10 @@ class MANet(SegmentNetwork):
             embedded = self.embedding(frames.flatten(0, 1))  # rows: an export folds other products' weights
             scores["embedding"] = embedded.reshape(-1, self.spec.length, embedded.shape[-1]).mean(dim=1)
         return scores
+
+    def last_layer(self) -> nn.Linear:
+        """As in the released code: the embedding's, where there is one."""
+        return self.classifier if self.embedding is None else self.embedding.output
 
     def keep_fp32(self) -> tuple[str, ...]:
         """Both heads."""

@@ -13,6 +13,7 @@ from engines.specs.video import STAGE_BLOCKS, SegmentSpec
 
 BOTTLENECK = ((1, 1), (3, 3), (1, 1))
 BASIC = ((3, 3), (3, 3))
+HEAD_STD = 0.001  # of the initial weights of TSM's and MANet's heads
 
 
 class ResNet2d(nn.Module):
@@ -50,7 +51,7 @@ class SegmentNetwork(VideoNetwork):
         mix: Callable[[int], nn.Module] | None = None,
         *,
         dropout: float = 0.5,
-        std: float = 0.001,
+        std: float = HEAD_STD,
     ) -> None:
         backbone = ResNet2d(spec.depth, spec.width, mix)
         super().__init__(spec, backbone.outputs, dropout, std)

@@ -14,7 +14,8 @@ import msgspec
 from engines.common.errors import BadInput
 from engines.common.printable import printable
 from engines.taxonomy import ACTIONS, Action
-from lab.session_record import RecordedEvent, SessionRecord
+from lab.corrections import RecordedEvent
+from lab.session_record import SessionRecord
 from realtime.output.lines import EmotionLine
 
 LEAST_MS = 1  # no format takes an event without a length
@@ -121,7 +122,7 @@ def content(record: SessionRecord, camera: int = 0, media: Path | None = None, r
     return Content(
         record=record,
         camera=camera,
-        reviewed=reviewed and record.corrections is not None,
+        reviewed=reviewed and bool(record.corrections),
         events=events,
         sections=_sections(record, camera, shift_s, length_ms),
         emotions=tuple(
@@ -174,7 +175,8 @@ def about(record: SessionRecord, camera: int, reviewed: bool) -> dict[str, str]:
     model = described.get("model") or {}
     calibration = {key: value for key, value in (model.get("calibration") or {}).items() if value is not None}
     aggregator = (described.get("config") or {}).get("aggregator")
-    corrected = record.corrections if reviewed else None
+    corrections = record.corrections if reviewed else ()
+    reviewers = ", ".join(dict.fromkeys(one.reviewer for one in corrections if one.reviewer)) or "a reviewer"
     found = {
         "session": record.id,
         "started_at": described.get("started_at"),
@@ -191,7 +193,7 @@ def about(record: SessionRecord, camera: int, reviewed: bool) -> dict[str, str]:
         "judged_windows": f"{summary.judged} of {summary.windows_due}" if summary else None,
         "ended": record.end or "cut off",
         "missing": " ".join(record.missing) or None,
-        "corrections": f"{len(corrected.corrections)} by {corrected.reviewer or 'a reviewer'}" if corrected else "none",
+        "corrections": f"{len(corrections)} by {reviewers}" if corrections else "none",
         "times": f"seconds of the recording's own clock: the session's plus {record.to_file_s(camera):.3f} s",
         "labels": EXCHANGED,
     }

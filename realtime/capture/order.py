@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from realtime.bounds import Id, SideOrNone
+from realtime.bounded_fields import Id, SideOrNone
 from realtime.config import ViewSettings
 
 

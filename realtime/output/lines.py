@@ -109,6 +109,14 @@ class VisibilityLine(msgspec.Struct, frozen=True, tag_field="kind", tag="visibil
     unreliable: dict[str, str]  # part out of view → the actions that cannot be told without it
 
 
+class MarkerLine(msgspec.Struct, frozen=True, tag_field="kind", tag="marker"):
+    """A moment that a person marked while the session ran: a question, a silence."""
+
+    time_s: float
+    label: str
+    camera: int | None = None  # null: of the session as a whole
+
+
 class SummaryLine(msgspec.Struct, frozen=True, tag_field="kind", tag="summary"):
     """What of one camera was judged; `judged` + `baseline` + Σ `skipped` = `windows_due`."""
 
@@ -139,7 +147,7 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     consent: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | SummaryLine | SessionLine
+Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | MarkerLine | SummaryLine | SessionLine
 
 
 def _seconds(ns: int) -> float:

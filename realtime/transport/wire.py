@@ -14,7 +14,7 @@ import numpy as np
 import zmq
 
 from engines.landmarks.steps import CHANNELS, POINTS
-from realtime.bounds import MAX_SIDE, Count, Side, Time
+from realtime.bounded_fields import MAX_SIDE, Count, Side, Time
 from realtime.messages import CaptureStatus, Float32Array, Frame, Framing, Sighting, WireMessage
 from realtime.transport.authentication import Authenticator, ClientKeys, ServerKeys, Token
 

@@ -14,10 +14,11 @@ import pytest
 
 from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS, BODY_PARTS
+from lab.corrections import Correction, add_lines
 from lab.export.content import content, lanes
 from lab.export_command import FORMATS, export, formats
-from lab.session_record import Correction, Corrections, MarkerLine, SessionRecord, read_session
-from realtime.output.lines import EmotionLine
+from lab.session_record import SessionRecord, read_session
+from realtime.output.lines import EmotionLine, MarkerLine
 from tests.conftest import write_numbered
 from tests.lab.sessions import action, ended, opening, recording, summary, write_session
 
@@ -284,8 +285,9 @@ def test_corrections_go_along_and_can_be_left_out(tmp_path):
     lines = [opening(), *action(1, "nodding", 1.0, 2.0), *action(2, "waving", 3.0, 4.0), summary(10.0), ended()]
     folder = write_session(tmp_path / "session", lines)
     record = read_session(folder)
-    steps = (Correction("rename", "0.1", action="bowing head"), Correction("reject", "0.2"))
-    (folder / "corrections.json").write_bytes(msgspec.json.encode(Corrections(record.id, steps, reviewer="Zoë")))
+    renamed = Correction("0.1", 0, "open", "bowing head", "head", 1.0, 2.0, "Zoë", "2026-11-03T10:00:00.000Z")
+    gone = Correction("0.2", 0, "rejected", "waving", "upper limb", 3.0, 4.0, "Zoë", "2026-11-03T10:00:01.000Z")
+    add_lines(folder / "corrections.jsonl", (renamed, gone))
     record = read_session(folder)
     reviewed, machine = content(record), content(record, reviewed=False)
     assert [(one.name, one.event.review) for one in reviewed.events] == [("bowing head", "renamed")]

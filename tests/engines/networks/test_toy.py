@@ -27,7 +27,7 @@ from realtime.cli import main as live
 from tests.conftest import write_numbered
 from tests.engines.networks.toy import ToySpec
 
-RECIPE = SimpleNamespace(weight_decay=1e-4, decay_all=True, bias_rate=2.0)
+RECIPE = SimpleNamespace(weight_decay=1e-4, undecayed=(), bias_rate=2.0, head_rate=1.0, layer_decay=None)
 
 
 @pytest.fixture(scope="module")
@@ -97,4 +97,5 @@ def test_it_is_replayed(trained: Bundle, tmp_path: Path, capfd: pytest.CaptureFi
     command = ["replay", str(recording), "--model", str(trained.path), "--no-emotion", "--headless", "--speed", "max"]
     assert live(command) == 0
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert lines[-1]["kind"] == "end"
+    assert lines[-1]["kind"] == "session"
+    assert lines[-1]["state"] == "ended"

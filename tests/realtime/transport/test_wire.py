@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.landmarks.steps import CHANNELS, POINTS
-from realtime.bounds import MAX_SIDE
+from realtime.bounded_fields import MAX_SIDE
 from realtime.clock_offset import ClockReading
 from realtime.messages import CaptureState, CaptureStatus, Frame, Framing, Recording
 from realtime.transport import wire

@@ -38,8 +38,11 @@ ROOT = Path(__file__).resolve().parents[4]
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty model folder, and a pip that sees only the folder `wheels`."""
+    """An empty model folder, and a pip that sees only the folder `wheels`; nothing of what an earlier test blocked."""
     (tmp_path / "wheels").mkdir()
+    monkeypatch.setattr(mediapipe_process, "_before", {})
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MANET_LIVE_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -130,6 +133,7 @@ def test_a_damaged_file_is_fetched_again_and_kept_aside(
     model = described(store(server))
     damaged = damage(model_path(model), 3000)
     caplog.set_level(logging.INFO)
+    caplog.clear()
     with pytest.raises(BadInput, match=r"test\.task, which is damaged"):
         whole_model(model)
     assert model_path(model).read_bytes() == CONTENT

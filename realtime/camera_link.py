@@ -15,7 +15,7 @@ from realtime.capture.sources.urls import control_endpoint
 from realtime.capture.supervisor import CaptureProcess
 from realtime.capture.views.base import PREVIEW_SIDE
 from realtime.remote.analysis_end import RemoteCapture
-from realtime.setup import Setup
+from realtime.session_setup import Setup
 from realtime.transport.authentication import CAMERAS, link_keys, load_keys
 from realtime.transport.wire import Receiver
 
