@@ -36,6 +36,7 @@ OTHERS = (
     "transport_vs_imagezmq",
     "transport_vs_netgear",
     "soak",
+    "report_open",
 )
 NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")

@@ -18,7 +18,7 @@ from realtime.bounded_fields import MAX_SIDE, Count, Side, Time
 from realtime.messages import CaptureStatus, Float32Array, Frame, Framing, Sighting, WireMessage
 from realtime.transport.authentication import Authenticator, ClientKeys, ServerKeys, Token
 
-PROTOCOL = 8
+PROTOCOL = 9
 MAX_HEADER_BYTES = 8192
 ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
 IMAGES = ("body", "face", "preview")  # of a frame, in the order of their parts; landmarks follow

@@ -7,6 +7,7 @@ import numpy as np
 
 from engines.landmarks.drawing import LandmarkDrawing
 from engines.landmarks.face_drawing import draw_face
+from engines.landmarks.landmark_file import Rounded
 from engines.landmarks.points import Landmarks
 from engines.landmarks.steps import pack
 from engines.landmarks.stick_figure import draw_stick_figure
@@ -21,9 +22,14 @@ from realtime.messages import MOST_PEOPLE, Float32Array, Framing, UInt8Array
 class LandmarkView(View):
     """Landmarks: the numbers themselves, drawings of body and face in a fixed style, or both."""
 
-    def __init__(self, spec: ViewSpec, tracker: LandmarkTracker | None) -> None:
-        """tracker: None where the source brings its own landmarks."""
+    def __init__(self, spec: ViewSpec, tracker: LandmarkTracker | None, keep: bool = False) -> None:
+        """tracker: None where the source brings its own landmarks.
+
+        keep: landmarks are recorded, and everything is made from them as the file holds them.
+        """
         super().__init__(spec.size)
+        self._keep = keep
+        self._rounded: Rounded | None = None
         self._spec, self._tracker = spec, tracker
         self._landmarks: Landmarks | None = None  # of the picture at hand
         self._drawing = LandmarkDrawing(spec.size) if spec.size else None
@@ -35,12 +41,21 @@ class LandmarkView(View):
             if self._tracker is None:
                 raise ValueError("expected landmarks with the picture, or a tracker to find them")
             landmarks = self._tracker.track(image.pixels, image.media_ns)
+        if self._keep:
+            self._rounded = Rounded.of(landmarks)
+            landmarks = self._rounded.landmarks
         self._landmarks = landmarks
         framing = self._coverage.update(landmarks)
+        if image.people is not None:
+            framing = msgspec.structs.replace(framing, people=image.people, followed_ns=image.followed_ns)
         if self._tracker is not None and image.landmarks is None:
             people = min(self._tracker.people, MOST_PEOPLE)
             framing = msgspec.structs.replace(framing, people=people, followed_ns=self._tracker.followed_ns)
         return self._drawing.draw(landmarks) if self._drawing else None, framing
+
+    @property
+    def rounded(self) -> Rounded | None:
+        return self._rounded
 
     def landmarks(self) -> Float32Array | None:
         seen = self._landmarks

@@ -29,18 +29,19 @@ def fetch_models(spec: ViewSpec) -> None:
         model_path(model)
 
 
-def make_view(spec: ViewSpec, tracked: bool = False) -> View:
+def make_view(spec: ViewSpec, tracked: bool = False, keep: bool = False) -> View:
     """The view that is asked for.
 
     Args:
         tracked: the source brings its own landmarks.
+        keep: they are recorded.
 
     Raises:
         BadInput: a model file is missing or damaged; `fetch_models` fetches it.
     """
     if spec.sees == "landmarks":
         tracker = None if tracked else LandmarkTracker(*map(whole_model, model_files(spec)))
-        return LandmarkView(spec, tracker)
+        return LandmarkView(spec, tracker, keep)
     faces = FaceView(spec.face_size, spec.face_margin, FaceFinder(whole_model(FACE))) if spec.face_size else None
     if spec.settings.crop == "center":
         return CenterView(spec.size, faces)
