@@ -85,6 +85,8 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     emotion_windows: WindowTotals | None = None  # null without an emotion model
     lines_lost: dict[str, int] = {}  # of this stream, by output: of the whole session
     other_clock_ms: OtherClock | None = None  # null where the camera is this machine's
+    # of a network that carries states: how often it began anew, by cause
+    begun_anew: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RecordingLine(msgspec.Struct, frozen=True, tag_field="kind", tag="recording"):
@@ -153,7 +155,7 @@ Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | M
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scores:
+class Posteriors:
     """The posteriors of one moment: no line of the stream, but for observers that want them."""
 
     camera: int

@@ -15,11 +15,12 @@ from engines.common.errors import BadInput
 from engines.landmarks.recordings import load_sequences
 from engines.landmarks.steps import STEP_S, VALID, VISIBILITY
 from lab.__main__ import main as lab
-from simulation.landmark_cache import LandmarkPlan, load_or_make
+from simulation.landmark_cache import LandmarkPlan, LandmarkSessions, load_or_make
 from tests.lab.test_evaluate_real import write
 from training.__main__ import main
 from training.landmarks.augment import OF_ARMS, OF_LEGS, REAL, SIMULATED, augment, framed
 from training.landmarks.batches import MixedBatches, RealWindows, SimulatedWindows, at_rest, running, thinned
+from training.landmarks.limits import shown_events
 from training.machine import Machine
 from training.recipe import read_recipe
 from training.tasks import open_task
@@ -71,6 +72,22 @@ def test_targets_are_what_runs_at_each_step_and_what_cannot_be_told() -> None:
     assert targets[:, 9].tolist() == [1.0, 1.0, 0.0]
     assert targets[:, 30].tolist() == [-1.0, -1.0, -1.0]
     assert targets.sum() == 2.0 - 3.0
+
+
+def test_limits_are_fitted_on_what_is_recorded() -> None:
+    """Sessions go on behind what is kept of them, and actions may be under way when they begin."""
+    events = np.array(
+        [
+            (0, 9, -1.0, 1.5, 1.0),
+            (0, 8, -1.0, 0.1, 1.0),
+            (0, 7, 5.0, 9.0, 1.0),
+            (0, 6, 6.0, 7.0, 1.0),
+            (0, 5, 1.0, 2.0, 0.2),
+        ]
+    )
+    none = np.zeros((0, 498), np.int16)
+    sessions = LandmarkSessions(none, np.zeros(2, np.int64), np.array([30.0]), np.ones(1), ("balanced",), events)
+    assert shown_events(sessions, 0, 6.0) == [(9, 0.0, 1.5), (7, 5.0, 6.0)]
 
 
 def test_cameras_are_never_faster_than_the_recording() -> None:
