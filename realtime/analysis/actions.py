@@ -26,7 +26,7 @@ from realtime.clock import NS_PER_S, Clock, to_ns, to_s
 from realtime.config import Config
 from realtime.counts import Counts
 from realtime.messages import LandmarkWindow, Window
-from realtime.output.lines import MomentScores, WindowTotals, action_line
+from realtime.output.lines import Posteriors, WindowTotals, action_line
 from realtime.output.overlay import top_actions
 
 RATE_OVER_WINDOWS = 20
@@ -151,8 +151,8 @@ class ActionConsumer(Consumer):
 
     def push(self, window: Window, result: Prediction) -> None:
         events = self.aggregator.push(result)
-        if self._camera.stream.wants_scores:
-            self._write_scores(result.stamps.captured_ns - int(window.times_ns[-1]))
+        if self._camera.stream.wants_posteriors:
+            self._write_posteriors(result.stamps.captured_ns - int(window.times_ns[-1]))
         self._emit(events)
         stamps = replace(result.stamps, reported_ns=self._camera.clock.now_ns())
         self._camera.latency.window(window.index, int(window.frame_ids[-1]), stamps)
@@ -170,7 +170,7 @@ class ActionConsumer(Consumer):
             self.events.append(event)
             self._camera.stream.write(action_line(event, self._camera.start.ns or 0))
 
-    def _write_scores(self, to_captured_ns: int) -> None:
+    def _write_posteriors(self, to_captured_ns: int) -> None:
         """The cells that were just judged; `to_captured_ns` is to be added to media time."""
         start_ns = self._camera.start.ns or 0
         for cell in self.aggregator.judged:
@@ -178,7 +178,7 @@ class ActionConsumer(Consumer):
             values = np.full(len(ACTIONS) + len(BODY_PARTS), np.nan, np.float32)
             values[: len(cell.probs)] = cell.probs
             time_s, captured_ns = to_s(media_ns - start_ns), media_ns + to_captured_ns
-            self._camera.stream.write_scores(MomentScores(self._camera.camera_id, time_s, captured_ns, values))
+            self._camera.stream.write_posteriors(Posteriors(self._camera.camera_id, time_s, captured_ns, values))
 
     @property
     def windows_per_s(self) -> float:

@@ -155,7 +155,7 @@ Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | M
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MomentScores:
+class Posteriors:
     """The posteriors of one moment: no line of the stream, but for observers that want them."""
 
     camera: int

@@ -14,7 +14,7 @@ from engines.common.errors import BadInput
 from engines.landmarks.steps import RATE_HZ
 from engines.taxonomy import ACTIONS, BODY_PARTS, EMOTIONS
 from realtime.clock import NS_PER_S
-from realtime.output.lines import ActionLine, EmotionLine, Line, MarkerLine, MomentScores
+from realtime.output.lines import ActionLine, EmotionLine, Line, MarkerLine, Posteriors
 from realtime.output.observer import Observer
 
 Scope = Literal["machine", "network"]  # who may find the streams
@@ -29,7 +29,7 @@ class LslOutput(Observer):
     """
 
     name = "lsl"
-    wants_scores = True
+    wants_posteriors = True
 
     def __init__(self, scope: Scope = "machine") -> None:
         try:
@@ -65,9 +65,9 @@ class LslOutput(Observer):
             channels.append_child("channel").append_child_value("label", label)
         self._outlets[what, camera] = self._lsl.StreamOutlet(info, CHUNK)
 
-    def on_scores(self, scores: MomentScores) -> None:
-        self._zero_s[scores.camera] = scores.captured_ns / NS_PER_S - scores.time_s + self._to_lsl_s
-        self._push("posteriors", scores.camera, scores.values.tolist(), scores.time_s)
+    def on_posteriors(self, posteriors: Posteriors) -> None:
+        self._zero_s[posteriors.camera] = posteriors.captured_ns / NS_PER_S - posteriors.time_s + self._to_lsl_s
+        self._push("posteriors", posteriors.camera, posteriors.values.tolist(), posteriors.time_s)
 
     def on_line(self, line: Line) -> None:
         if isinstance(line, ActionLine):

@@ -12,7 +12,7 @@ import pytest
 from engines.common.errors import BadInput
 from realtime.config import Config
 from realtime.output.event_stream import EventStream
-from realtime.output.lines import ActionLine, DelayParts, EmotionLine, MarkerLine, MomentScores
+from realtime.output.lines import ActionLine, DelayParts, EmotionLine, MarkerLine, Posteriors
 from realtime.output.lsl import LslOutput
 from tests.conftest import refused, write_numbered
 
@@ -49,7 +49,7 @@ def test_a_recorder_gets_every_sample_with_the_moment_it_was_filmed() -> None:
         inlets[what].open_stream(20.0)
     zero_ns = time.monotonic_ns() - round(ZERO_S * 1e9)
     values = np.linspace(0.0, 1.0, 59, dtype=np.float32)
-    stream.write_scores(MomentScores(0, 100.0, zero_ns + round(100.0 * 1e9), values))
+    stream.write_posteriors(Posteriors(0, 100.0, zero_ns + round(100.0 * 1e9), values))
     for line in (action("confirmed", None), action("ended", OFFSET_S), MarkerLine(99.0, "question 1")):
         stream.write(line)
     stream.write(EmotionLine(0, 99.5, None, None, 0.0, 0.0, True))
