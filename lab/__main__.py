@@ -13,6 +13,7 @@ from rich.console import Console
 from engines.bundle import Bundle, find
 from engines.common.command_line import Parser, run_command
 from lab.evaluate_clips import clips_json, evaluate_clips, print_clips
+from lab.evaluate_emotion import evaluate, print_emotion, scores
 from lab.evaluate_real import as_json, check_files, evaluate_file, print_tables
 from lab.real_scores import Scorer
 
@@ -32,7 +33,21 @@ def _parser() -> Parser:
     command.add_argument("--clips", type=Path, metavar="LIST.json", help="recordings labelled by eye as well")
     command.add_argument("--json", action="store_true", help="print JSON: all, by file and word")
     command.set_defaults(run=_evaluate_real)
+    command = commands.add_parser("evaluate-emotion", help="an emotion model on labelled pictures of faces")
+    command.add_argument("model", help="a bundle's folder or a model's name")
+    command.add_argument("--pictures", type=Path, required=True, metavar="FOLDER", help="CLASS/picture in it")
+    command.add_argument("--threads", type=int, default=0, help="of the engine (its own choice)")
+    command.add_argument("--json", action="store_true", help="print JSON: the scores alone")
+    command.set_defaults(run=_evaluate_emotion)
     return parser
+
+
+def _evaluate_emotion(options: argparse.Namespace) -> None:
+    answers = list(evaluate(options.model, options.pictures, options.threads))
+    if options.json:
+        print(json.dumps(scores(answers), indent=2))
+    else:
+        print_emotion(answers, options.model, Console())
 
 
 def _evaluate_real(options: argparse.Namespace) -> None:

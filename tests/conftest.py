@@ -26,7 +26,7 @@ import zmq
 from hypothesis import settings
 
 from engines.common.errors import BadInput
-from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, ModelFile, model_path
+from realtime.capture.mediapipe.model_files import EXPRESSION_NETS, FACE, HAND, POSE, ModelFile, model_path
 from run_live import main as command_line
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -196,6 +196,12 @@ def model_file(model: ModelFile) -> Path:
 def trackers() -> list[Path]:
     """The models of pose, hands and face."""
     return [model_file(model) for model in (POSE, HAND, FACE)]
+
+
+@pytest.fixture(scope="session")
+def expression_models() -> list[Path]:
+    """The weights of the expression nets."""
+    return [model_file(model) for model in EXPRESSION_NETS]
 
 
 @pytest.fixture(scope="session")
