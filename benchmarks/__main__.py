@@ -23,10 +23,13 @@ OF_A_NETWORK = (
     "pipeline_efficiency",
     "naive_loop",
     "several_cameras",
+    "streaming_vs_window",
 )
 OTHERS = (
     "memory_flat",
     "landmark_fps",
+    "robustness",
+    "cpu_per_minute",
     "overload",
     "emotion_cost",
     "capture_to_window",

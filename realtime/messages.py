@@ -214,6 +214,14 @@ class LandmarkWindow(Window):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class StreamWindow(Window):
+    """The T newest frames of a video that a network follows frame by frame; the window before had all but the last."""
+
+    stretch: int  # the same as of the window before: nothing came between them
+    cause: str  # why the stretch began
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class EmotionWindow(Window):
     """A longer window for the emotion model, with the face. Where nothing was seen pixels are black, numbers 0."""
 

@@ -19,6 +19,7 @@ from engines.runtimes import Runtime, open_runtime
 from realtime.analysis.actions import ActionModel, LandmarkActionModel
 from realtime.analysis.emotion import NOTE, EmotionModel
 from realtime.analysis.lane import Model
+from realtime.analysis.stream import StreamActionModel
 from realtime.capture.sources import SourceSpec, parse_source, probe
 from realtime.capture.sources.standard_input import with_standard_input
 from realtime.capture.views.make import fetch_models
@@ -154,8 +155,11 @@ def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
             at_low_priority(engine.nice, lambda: open_runtime(one, engine.runtime, engine.threads, log.info, log.debug))
         )
 
-    sees_landmarks = "landmarks" in bundle.card.network.inputs
-    actions = (LandmarkActionModel if sees_landmarks else ActionModel)(bundle, opened(bundle), config)
+    network = bundle.card.network
+    kind = (
+        LandmarkActionModel if "landmarks" in network.inputs else StreamActionModel if network.states else ActionModel
+    )
+    actions = kind(bundle, opened(bundle), config)
     if emotion_bundle is None:
         return (actions,)
     body = emotion_bundle.card.sees_body_of(bundle.card)

@@ -25,9 +25,11 @@ import pytest
 import zmq
 from hypothesis import settings
 
+from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from realtime.capture.mediapipe.model_files import EXPRESSION_NETS, FACE, HAND, POSE, ModelFile, model_path
 from run_live import main as command_line
+from tests.bundles import untrained_streaming
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT.parent / "shared" / "data" / "clips"
@@ -150,6 +152,12 @@ def kept(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
         return target
 
     return get
+
+
+@pytest.fixture(scope="session")
+def streaming_bundle(kept: Kept) -> Bundle:
+    """MANet-18 with a shift from the past, width 8, 32 pixels, with the embedding head; untrained."""
+    return Bundle.load(kept("streaming", untrained_streaming))
 
 
 def source_hash(make: Make) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engines.bundle import Bundle
-from engines.runtimes.base import Runtime
+from engines.runtimes.base import Runtime, Scores
 from engines.taxonomy import BODY_PARTS
 from events.aggregator import Aggregator
 from events.hierarchy import PART_OF_ACTION
@@ -24,6 +24,7 @@ from realtime.analysis.queues import WindowQueue
 from realtime.analysis.window import SlidingWindow
 from realtime.clock import NS_PER_S, Clock, to_ns
 from realtime.config import Config
+from realtime.counts import Counts
 from realtime.messages import LandmarkWindow, Window
 from realtime.output.lines import WindowTotals, action_line
 from realtime.output.overlay import top_actions
@@ -49,19 +50,23 @@ class ActionModel(Model):
         return self._lane(camera, queue, cutter, grid)
 
     def _lane(
-        self, camera: CameraContext, queue: WindowQueue, cutter: SlidingWindow, grid: PosteriorGrid | StepGrid
+        self,
+        camera: CameraContext,
+        queue: WindowQueue,
+        cutter: SlidingWindow,
+        grid: PosteriorGrid | StepGrid,
+        begun: Counts | None = None,
     ) -> Lane:
         settings = camera.config.aggregator
         now_ns = camera.clock.now_ns if camera.live else None
         bounds = limits(settings, self.bundle.card.calibration)
         aggregator = Aggregator(camera.camera_id, grid, bounds, settings, now_ns)
-        return Lane(cutter, queue, ActionConsumer(camera, aggregator))
+        return Lane(cutter, queue, ActionConsumer(camera, aggregator, begun))
 
     def judge(self, windows: Sequence[Window], clock: Clock) -> list[Prediction]:
         """Run the engine on all windows at once and stamp them; each gets the scores that it would have alone."""
         infer_start_ns = clock.now_ns()
-        clips = windows[0].frames[None] if len(windows) == 1 else np.stack([one.frames for one in windows])
-        scores = self.runtime.infer(clips)  # (N, T, S, S, 3)
+        scores = self._scores(windows)
         infer_end_ns = clock.now_ns()
         probs = self.bundle.probabilities(scores.logits)
         parts = self.bundle.part_probabilities(probs)
@@ -80,6 +85,10 @@ class ActionModel(Model):
             )
             for row, window in enumerate(windows)
         ]
+
+    def _scores(self, windows: Sequence[Window]) -> Scores:
+        clips = windows[0].frames[None] if len(windows) == 1 else np.stack([one.frames for one in windows])
+        return self.runtime.infer(clips)  # (N, T, S, S, 3)
 
 
 class LandmarkActionModel(ActionModel):
@@ -132,8 +141,9 @@ def parts_of(shown: BoolArray) -> BoolArray:
 class ActionConsumer(Consumer):
     """One camera's predictions to events."""
 
-    def __init__(self, camera: CameraContext, aggregator: Aggregator) -> None:
-        self.aggregator, self._camera = aggregator, camera
+    def __init__(self, camera: CameraContext, aggregator: Aggregator, begun: Counts | None = None) -> None:
+        """begun: how often a network that carries states began anew, by cause."""
+        self.aggregator, self._camera, self._begun = aggregator, camera, begun
         self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
         self._ends_ns: deque[int] = deque(maxlen=RATE_OVER_WINDOWS)
         self._finished = False
@@ -180,7 +190,8 @@ class ActionConsumer(Consumer):
         return self._baseline_reported if self._baseline_reported != reported else ""
 
     def stats(self, totals: WindowTotals) -> dict[str, Any]:
-        return {"windows_due": totals.due, "windows": totals.judged, "skipped": totals.skipped}
+        begun = {} if self._begun is None else {"begun_anew": dict(sorted(self._begun.items()))}
+        return {"windows_due": totals.due, "windows": totals.judged, "skipped": totals.skipped, **begun}
 
     def shown(self, position_ns: int) -> dict[str, Any]:  # noqa: ARG002 - events stay until others take their place
         return {

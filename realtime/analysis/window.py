@@ -111,18 +111,23 @@ class SlidingWindow:
             count = (now_ns - 1 - end_ns) // self._hop_ns + 1
             self._next += count
             self.due += count
-            self.skipped.add("gap", count)
+            self._skip("gap", count)
             return
         self._next += 1
         self.due += 1
         largest_gap_ns = self._largest_gap_ns(end_ns - self._span_ns, end_ns)
-        if self._spans_a_gap(largest_gap_ns):
-            self.skipped.add("gap")
+        cause = self._fault(end_ns, largest_gap_ns)
+        if cause:
+            self._skip(cause)
             return
         windows.append(self._cut(end_ns, largest_gap_ns, received_ns))
 
-    def _spans_a_gap(self, largest_gap_ns: int) -> bool:
-        return largest_gap_ns > self._max_gap_ns
+    def _fault(self, end_ns: int, largest_gap_ns: int) -> str:  # noqa: ARG002 - for those that know more of the time
+        """Why the window that ends there is skipped; empty where it is not."""
+        return "gap" if largest_gap_ns > self._max_gap_ns else ""
+
+    def _skip(self, cause: str, count: int = 1) -> None:
+        self.skipped.add(cause, count)
 
     def _largest_gap_ns(self, start_ns: int, end_ns: int) -> int:
         first, last = bisect.bisect_right(self._times_ns, start_ns), bisect.bisect_right(self._times_ns, end_ns)

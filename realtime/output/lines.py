@@ -50,8 +50,8 @@ class EmotionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="emotion"):
     evidence_s: float
     face_visible: float
     abstains: bool
-    neutral: float  # 0..1: how neutral the faces of the last seconds were
-    newest: dict[str, float] | None  # emotion → share in the newest stretch alone, also where it abstains
+    neutral: float = 0.0  # 0..1: how neutral the faces of the last seconds were
+    newest: dict[str, float] | None = None  # emotion → share in the newest stretch alone, also where it abstains
 
 
 class WindowTotals(msgspec.Struct, frozen=True):
@@ -87,6 +87,8 @@ class StatsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="stats"):
     emotion_windows: WindowTotals | None = None  # null without an emotion model
     lines_lost: dict[str, int] = {}  # of this stream, by output: of the whole session
     other_clock_ms: OtherClock | None = None  # null where the camera is this machine's
+    # of a network that carries states: how often it began anew, by cause
+    begun_anew: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RecordingLine(msgspec.Struct, frozen=True, tag_field="kind", tag="recording"):
@@ -111,6 +113,14 @@ class VisibilityLine(msgspec.Struct, frozen=True, tag_field="kind", tag="visibil
     followed_since_s: float | None  # null where nobody is, or where nobody is looked for among others
     out_of_view: tuple[str, ...]  # parts
     unreliable: dict[str, str]  # part out of view → the actions that cannot be told without it
+
+
+class MarkerLine(msgspec.Struct, frozen=True, tag_field="kind", tag="marker"):
+    """A moment that a person marked while the session ran: a question, a silence."""
+
+    time_s: float
+    label: str
+    camera: int | None = None  # null: of the session as a whole
 
 
 class SummaryLine(msgspec.Struct, frozen=True, tag_field="kind", tag="summary"):
@@ -143,7 +153,7 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     consent: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | SummaryLine | SessionLine
+Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | MarkerLine | SummaryLine | SessionLine
 
 
 def _seconds(ns: int) -> float:
