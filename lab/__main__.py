@@ -15,6 +15,7 @@ COMMANDS = (
     ("report", "lab.report.command", "a session as one page to look at and to review"),
     ("corrections", "lab.corrections_command", "bring what was corrected in the report into the record"),
     ("forget", "lab.forget", "withdrawal of consent: delete a session"),
+    ("evaluate-emotion", "lab.evaluate_emotion_command", "an emotion model on labelled pictures of faces"),
     ("evaluate-real", "lab.evaluate_real_command", "a landmark model on real people whose labels are weak"),
     ("export", "lab.export_command", "a session for ELAN, BORIS, Excel, R and others"),
     ("words", "lab.words", "a first map from a laboratory's words to MA-52's"),
