@@ -49,7 +49,7 @@ def run() -> Result:
         sizes: dict[str, float] = {}
         for turn in range(ROUNDS):
             landmarks, video = Path(folder) / f"{turn}.landmarks", Path(folder) / f"{turn}.mp4"
-            media = {"record_landmarks": landmarks, "record_video": video, "consent": "benchmark"}
+            media: dict[str, Any] = {"record_landmarks": landmarks, "record_video": video, "consent": "benchmark"}
             found["recorded"].append(paced_session(recording, **media))
             found["plain"].append(paced_session(recording))
             hours = SECONDS / 3600.0

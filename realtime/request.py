@@ -83,13 +83,15 @@ class Request:
     def view(self, bundles: Sequence[Bundle]) -> ViewSpec:
         """What each camera is asked for, so that these models see it: the one that finds actions first."""
         card, config = bundles[0].card, self.config
+        emotions = [one.card for one in bundles[1:]]
         return ViewSpec(
-            size=max(one.card.size for one in bundles),
+            size=max([card.size, *(one.size for one in emotions if one.sees_body_of(card))]),
             coordinates="landmarks" in card.network.inputs,
             sees=card.view,
             settings=config.view,
-            face_size=max((one.card.emotion.face_size for one in bundles[1:]), default=0),
+            face_size=max((one.pixel_faces for one in emotions), default=0),
             face_margin=config.emotion.face_margin,
+            expression=any(not one.pixel_faces for one in emotions),
             preview=not self.headless and config.overlay.picture,
             codes=self.read_codes,
         )

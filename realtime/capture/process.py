@@ -160,6 +160,7 @@ class Capture:
                 media_ns=image.media_ns,
                 body=body,
                 face=view.face(image),
+                expression=view.expression(image) if order.view.expression else None,
                 preview=view.preview(body) if order.view.preview else None,
                 landmarks=view.landmarks(),
                 framing=framing,
