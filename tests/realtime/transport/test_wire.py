@@ -130,11 +130,7 @@ def tampered(**changes) -> list[bytes]:
         ([], "expected 1 to 5 parts, got 0"),
         ([b""] * 6, "expected 1 to 5 parts, got 6"),
         ([b""], "header"),
-<<<<<<< HEAD
-        ([b"\x08" * 9000], "expected 1 to 8192 bytes, got 9000"),
-=======
         ([b"\x09" * 9000], "expected 1 to 8192 bytes, got 9000"),
->>>>>>> main
         ([b"\x09not msgpack at all"], "header"),
         (as_bytes(wire.encode(make_frame()))[:1], "expected 1 parts behind the header, got 0"),
         ([as_bytes(wire.encode(make_frame()))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
