@@ -132,13 +132,14 @@ class MediaRecorder:
             self._waiting.append(_Taken(frame.media_ns, picture, pixels))
             self._changed.notify_all()
 
-    def close(self, timeout_s: float) -> None:
-        """Write what waits, for so long. A file that is not closed by then is whole as far as it goes."""
+    def close(self, timeout_s: float) -> bool:
+        """Write what waits, for so long; whether all is written. Until then a file is whole as far as it goes."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         lower_priority(NICE)
