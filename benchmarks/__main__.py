@@ -25,6 +25,7 @@ OF_A_NETWORK = (
     "several_cameras",
 )
 OTHERS = (
+    "networks",
     "memory_flat",
     "landmark_fps",
     "overload",
