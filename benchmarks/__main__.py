@@ -23,17 +23,21 @@ OF_A_NETWORK = (
     "pipeline_efficiency",
     "naive_loop",
     "several_cameras",
+    "streaming_vs_window",
 )
 OTHERS = (
     "networks",
     "memory_flat",
     "landmark_fps",
+    "robustness",
+    "cpu_per_minute",
     "overload",
     "emotion_cost",
     "capture_to_window",
     "transport_vs_imagezmq",
     "transport_vs_netgear",
     "soak",
+    "report_open",
 )
 NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")

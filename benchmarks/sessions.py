@@ -22,7 +22,7 @@ from realtime.output.event_stream import EventStream
 from realtime.output.lines import StatsLine
 from realtime.request import Request
 from realtime.session_loop import SessionLoop
-from realtime.setup import Setup
+from realtime.session_setup import Setup
 
 
 class TimedRuntime:

@@ -13,17 +13,17 @@ from realtime.analysis.lane import CameraContext
 from realtime.analysis.queues import WindowQueue
 from realtime.analysis.receiver import ReceiverThread
 from realtime.analysis.visibility import Visibility, in_words
+from realtime.camera_link import open_link
 from realtime.capture.sources import SimulatedSpec
 from realtime.capture.sources.simulated import truth_of
 from realtime.capture.supervisor import CaptureFailed
 from realtime.clock import NS_PER_MS, SessionStart, to_ns, to_s
 from realtime.display import framing_warnings
 from realtime.latency import LatencyLog
-from realtime.link import open_link
 from realtime.messages import CaptureState, CaptureStatus
 from realtime.output.lines import Line, OtherClock, RecordingLine, SessionLine, StatsLine
 from realtime.output.overlay import OverlayState, TrueEvent
-from realtime.setup import Setup
+from realtime.session_setup import Setup
 
 
 class CameraPipeline:

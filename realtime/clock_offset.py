@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from realtime.bounds import Count, Time
+from realtime.bounded_fields import Count, Time
 from realtime.clock import NS_PER_MS
 
 EXCHANGES_KEPT = 64

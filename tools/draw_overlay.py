@@ -18,7 +18,7 @@ from realtime.output.overlay import save_svg
 from realtime.request import Request
 from realtime.session import DEFAULT_MODEL
 from realtime.session_loop import SessionLoop
-from realtime.setup import Setup
+from realtime.session_setup import Setup
 
 AT_S, SEED = 30, 0
 COLUMNS, ROWS = 110, 32

@@ -51,6 +51,8 @@ class Network(nn.Module):
     layers: tuple[str, ...] = ()  # modules and parameters from the input on, each a layer; what is left is the last one
     # Tensors (N, ...) of `spec.inputs`, in order → those of `spec.outputs` by name.
     forward: Callable[..., dict[str, Tensor]]
+    # Of a network whose spec has `states`: the next frames (N, ...) and the states before → outputs and states after.
+    predict: Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]]
 
     @abstractmethod
     def heads(self) -> Mapping[str, nn.Linear]:

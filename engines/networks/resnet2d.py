@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -41,6 +41,25 @@ class ResNet2d(nn.Module):
         x = self.pool(self.stem(frames))
         maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return maps
+
+    def step(self, frames: Tensor, pasts: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """One frame of N clips, where every block mixes by `step`.
+
+        Args:
+            frames: (N, 3, S, S).
+            pasts: of every block, what the last call gave.
+
+        Returns:
+            (N, C, S/32, S/32), and what the next frame takes over.
+        """
+        x = self.pool(self.stem(frames))
+        left: list[Tensor] = []
+        blocks = [block for stage in (self.layer1, self.layer2, self.layer3, self.layer4) for block in stage]
+        for block, past in zip(blocks, pasts, strict=True):
+            mixed, mine = block.mix.step(x, past)
+            left.append(mine)
+            x = block.join(x, mixed)
+        return x, left
 
 
 class SegmentNetwork(VideoNetwork):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from realtime.bounds import Count, Id
+from realtime.bounded_fields import Count, Id
 from realtime.capture.order import CaptureOrder
 from realtime.transport.wire import PROTOCOL
 

@@ -18,7 +18,7 @@ from realtime.output.event_stream import EventStream
 from realtime.output.lines import SessionLine
 from realtime.output.outputs import RecordOutput
 from realtime.session_loop import SessionLoop
-from realtime.setup import Setup
+from realtime.session_setup import Setup
 from tests.bundles import untrained_emotion
 from tests.conftest import CLIPS, Finished, manet_live
 from tests.realtime.sessions import EVENTFUL

@@ -38,7 +38,7 @@ SMALL = {
     "uniformer": "depths=[1,1,1,1] widths=[16,32,64,64] head_width=16 size=64",
     "videomae": "width=48 heads=4 layers=2 size=64",
     "emotion_fan": "width=16 length=4 size=64",
-    "vaanet": "depth=18 width=8 hidden=32 snippets=2 size=32",
+    "vaanet": "depth=18 width=8 hidden=32 snippets=2 size=64",
 }
 # One network of each kind of layer: convolutions over time, attention.
 QUICK = ("c3d", "videomae")

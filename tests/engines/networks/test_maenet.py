@@ -274,7 +274,7 @@ def test_other_inputs_are_refused(made: Callable[[str], Bundle], tmp_path: Path)
         with pytest.raises(ValueError, match=r"face: expected C-contiguous uint8 \(2, 16, 32, 32, 3\)"):
             runtime.run(inputs | {"face": inputs["face"][:1]})
     assert bundle.card.emotion == SPECS["full"]
-    with pytest.raises(BadInput, match=r"expected a micro-action model, got full, an emotion model"):
+    with pytest.raises(BadInput, match=r"expected a micro-action model, got maenet-full, an emotion model"):
         bundle.reference()
     compared = compare_bundles(
         bundle, bundle, ["onnxruntime", "torch"], videos=(), count=2, seed=1, threads=1, write=lambda _: None

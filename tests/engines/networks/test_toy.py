@@ -97,4 +97,5 @@ def test_it_is_replayed(trained: Bundle, tmp_path: Path, capfd: pytest.CaptureFi
     command = ["replay", str(recording), "--model", str(trained.path), "--no-emotion", "--headless", "--speed", "max"]
     assert live(command) == 0
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert lines[-1]["kind"] == "end"
+    assert lines[-1]["kind"] == "session"
+    assert lines[-1]["state"] == "ended"

@@ -141,8 +141,10 @@ def test_torch_threads_are_put_back(small_bundle: Bundle) -> None:
 
 def test_a_file_that_is_no_network_is_one_line(copied: Copy, name: str) -> None:
     path = copied()
-    source = Bundle.load(path)
-    broken = source.derive(path.parent / "broken", onnx=b"not a network")
+    broken = Bundle.load(path).derive(path.parent / "broken", onnx=b"not a network")
+    if name == "torch":  # which reads the weights alone
+        open_runtime(broken, name).close()
+        return
     with pytest.raises((RuntimeFailed, BadInput)) as caught:
         open_runtime(broken, name)
     assert "\n" not in str(caught.value)

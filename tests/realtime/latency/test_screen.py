@@ -23,7 +23,7 @@ from realtime.latency.screen.codes import CELLS, CODES, SIDE, CodeReader, code_a
 from realtime.latency.screen.filmed import Shown
 from realtime.latency.screen.show import STEPS_PER_S, Surface, half_blocks, run
 from realtime.latency.stages import BY_NAME
-from realtime.measure import report
+from realtime.latency_command import report
 from realtime.messages import Sighting
 from realtime.output.event_stream import EventStream
 from realtime.remote.camera_end import serve

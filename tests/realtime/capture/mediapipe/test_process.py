@@ -146,7 +146,7 @@ capture.main()
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env=os.environ | {"no_proxy": "camera.example"},
+        env={name: value for name, value in os.environ.items() if name not in PROXIES} | {"no_proxy": "camera.example"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ from realtime.capture.sources.urls import control_endpoint
 from realtime.capture.supervisor import CaptureProcess
 from realtime.capture.views.base import PREVIEW_SIDE
 from realtime.remote.analysis_end import RemoteCapture
-from realtime.setup import Setup
+from realtime.session_setup import Setup
 from realtime.transport.authentication import CAMERAS, link_keys, load_keys
 from realtime.transport.wire import Receiver
 
@@ -37,7 +37,9 @@ def open_link(camera_id: int, setup: Setup) -> Link:
     endpoint = f"ipc://{setup.folder}/frames-{camera_id}" if os.name == "posix" else "tcp://127.0.0.1:*"
     server_keys, client_keys = link_keys(endpoint)
     receiver = Receiver(endpoint, order.queue_frames, server_keys, _largest_side(order))
-    spec = CaptureSpec(source, order, receiver.endpoint, client_keys, setup.request.speed)
+    spec = CaptureSpec(
+        source, order, receiver.endpoint, client_keys, setup.request.speed, setup.request.media(camera_id)
+    )
     return receiver, CaptureProcess(spec, log, setup.clock, supervision)
 
 
