@@ -112,8 +112,16 @@ def _behind(bundle: Bundle, pair: tuple[JudgedSession, JudgedSession], settings:
     joined = replace(session, ends_ns=session.ends_ns + rest_ns)
     if rest_ns:
         kept = rest.ends_ns <= rest_ns
-        names = [name for name in ("ends_ns", "logits", "parts", "seen") if getattr(joined, name) is not None]
-        both = {name: np.concatenate((getattr(rest, name)[kept], getattr(joined, name))) for name in names}
-        joined = replace(joined, **both)
+        joined = replace(
+            joined,
+            ends_ns=np.concatenate((rest.ends_ns[kept], joined.ends_ns)),
+            logits=np.concatenate((rest.logits[kept], joined.logits)),
+        )
+        if rest.parts is not None and joined.parts is not None and rest.seen is not None and joined.seen is not None:
+            joined = replace(
+                joined,
+                parts=np.concatenate((rest.parts[kept], joined.parts)),
+                seen=np.concatenate((rest.seen[kept], joined.seen)),
+            )
     found = session_events(bundle, joined, settings)
     return [(index, onset - rest_ns * 1e-9, offset - rest_ns * 1e-9) for index, onset, offset in found]
