@@ -26,6 +26,7 @@ OF_A_NETWORK = (
     "streaming_vs_window",
 )
 OTHERS = (
+    "networks",
     "memory_flat",
     "landmark_fps",
     "robustness",

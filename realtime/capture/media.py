@@ -119,7 +119,7 @@ class MediaRecorder:
         framing = frame.framing
         picture = None
         if rounded is not None and self._files.landmarks is not None:
-            picture = Picture(rounded, frame.frame_id, framing.people, framing.followed_ns)
+            picture = Picture(rounded, frame.frame_id, framing.people, framing.followed_ns, frame.expression)
         pixels = None if self._files.video is None else image.pixels
         with self._changed:
             self._recording = recording
