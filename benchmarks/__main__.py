@@ -26,6 +26,7 @@ OF_A_NETWORK = (
     "streaming_vs_window",
 )
 OTHERS = (
+    "networks",
     "memory_flat",
     "landmark_fps",
     "robustness",
@@ -36,6 +37,9 @@ OTHERS = (
     "transport_vs_imagezmq",
     "transport_vs_netgear",
     "soak",
+    "report_open",
+    "record_cost",
+    "lsl_loss",
 )
 NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")

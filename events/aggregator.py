@@ -99,6 +99,7 @@ class Aggregator:
         self._habituation = Habituation(_ns(settings.habituation_s), classes) if settings.habituation_s else None
         self._posteriors = np.zeros(classes, np.float32)
         self._events: list[ActionEvent] = []  # of the call under way
+        self.judged: list[Cell] = []  # by the last call
 
     @property
     def posteriors(self) -> Float32Array:
@@ -131,7 +132,7 @@ class Aggregator:
             raise ValueError(f"expected a window that ends after {self._last.end_ns}, got {prediction.end_ns}")
         if self._finished:
             raise ValueError("expected no prediction after finish()")
-        self._last = prediction
+        self._last, self.judged = prediction, []
         if not self._grid.continues(prediction.start_ns):
             self._close()
         probs = hierarchy.joined(prediction) if self._limits.parts else prediction.probs
@@ -143,6 +144,7 @@ class Aggregator:
 
     def finish(self) -> list[ActionEvent]:
         """The recording is over: every running event ends or is retracted."""
+        self.judged = []
         self._close()
         self._finished = True
         return self._drain()
@@ -176,6 +178,7 @@ class Aggregator:
         if self._habituation is not None:
             cell = self._habituation.take(cell, self._under_way())
         self._posteriors = cell.probs
+        self.judged.append(cell)
         self._lasting &= cell.probs >= self._exit
         free = (cell.start_ns >= self._blocked_until_ns) & ~self._lasting
         staying = free & (cell.probs >= self._exit)

@@ -11,8 +11,10 @@ from engines.common.command_line import Parser, run_guarded
 # Name, module and help. A module has `add_arguments(parser)` and `run(options)`, and is imported for its command alone.
 COMMANDS = (
     ("agreement", "lab.agreement_command", "how far a machine and a human, or two humans, agree"),
+    ("dataset", "lab.dataset_command", "clips, lists and splits from recordings that people have annotated"),
     ("report", "lab.report.command", "a session as one page to look at and to review"),
-    ("corrections", "lab.corrections", "bring what was corrected in the report into the record"),
+    ("corrections", "lab.corrections_command", "bring what was corrected in the report into the record"),
+    ("forget", "lab.forget", "withdrawal of consent: delete a session"),
     ("evaluate-emotion", "lab.evaluate_emotion_command", "an emotion model on labelled pictures of faces"),
     ("evaluate-real", "lab.evaluate_real_command", "a landmark model on real people whose labels are weak"),
     ("export", "lab.export_command", "a session for ELAN, BORIS, Excel, R and others"),

@@ -6,7 +6,6 @@ and the machine's own lines stay as they were. The report saves a file of them (
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -162,31 +161,3 @@ def add_lines(path: Path, corrections: Iterable[Correction]) -> int:
     except OSError as error:
         raise BadInput("a record that can be written", f"{path} ({error.strerror})", "check its permissions") from None
     return len(new)
-
-
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Of `python -m lab corrections`."""
-    command.add_argument("session", type=Path, metavar="SESSION", help="the folder of a recorded session")
-    command.add_argument("files", type=Path, nargs="+", metavar="FILE", help="saved in the report")
-
-
-def run(options: argparse.Namespace) -> None:
-    """Bring files of corrections into a record.
-
-    Raises:
-        BadInput: no record, no corrections, those of another session, or of events that it does not have.
-    """
-    from lab.session_record import read_session  # which applies the corrections above
-
-    record = read_session(options.session)
-    if not record.path.is_dir():
-        raise BadInput("the folder of a recorded session", f"{record.path}, a file", "give the DIR of --record")
-    saved = [read_saved(path) for path in options.files]
-    for path, one in zip(options.files, saved, strict=True):
-        if one.session != record.id:
-            got = f"{path}, which is of session {one.session}"
-            raise BadInput(f"corrections of session {record.id}", got, "give the session that was reviewed")
-        apply(record.events, one.corrections)
-    new = [correction for one in saved for correction in one.corrections]
-    added = add_lines(record.path / CORRECTIONS_FILE, new)
-    print(f"{added} corrections added, {len(new) - added} were there already")

@@ -155,6 +155,8 @@ class CaptureStatus(WireMessage, frozen=True, tag="status"):
     dropped: Annotated[dict[Annotated[str, Meta(max_length=40)], Count], Meta(max_length=20)] = {}  # cause → frames
     clock: ClockReading | None = None  # the analysis' clock minus its own, where it runs on another machine
     recording: Recording | None = None  # where the source is a file that has been opened
+    media_fault: Annotated[str, Meta(max_length=MOST_DETAIL)] = ""  # why nothing more is recorded
+    media_left_out: Count = 0  # pictures missing in the recorded video
 
 
 class Sighting(WireMessage, frozen=True, tag="sighting"):

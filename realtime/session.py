@@ -20,11 +20,12 @@ from realtime.analysis.actions import ActionModel, LandmarkActionModel
 from realtime.analysis.emotion import NOTE, EmotionModel
 from realtime.analysis.lane import Model
 from realtime.analysis.stream import StreamActionModel
-from realtime.capture.sources import SourceSpec, parse_source, probe
+from realtime.capture.sources import LandmarkFileSpec, SourceSpec, parse_source, probe
 from realtime.capture.sources.standard_input import with_standard_input
 from realtime.capture.views.make import fetch_models
 from realtime.clock import MonotonicClock
 from realtime.config import Config
+from realtime.control_socket import ControlSocket
 from realtime.display import Display
 from realtime.output.event_stream import EventStream
 from realtime.output.observer import Observer
@@ -93,6 +94,7 @@ class Session:
             request = replace(self.request, sources=stack.enter_context(with_standard_input(self.request.sources)))
             for source in request.sources:
                 probe(source)
+            request.check_media()
             runtimes = stack.enter_context(ExitStack())
             models = _open_models(request, runtimes)
             emotion = any(model.task == "emotion" for model in models)
@@ -112,7 +114,10 @@ class Session:
                     log.info(NOTE)
 
             try:
-                with closing(loop):
+                control = None if request.control is None else ControlSocket(request.control, loop.mark)
+                with closing(control) if control else nullcontext(), closing(loop):
+                    if control:
+                        control.start()
                     loop.run(stop, begin, suspend)
                     if request.lossless:
                         self._stream.drain(stop)
@@ -122,7 +127,7 @@ class Session:
             for line in loop.closing:
                 log.info(line)
             self._close()
-            for line in self._stream.lost.values():
+            for line in (*self._stream.lost.values(), *loop.media_faults):
                 raise SessionFailed(line)  # the session is over, but what was asked for is not all there
             return loop
 
@@ -143,6 +148,10 @@ def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
     """
     bundle = Bundle.load(bundles.find(request.model))
     bundle.card.need("actions")  # an emotion model is none to find actions with
+    landmarks = next((one.name for one in request.sources if isinstance(one, LandmarkFileSpec)), None)
+    if bundle.card.view != "landmarks" and (landmarks or request.record_landmarks):
+        wanted = "a model that sees landmarks" if landmarks else "--record-landmarks with a model that sees landmarks"
+        raise BadInput(wanted, f"{bundle.card.name}, which sees pixels", "choose another --model, or leave it out")
     tracked = all(source.tracked for source in request.sources)
     if not tracked:
         fetch_models(request.view([bundle]))
@@ -208,6 +217,8 @@ def _description(request: Request, models: Sequence[Model]) -> Mapping[str, obje
         "sources": [source.name for source in request.sources],  # by camera id
         "speed": "max" if request.speed is None else request.speed,
         "consent": request.consent,
+        "metadata": request.about.filled_in,
+        "media": request.media_files,
         "config": request.config,
         "model": models[0].bundle.card,
         "emotion_model": emotion.bundle.card if emotion else None,

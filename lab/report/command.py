@@ -43,7 +43,14 @@ def _videos(record: SessionRecord, given: list[Path]) -> list[Video]:
         raise BadInput(f"up to {len(record.cameras)} videos", str(len(given)), "give one --video for each camera")
     if given:
         return [open_video(path, camera) for camera, path in enumerate(given)]
-    return [open_video(one.path, one.camera) for one in record.media if one.kind == "video" and one.path.exists()]
+    videos = []
+    for one in record.media:
+        if one.kind == "video":
+            try:
+                videos.append(open_video(one.path, one.camera))
+            except BadInput as error:  # it was moved, or not one picture came
+                log.warning("without the video that was recorded: %s", error)
+    return videos
 
 
 def _check_place(out: Path) -> None:

@@ -104,7 +104,8 @@ function listenToKeys() {
   const actions = new Map(KEYS.flatMap(([keys, , act]) => keys.split(" ").map((key) => [(SPELLED[key] ?? key).toLowerCase(), act])));
   fill("key-table", ...KEYS.map(([keys, words]) => element("tr", {}, element("td", {}, element("kbd", {}, keys)), element("td", {}, words))));
   document.addEventListener("keydown", (press) => {
-    const typing = press.target.closest("input, select, dialog");
+    const dialog = press.target.closest("dialog"); // one that has just closed may still get a key
+    const typing = dialog ? dialog.open : press.target.closest("input, select");
     const act = actions.get(press.key.toLowerCase());
     if (typing || !act || press.ctrlKey || press.metaKey || press.altKey) return;
     if (press.target.closest("button, video, summary") && (press.key === " " || press.key === "Enter")) return;

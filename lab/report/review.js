@@ -145,6 +145,7 @@ function askName(title, first, take) {
     document.querySelector('#name-list li[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
   };
   const finish = (one) => {
+    filter.blur();
     dialog.close();
     if (one) take(one.action, one.part);
   };
@@ -159,11 +160,10 @@ function askName(title, first, take) {
       at += press.key === "ArrowDown" ? 1 : -1;
       list();
       press.preventDefault();
+    } else if (press.key === "Enter") {
+      press.preventDefault(); // at once, so that the next key is the page's again
+      if (found()[at]) finish(found()[at]);
     }
-  };
-  byId("names-form").onsubmit = (done) => {
-    done.preventDefault();
-    if (found()[at]) finish(found()[at]);
   };
   list();
   dialog.showModal();

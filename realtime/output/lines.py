@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate
-from events.types import ActionEvent
+from events.types import ActionEvent, Float32Array
 from realtime.clock import NS_PER_MS, NS_PER_S
 
 
@@ -154,6 +156,16 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
 
 
 Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | MarkerLine | SummaryLine | SessionLine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posteriors:
+    """The posteriors of one moment: no line of the stream, but for observers that want them."""
+
+    camera: int
+    time_s: float  # since the session's first frame
+    captured_ns: int  # when that moment was filmed or shown; monotonic clock
+    values: Float32Array  # (59,) of the actions, then of the body parts; NaN where the model does not score parts
 
 
 def _seconds(ns: int) -> float:

@@ -7,6 +7,7 @@ import abc
 import cv2
 import numpy as np
 
+from engines.landmarks.landmark_file import Rounded
 from realtime.capture.sources.base import Image
 from realtime.capture.views.faces import FaceReader, FaceView
 from realtime.capture.views.people import Box
@@ -50,6 +51,11 @@ class View(abc.ABC):
 
     def landmarks(self) -> Float32Array | None:
         """The landmarks of the picture that `apply` was just given, (POINTS, CHANNELS), where these are wanted."""
+        return None
+
+    @property
+    def rounded(self) -> Rounded | None:
+        """The landmarks of that picture as a file keeps them, where they are to be kept."""
         return None
 
     def preview(self, body: UInt8Array | None) -> UInt8Array | None:

@@ -32,11 +32,12 @@ def fetch_models(spec: ViewSpec) -> None:
         model_path(model)
 
 
-def make_view(spec: ViewSpec, tracked: bool = False) -> View:
+def make_view(spec: ViewSpec, tracked: bool = False, keep: bool = False) -> View:
     """The view that is asked for.
 
     Args:
         tracked: the source brings its own landmarks.
+        keep: they are recorded.
 
     Raises:
         BadInput: a model file is missing or damaged; `fetch_models` fetches it.
@@ -44,7 +45,7 @@ def make_view(spec: ViewSpec, tracked: bool = False) -> View:
     reader = _reader() if spec.expression and not tracked else None
     if spec.sees == "landmarks":
         tracker = None if tracked else LandmarkTracker(*map(whole_model, (POSE, HAND, FACE)))
-        return LandmarkView(spec, tracker, reader)
+        return LandmarkView(spec, tracker, reader, keep)
     faces = FaceView(spec.face_size, spec.face_margin, FaceFinder(whole_model(FACE))) if spec.face_size else None
     if spec.settings.crop == "center":
         return CenterView(spec.size, faces, reader)
