@@ -38,6 +38,8 @@ OTHERS = (
     "transport_vs_netgear",
     "soak",
     "report_open",
+    "record_cost",
+    "lsl_loss",
 )
 NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")
