@@ -33,6 +33,8 @@ OTHERS = (
     "transport_vs_imagezmq",
     "transport_vs_netgear",
     "soak",
+    "archive_local",
+    "archive_ray",
 )
 NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")

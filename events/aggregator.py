@@ -91,6 +91,7 @@ class Aggregator:
         self._habituation = Habituation(_ns(settings.habituation_s), classes) if settings.habituation_s else None
         self._posteriors = np.zeros(classes, np.float32)
         self._events: list[ActionEvent] = []  # of the call under way
+        self.on_cell: Callable[[Cell], None] | None = None  # receives every judged moment, calibrated alone
 
     @property
     def posteriors(self) -> Float32Array:
@@ -164,6 +165,8 @@ class Aggregator:
             cell = replace(cell, end_ns=recorded_end_ns)
         if self._before is not None and cell.start_ns > self._before.end_ns:
             self._interrupt()
+        if self.on_cell is not None:
+            self.on_cell(cell)
         if self._habituation is not None:
             cell = self._habituation.take(cell, self._under_way())
         self._posteriors = cell.probs

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from engines.common.command_line import Parser, run_guarded
 
 # Name, module and help. A module has `add_arguments(parser)` and `run(options)`, and is imported for its command alone.
-COMMANDS = (("evaluate-real", "lab.evaluate_real_command", "a landmark model on real people whose labels are weak"),)
+COMMANDS = (
+    ("evaluate-real", "lab.evaluate_real_command", "a landmark model on real people whose labels are weak"),
+    ("archive", "lab.archive.command", "many recordings, here or on a Ray cluster, into one dataset"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -194,6 +194,9 @@ class SessionLoop:
                 raise self._broken(error) from None
             self._write(*lines, *pipeline.reports())
         self._report_losses()
+        for model in self.setup.models:
+            if notice := model.runtime.notice():
+                self._report("engine", notice)
         if self.engine.error is not None:
             raise self._broken(self.engine.error)
         if self.position_ns >= self._next_stats_ns:

@@ -15,7 +15,7 @@ from engines.taxonomy import BODY_PARTS
 from events.aggregator import Aggregator
 from events.hierarchy import PART_OF_ACTION
 from events.limits import limits
-from events.posterior import PosteriorGrid
+from events.posterior import Cell, PosteriorGrid
 from events.steps import StepGrid
 from events.types import ActionEvent, BoolArray, Float32Array, Prediction, Steps
 from realtime.analysis.landmark_window import SlidingLandmarks
@@ -25,7 +25,7 @@ from realtime.analysis.window import SlidingWindow
 from realtime.clock import NS_PER_S, Clock, to_ns
 from realtime.config import Config
 from realtime.messages import LandmarkWindow, Window
-from realtime.output.lines import WindowTotals, action_line
+from realtime.output.lines import WindowTotals, action_line, posterior_line
 from realtime.output.overlay import top_actions
 
 RATE_OVER_WINDOWS = 20
@@ -138,6 +138,8 @@ class ActionConsumer(Consumer):
         self._ends_ns: deque[int] = deque(maxlen=RATE_OVER_WINDOWS)
         self._finished = False
         self._baseline_reported = ""
+        if camera.stream.posteriors:
+            aggregator.on_cell = self._write_posterior
 
     def push(self, window: Window, result: Prediction) -> None:
         self._emit(self.aggregator.push(result))
@@ -156,6 +158,9 @@ class ActionConsumer(Consumer):
         for event in events:
             self.events.append(event)
             self._camera.stream.write(action_line(event, self._camera.start.ns or 0))
+
+    def _write_posterior(self, cell: Cell) -> None:
+        self._camera.stream.write(posterior_line(cell, self._camera.camera_id, self._camera.start.ns or 0))
 
     @property
     def windows_per_s(self) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from engines.taxonomy import EMOTIONS
+from engines.taxonomy import ACTIONS, EMOTIONS
 from events.emotion import EmotionEstimate
+from events.posterior import Cell
 from events.types import ActionEvent
 from realtime.clock import NS_PER_MS, NS_PER_S
 
@@ -48,6 +49,16 @@ class EmotionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="emotion"):
     evidence_s: float
     face_visible: float
     abstains: bool
+
+
+class PosteriorLine(msgspec.Struct, frozen=True, tag_field="kind", tag="posterior"):
+    """One judged moment; only observers that ask for posteriors get it."""
+
+    camera: int
+    start_s: float
+    end_s: float
+    actions: tuple[float, ...]  # (52,)
+    parts: tuple[float, ...] | None  # (7,); null: events of this model are of actions alone
 
 
 class WindowTotals(msgspec.Struct, frozen=True):
@@ -139,7 +150,7 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     consent: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | SummaryLine | SessionLine
+Line = ActionLine | EmotionLine | PosteriorLine | StatsLine | RecordingLine | VisibilityLine | SummaryLine | SessionLine
 
 
 def _seconds(ns: int) -> float:
@@ -173,6 +184,14 @@ def action_line(event: ActionEvent, session_start_ns: int) -> ActionLine:
         candidates={one.action.name: round(one.probability, 4) for one in event.candidates} or msgspec.UNSET,
         posture=event.posture or msgspec.UNSET,
     )
+
+
+def posterior_line(cell: Cell, camera_id: int, session_start_ns: int) -> PosteriorLine:
+    """A judged moment as it is reported; `session_start_ns` is the media time of the session's first frame."""
+    probs = tuple(cell.probs.tolist())
+    actions, parts = probs[: len(ACTIONS)], probs[len(ACTIONS) :]
+    start_s, end_s = _seconds(cell.start_ns - session_start_ns), _seconds(cell.end_ns - session_start_ns)
+    return PosteriorLine(camera_id, start_s, end_s, actions, parts or None)
 
 
 def emotion_line(estimate: EmotionEstimate, session_start_ns: int) -> EmotionLine:

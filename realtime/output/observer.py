@@ -25,11 +25,13 @@ class Observer:
         name: for people, and the key in `lines_lost`.
         whole: it holds all lines up to some moment, without a hole: one that does not keep up stops.
         lost: lines that it could not pass on.
+        posteriors: it gets a `PosteriorLine` for every judged moment, too.
     """
 
     name: str = "an observer"
     whole: bool = False
     lost: int = 0
+    posteriors: bool = False
 
     def on_line(self, line: Line) -> None:
         """Take any line. Raises OutputLost: nothing more can be written here."""
