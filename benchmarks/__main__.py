@@ -23,10 +23,13 @@ OF_A_NETWORK = (
     "pipeline_efficiency",
     "naive_loop",
     "several_cameras",
+    "streaming_vs_window",
 )
 OTHERS = (
     "memory_flat",
     "landmark_fps",
+    "robustness",
+    "cpu_per_minute",
     "overload",
     "emotion_cost",
     "capture_to_window",
@@ -35,6 +38,7 @@ OTHERS = (
     "soak",
     "archive_local",
     "archive_ray",
+    "report_open",
 )
 NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -20,7 +19,7 @@ from calibration.windows import Windows
 from engines.bundle import Bundle, Float32Array, Reference, check_target
 from engines.card import Parity
 from engines.common.errors import BadInput
-from engines.export.onnx_export import to_onnx
+from engines.export.onnx_export import run_graph, to_onnx
 from engines.export.weights import read_network
 from engines.runtimes import Runtime, RuntimeFailed, least_ms, open_runtime
 from engines.runtimes.base import Outputs
@@ -284,14 +283,9 @@ def _sensitive(
 
 
 def _run(bundle: Bundle, data: bytes, windows: Windows) -> Outputs:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    names = _judged(bundle)
-    answers = [session.run(names, window) for window in windows.singles()]
-    return {name: np.concatenate([one[at] for one in answers]) for at, name in enumerate(names)}
+    run = run_graph(bundle.card.network, data)
+    answers = [run(window) for window in windows.singles()]
+    return {name: np.concatenate([one[name] for one in answers]) for name in _judged(bundle)}
 
 
 def _answers(runtime: Runtime, windows: Windows, report: Report, stage: str) -> Outputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from engines.bundle import UInt8Array
+from engines.specs.base import next_state
 
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -47,16 +48,17 @@ def measure_ranges(
         {name: values[at : at + 1] for name, values in inputs.items()} for at in range(len(next(iter(inputs.values()))))
     ]
     for window in windows:
-        values = session.run(list(tensors), window)
-        largest = np.maximum(largest, [float(np.abs(value).max()) for value in values])
+        for values in _values(session, tensors, window):
+            largest = np.maximum(largest, [float(np.abs(value).max()) for value in values])
         report()
     if method == "minmax":
         return dict(zip(tensors, largest.tolist(), strict=True))
     counts = np.zeros((len(tensors), BINS))
     for window in windows:
-        for index, value in enumerate(session.run(list(tensors), window)):
-            some = np.abs(value.ravel()[:: max(1, value.size // SAMPLES)])
-            counts[index] += np.histogram(some, BINS, (0.0, max(largest[index], 1e-12)))[0]
+        for values in _values(session, tensors, window):
+            for index, value in enumerate(values):
+                some = np.abs(value.ravel()[:: max(1, value.size // SAMPLES)])
+                counts[index] += np.histogram(some, BINS, (0.0, max(largest[index], 1e-12)))[0]
         report()
     choose = _percentile if method == "percentile" else _entropy
     return {name: choose(counts[index], largest[index]) for index, name in enumerate(tensors)}
@@ -75,6 +77,24 @@ def _observing(graph: bytes, tensors: Sequence[str]) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _values(session: Any, tensors: Sequence[str], window: Mapping[str, UInt8Array]) -> Iterator[list[FloatArray]]:
+    """The tensors of a window; of a graph with states, those of each of its frames."""
+    outputs = {output.name for output in session.get_outputs()}
+    states = {
+        given.name: np.zeros((1, *given.shape[1:]), np.float32)
+        for given in session.get_inputs()
+        if next_state(given.name) in outputs
+    }
+    if not states:
+        yield session.run(list(tensors), window)
+        return
+    after = [next_state(name) for name in states]
+    for frame in window["clips"].swapaxes(0, 1):
+        values = session.run([*tensors, *after], {"frames": np.ascontiguousarray(frame), **states})
+        states = dict(zip(states, values[len(tensors) :], strict=True))
+        yield values[: len(tensors)]
 
 
 def _percentile(counts: FloatArray, largest: float) -> float:

@@ -95,7 +95,7 @@ def _add_build(commands: Commands) -> None:
     command.add_argument(
         "--precision", choices=("fp32", "fp16", "int8"), help="refuse a bundle of another precision (the bundle's own)"
     )
-    command.add_argument("--batch", type=int, default=1, metavar="N", help="most windows at once, 1 to 16 (1)")
+    command.add_argument("--batch", type=int, default=1, metavar="N", help="most windows at once, 1 to 64 (1)")
     command.set_defaults(run=_build)
 
 

@@ -10,20 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from engines.common.errors import BadInput
-from engines.taxonomy import ACTIONS, BODY_PARTS, Action
+from engines.taxonomy import BODY_PARTS
 from events.types import EventState
+from lab.corrections import BY_NAME, CORRECTIONS_FILE, Correction, RecordedEvent, apply, read_lines
 from realtime.output.lines import (
     ActionLine,
-    DelayParts,
     EmotionLine,
+    MarkerLine,
     RecordingLine,
     SessionLine,
     StatsLine,
@@ -32,65 +33,16 @@ from realtime.output.lines import (
 )
 from realtime.output.outputs import EVENTS_FILE, SESSION_FILE
 
-CORRECTIONS_FILE = "corrections.json"  # of a record: what a person has changed
 CLOSING_STATES = ("ended", "stopped", "failed")
-BY_NAME: Mapping[str, Action] = {action.name: action for action in ACTIONS}
-
-Review = Literal["", "accepted", "renamed", "moved", "added"]
-CorrectionKind = Literal["accept", "reject", "rename", "move", "add"]
-
-
-class MarkerLine(msgspec.Struct, frozen=True, tag_field="kind", tag="marker"):
-    """A moment that a person marked while the session ran: a question, a silence."""
-
-    time_s: float
-    label: str
-    camera: int | None = None  # null: of the session as a whole
-
-
-class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step of a review. `event` is an event's key; an added event gets the key that stands here, `added-1` ..."""
-
-    kind: CorrectionKind
-    event: str
-    action: str | None = None  # rename, add; null: the body part alone is known
-    body_part: str | None = None  # rename, add
-    onset_s: float | None = None  # move, add; of the session's clock
-    offset_s: float | None = None  # move, add
-    camera: int = 0  # add
-
-
-class Corrections(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of `CORRECTIONS_FILE`: the steps in order, of the session with this id."""
-
-    session: str
-    corrections: tuple[Correction, ...]
-    reviewer: str = ""
-    saved_at: str = ""  # ISO 8601
-    format: Literal[1] = 1
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """A micro-action event as the session left it, or as a person corrected it."""
+class Medium:
+    """A file that was recorded with a session."""
 
-    key: str  # "CAMERA.ID"; "added-N" where a person added it
     camera: int
-    action: Action | None  # None: only the body part is known
-    body_part: str
-    onset_s: float
-    offset_s: float | None  # None: it still ran where the record ends
-    confidence: float | None  # None: a person added it
-    candidates: Mapping[str, float] = field(default_factory=dict)  # action → probability
-    emitted_s: float | None = None  # when it was confirmed
-    delay_ms: DelayParts | None = None  # of the confirmation
-    posture: bool = False
-    review: Review = ""
-
-    @property
-    def name(self) -> str:
-        """The action's name, else the body part's."""
-        return self.action.name if self.action else self.body_part
+    kind: str  # video or landmarks
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -115,17 +67,23 @@ class SessionRecord:
     notes: tuple[SessionLine, ...]  # what happened, in order
     end: str | None  # ended, stopped or failed; None: cut off
     missing: tuple[str, ...]  # sentences
-    corrections: Corrections | None = None
+    corrections: tuple[Correction, ...] = ()
 
     @cached_property
     def reviewed(self) -> tuple[RecordedEvent, ...]:
         """The events with the corrections applied, by onset; the machine's where nobody corrected them."""
-        return apply(self.events, self.corrections.corrections if self.corrections else ())
+        return apply(self.events, self.corrections)
 
     @property
     def metadata(self) -> Mapping[str, str]:
         """Participant, interviewer, room, protocol: what was filled in."""
         return {str(key): str(value) for key, value in (self.description.get("metadata") or {}).items() if value}
+
+    @property
+    def media(self) -> tuple[Medium, ...]:
+        """What was recorded beside the lines; it may have been moved since."""
+        known = self.description.get("media") or ()
+        return tuple(Medium(int(one["camera"]), str(one["kind"]), Path(str(one["path"]))) for one in known)
 
     @property
     def cameras(self) -> tuple[int, ...]:
@@ -156,7 +114,7 @@ def read_session(path: Path) -> SessionRecord:
     """Read a record and its corrections.
 
     Raises:
-        BadInput: no record, a damaged line before the last, or corrections of another session.
+        BadInput: no record, a damaged line before the last, or corrections of other events.
     """
     lines_path = path / EVENTS_FILE if path.is_dir() else path
     description_path = lines_path.with_name(SESSION_FILE)
@@ -173,57 +131,9 @@ def read_session(path: Path) -> SessionRecord:
         missing.append(f"{SESSION_FILE}: configuration, time of day and model card are not known.")
     record = _assemble(path, description, lines, missing)
     record = replace(record, id=_id(description, data))
-    if not path.is_dir() or not (path / CORRECTIONS_FILE).exists():
-        return record
-    return replace(record, corrections=read_corrections(path / CORRECTIONS_FILE, record))
-
-
-def read_corrections(path: Path, record: SessionRecord) -> Corrections:
-    """Raises BadInput: not a file of corrections, of another session, or of an event that the session does not have."""
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Corrections)
-    except (OSError, ValueError) as error:
-        raise BadInput("a file of corrections", f"{path} ({error})", "save it again in the report") from None
-    if found.session != record.id:
-        got = f"{path}, which is of session {found.session}"
-        raise BadInput(f"corrections of session {record.id}", got, "give the session that was reviewed")
-    apply(record.events, found.corrections)
-    return found
-
-
-def apply(events: Sequence[RecordedEvent], corrections: Iterable[Correction]) -> tuple[RecordedEvent, ...]:
-    """The events after these steps, by onset.
-
-    Raises:
-        BadInput: a step about an event that is not there, or that leaves one without an action, a part or a length.
-    """
-    found = {event.key: event for event in events}
-    for step in corrections:
-        if (step.kind == "add") == (step.event in found):
-            got = f"{step.kind} {step.event!r}"
-            raise BadInput("corrections of events that are there", got, "save the corrections again in the report")
-        if step.kind == "reject":
-            del found[step.event]
-        else:
-            found[step.event] = _corrected(found.get(step.event), step)
-    return tuple(sorted(found.values(), key=lambda event: (event.onset_s, event.camera, event.key)))
-
-
-def _corrected(event: RecordedEvent | None, step: Correction) -> RecordedEvent:
-    action, part = BY_NAME.get(step.action or ""), step.body_part
-    part = action.body_part if action else part
-    if step.kind in ("rename", "add") and (part not in BODY_PARTS or (step.action is not None and action is None)):
-        raise BadInput("an action or a body part of MA-52", f"{step.action or part!r}", "correct the file")
-    if step.kind in ("move", "add") and not 0.0 <= (step.onset_s or 0.0) < (step.offset_s or 0.0):
-        raise BadInput("an onset before its offset", f"{step.onset_s} to {step.offset_s} s", "correct the file")
-    if event is None:
-        onset_s = step.onset_s or 0.0
-        return RecordedEvent(step.event, step.camera, action, part or "", onset_s, step.offset_s, None, review="added")
-    if step.kind == "rename":
-        return replace(event, action=action, body_part=part or "", review=event.review or "renamed")
-    if step.kind == "move":
-        return replace(event, onset_s=step.onset_s or 0.0, offset_s=step.offset_s, review=event.review or "moved")
-    return replace(event, review=event.review or "accepted")
+    corrections = read_lines(path / CORRECTIONS_FILE) if path.is_dir() else ()
+    apply(record.events, corrections)
+    return replace(record, corrections=corrections)
 
 
 _LINES = (ActionLine, EmotionLine, MarkerLine, RecordingLine, SessionLine, StatsLine, SummaryLine, VisibilityLine)

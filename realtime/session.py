@@ -19,11 +19,13 @@ from engines.runtimes import Runtime, open_runtime
 from realtime.analysis.actions import ActionModel, LandmarkActionModel
 from realtime.analysis.emotion import NOTE, EmotionModel
 from realtime.analysis.lane import Model
-from realtime.capture.sources import SourceSpec, parse_source, probe
+from realtime.analysis.stream import StreamActionModel
+from realtime.capture.sources import LandmarkFileSpec, SourceSpec, parse_source, probe
 from realtime.capture.sources.standard_input import with_standard_input
 from realtime.capture.views.make import fetch_models
 from realtime.clock import MonotonicClock
 from realtime.config import Config
+from realtime.control_socket import ControlSocket
 from realtime.display import Display
 from realtime.output.event_stream import EventStream
 from realtime.output.observer import Observer
@@ -94,6 +96,7 @@ class Session:
             request = replace(self.request, sources=stack.enter_context(with_standard_input(self.request.sources)))
             for source in request.sources:
                 probe(source)
+            request.check_media()
             runtimes = stack.enter_context(ExitStack())
             models = open_models(request, runtimes) if self._models is None else tuple(self._models)
             emotion = any(model.task == "emotion" for model in models)
@@ -113,7 +116,10 @@ class Session:
                     log.info(NOTE)
 
             try:
-                with closing(loop):
+                control = None if request.control is None else ControlSocket(request.control, loop.mark)
+                with closing(control) if control else nullcontext(), closing(loop):
+                    if control:
+                        control.start()
                     loop.run(stop, begin, suspend)
                     if request.lossless:
                         self._stream.drain(stop)
@@ -123,7 +129,7 @@ class Session:
             for line in loop.closing:
                 log.info(line)
             self._close()
-            for line in self._stream.lost.values():
+            for line in (*self._stream.lost.values(), *loop.media_faults):
                 raise SessionFailed(line)  # the session is over, but what was asked for is not all there
             return loop
 
@@ -144,10 +150,15 @@ def open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
     """
     bundle = Bundle.load(bundles.find(request.model))
     bundle.card.need("actions")  # an emotion model is none to find actions with
-    emotion_bundle = find_emotion(request, bundle)
+    landmarks = next((one.name for one in request.sources if isinstance(one, LandmarkFileSpec)), None)
+    if bundle.card.view != "landmarks" and (landmarks or request.record_landmarks):
+        wanted = "a model that sees landmarks" if landmarks else "--record-landmarks with a model that sees landmarks"
+        raise BadInput(wanted, f"{bundle.card.name}, which sees pixels", "choose another --model, or leave it out")
+    tracked = all(source.tracked for source in request.sources)
+    if not tracked:
+        fetch_models(request.view([bundle]))
+    emotion_bundle = find_emotion(request, bundle, tracked)
     config = request.config
-    if not all(source.tracked for source in request.sources):
-        fetch_models(request.view([bundle, emotion_bundle] if emotion_bundle else [bundle]))
 
     def opened(one: Bundle) -> Runtime:
         engine = config.engine
@@ -158,35 +169,49 @@ def open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
             )
         )
 
-    sees_landmarks = "landmarks" in bundle.card.network.inputs
-    actions = (LandmarkActionModel if sees_landmarks else ActionModel)(bundle, opened(bundle), config)
+    network = bundle.card.network
+    kind = (
+        LandmarkActionModel if "landmarks" in network.inputs else StreamActionModel if network.states else ActionModel
+    )
+    actions = kind(bundle, opened(bundle), config)
     if emotion_bundle is None:
         return (actions,)
-    return actions, EmotionModel(emotion_bundle, opened(emotion_bundle), config)
+    body = emotion_bundle.card.sees_body_of(bundle.card)
+    return actions, EmotionModel(emotion_bundle, opened(emotion_bundle), config, body)
 
 
-def find_emotion(request: Request, model: Bundle) -> Bundle | None:
-    """The emotion model, which must see what the action model sees; None where there is none, or none is wanted.
+def find_emotion(request: Request, model: Bundle, tracked: bool) -> Bundle | None:
+    """The emotion model; None where none is wanted or there is none, and then says why.
 
     Raises:
-        BadInput: the one asked for does not fit.
+        BadInput: the one asked for does not fit, or what it needs cannot be had.
     """
     if not request.config.emotion.on:
         return None
-    if request.emotion is None and DEFAULT_EMOTION not in bundles.known():
+    asked = request.emotion is not None
+    if not asked and DEFAULT_EMOTION not in bundles.known():
+        log.warning("no emotion estimate: the model %s is not there", DEFAULT_EMOTION)
         return None
-    bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
+    bundle = Bundle.load(bundles.find(request.emotion or DEFAULT_EMOTION))
     spec, card = bundle.card.emotion, model.card
-    if bundle.card.view == card.view and (not card.size or spec.picture_size in (0, card.size)):
-        return bundle
-    if request.emotion is None:  # it is the default of its view alone
+    if asked and not bundle.card.sees_body_of(card) and not (bundle.card.view == card.view and not spec.picture_size):
+        wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
+        raise BadInput(
+            f"an emotion model that sees {wanted}, as {card.name} does",
+            f"{bundle.card.name}: {given}",
+            "choose another --emotion, or --no-emotion",
+        )
+    try:
+        if not tracked:
+            fetch_models(request.view([model, bundle]))
+    except BadInput as error:
+        if asked:
+            raise
+        log.warning("no emotion estimate: %s", error)  # the micro-actions do not depend on it
         return None
-    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
-    raise BadInput(
-        f"an emotion model that sees {wanted}, as {card.name} does",
-        f"{bundle.card.name}: {given}",
-        "choose another --emotion, or --no-emotion",
-    )
+    if not bundle.card.sees_body_of(card):
+        log.info("emotions: from the face alone, as %s sees %s", card.name, f"{card.size} pixels of {card.view}")
+    return bundle
 
 
 def _description(request: Request, models: Sequence[Model]) -> Mapping[str, object]:
@@ -197,6 +222,8 @@ def _description(request: Request, models: Sequence[Model]) -> Mapping[str, obje
         "sources": [source.name for source in request.sources],  # by camera id
         "speed": "max" if request.speed is None else request.speed,
         "consent": request.consent,
+        "metadata": request.about.filled_in,
+        "media": request.media_files,
         "config": request.config,
         "model": models[0].bundle.card,
         "emotion_model": emotion.bundle.card if emotion else None,

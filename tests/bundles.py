@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from engines.bundle import Bundle, find
-from engines.card import Calibration, Provenance
+from engines.card import Calibration, ModelCard, Provenance
 
 
 def untrained_landmarks(path: Path) -> Bundle:
@@ -24,3 +24,15 @@ def untrained_emotion(path: Path) -> Bundle:
         shipped.card, name="untrained-emotion", provenance=provenance, calibration=Calibration()
     )
     return Bundle.write(path, card, shipped.onnx_path, shipped.reference_arrays(), shipped.weights_path)
+
+
+def untrained_streaming(path: Path) -> Bundle:
+    """The smallest network that carries states."""
+    from engines.export.onnx_export import write_bundle
+    from engines.networks.initialise import initialise
+    from engines.specs.manet import MANetSpec
+
+    spec = MANetSpec(depth=18, width=8, size=32, shift="past")
+    provenance = Provenance(trained=False, trained_on="nothing: untrained", seed=3)
+    card = ModelCard(name="streaming", network=spec, intended_use="tests", provenance=provenance)
+    return write_bundle(initialise(spec, 3), card, path)

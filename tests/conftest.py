@@ -25,9 +25,11 @@ import pytest
 import zmq
 from hypothesis import settings
 
+from engines.bundle import Bundle
 from engines.common.errors import BadInput
-from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, ModelFile, model_path
+from realtime.capture.mediapipe.model_files import EXPRESSION_NETS, FACE, HAND, POSE, ModelFile, model_path
 from run_live import main as command_line
+from tests.bundles import untrained_streaming
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT.parent / "shared" / "data" / "clips"
@@ -152,6 +154,12 @@ def kept(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
     return get
 
 
+@pytest.fixture(scope="session")
+def streaming_bundle(kept: Kept) -> Bundle:
+    """MANet-18 with a shift from the past, width 8, 32 pixels, with the embedding head; untrained."""
+    return Bundle.load(kept("streaming", untrained_streaming))
+
+
 def source_hash(make: Make) -> str:
     """Of what decides what `make` makes: its own file, the engines' code, and the libraries that export."""
     digest = hashlib.sha256("".join(map(version, ("torch", "onnx", "onnxscript"))).encode())
@@ -196,6 +204,12 @@ def model_file(model: ModelFile) -> Path:
 def trackers() -> list[Path]:
     """The models of pose, hands and face."""
     return [model_file(model) for model in (POSE, HAND, FACE)]
+
+
+@pytest.fixture(scope="session")
+def expression_models() -> list[Path]:
+    """The weights of the expression nets."""
+    return [model_file(model) for model in EXPRESSION_NETS]
 
 
 @pytest.fixture(scope="session")

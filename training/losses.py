@@ -46,11 +46,11 @@ def action_losses(
     Returns:
         loss, classification, and embedding before α where there is one.
     """
-    classification = classification_loss(outputs["logits"].float(), targets, settings.activation)
+    classification = classification_loss(outputs["logits"].to(targets.dtype), targets, settings.activation)
     if label_vectors is None or settings.alpha == 0.0 or "embedding" not in outputs:
         return {"loss": classification, "classification": classification}
     with torch.autocast(targets.device.type, enabled=False):
-        embedding = embedding_loss(outputs["embedding"].float(), targets, label_vectors, settings.embedding)
+        embedding = embedding_loss(outputs["embedding"].to(targets.dtype), targets, label_vectors, settings.embedding)
     return {
         "loss": classification + settings.alpha * embedding,
         "classification": classification,

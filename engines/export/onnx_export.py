@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,8 @@ from engines.export.operators import TRANSLATIONS
 from engines.export.weights import read_network, weights_of
 from engines.networks.contract import Network
 from engines.patterns import example_inputs
+from engines.specs.base import Spec
+from engines.specs.streaming import frame_by_frame
 
 OPSET = 20
 REFERENCE_SEED = 52
@@ -44,9 +47,13 @@ class ExportGraph(nn.Module):
         self.network = network
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Tensors of `spec.inputs` → those of `spec.outputs`."""
-        outputs = self.network(*inputs)
-        return tuple(outputs[name] for name in self.network.spec.outputs)
+        """Tensors of `spec.graph_inputs` → those of `spec.graph_outputs`."""
+        spec = self.network.spec
+        if not spec.states:
+            outputs = self.network(*inputs)
+            return tuple(outputs[name] for name in spec.outputs)
+        outputs, states = self.network.predict(inputs[0], dict(zip(spec.states, inputs[1:], strict=True)))
+        return *(outputs[name] for name in spec.outputs), *(states[name] for name in spec.states)
 
 
 def write_bundle(network: Network, card: ModelCard, path: Path, *, overwrite: bool = False) -> Bundle:
@@ -68,7 +75,7 @@ def write_bundle(network: Network, card: ModelCard, path: Path, *, overwrite: bo
     with torch.inference_mode():
         scores = network(*map(torch.from_numpy, inputs.values()))
     outputs = {name: scores[name].numpy() for name in network.spec.outputs if name != UNCHECKED}
-    _check_export(data, inputs, outputs, TOLERANCES[card.precision])
+    _check_export(network.spec, data, inputs, outputs, TOLERANCES[card.precision])
     return Bundle.write(path, card, data, Reference(inputs, outputs), weights_of(network), overwrite=overwrite)
 
 
@@ -88,8 +95,10 @@ def half_bundle(bundle: Bundle, path: Path, name: str, *, overwrite: bool = Fals
 def to_onnx(network: Network) -> bytes:
     """One self-contained ONNX file, with the inputs and outputs that the network's spec names."""
     spec = network.spec
-    dtype = getattr(torch, spec.input_dtype)
-    examples = tuple(torch.ones(2, *shape, dtype=dtype) for shape in spec.inputs.values())
+    dtypes = {
+        name: torch.float32 if name in spec.states else getattr(torch, spec.input_dtype) for name in spec.graph_inputs
+    }
+    examples = tuple(torch.ones(2, *shape, dtype=dtypes[name]) for name, shape in spec.graph_inputs.items())
     batch = {0: torch.export.Dim("N", min=1, max=4096)}
     with _quiet():
         program = torch.onnx.export(
@@ -99,8 +108,8 @@ def to_onnx(network: Network) -> bytes:
             optimize=False,
             verbose=False,
             opset_version=OPSET,
-            input_names=list(spec.inputs),
-            output_names=list(spec.outputs),
+            input_names=list(spec.graph_inputs),
+            output_names=list(spec.graph_outputs),
             custom_translation_table=TRANSLATIONS,
             dynamic_shapes=(tuple(batch for _ in examples),),  # the inputs of any number are one tuple to the exporter
         )
@@ -124,21 +133,32 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def _check_export(
-    data: bytes, inputs: Mapping[str, AnyArray], outputs: Mapping[str, Float32Array], tolerance: float
+    spec: Spec, data: bytes, inputs: Mapping[str, AnyArray], outputs: Mapping[str, Float32Array], tolerance: float
 ) -> None:
-    import onnxruntime
-
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     for count in (1, REFERENCE_INPUTS):  # the batch axis is really dynamic
-        found = session.run(list(outputs), {name: array[:count] for name, array in inputs.items()})
-        for (name, wanted), got in zip(outputs.items(), found, strict=True):
+        found = run_graph(spec, data)({name: array[:count] for name, array in inputs.items()})
+        for name, wanted in outputs.items():
             allowed = tolerance * float(np.abs(wanted).max())
-            difference = float(np.abs(got - wanted[:count]).max())
+            difference = float(np.abs(found[name] - wanted[:count]).max())
             if not difference <= allowed:
                 raise ExportFailed(
                     f"ONNX Runtime differs from torch by {difference:.3g} in {name}, allowed {allowed:.3g}"
                 )
+
+
+def run_graph(spec: Spec, data: bytes) -> Callable[[Mapping[str, AnyArray]], Mapping[str, AnyArray]]:
+    """What an exported graph gives to arrays of `spec.inputs`, in ONNX Runtime; frame by frame where it takes those."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def run(inputs: Mapping[str, AnyArray]) -> Mapping[str, AnyArray]:
+        return dict(zip(spec.graph_outputs, session.run(list(spec.graph_outputs), dict(inputs)), strict=True))
+
+    return partial(frame_by_frame, spec, run) if spec.states else run
 
 
 @contextmanager

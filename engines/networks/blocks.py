@@ -58,29 +58,63 @@ def scaled_shift(frames: Tensor, scales: Tensor, length: int, fraction: int) -> 
     return torch.cat((later, earlier, rest), dim=1) * temporal_shift(scales[:, :, None, None], length, fraction)
 
 
-class Shift(nn.Module):
-    """`temporal_shift` of T frames that follow each other."""
+def past_shift(frames: Tensor, length: int, fraction: int) -> Tensor:
+    """TSM's online mode (Lin et al. 2019, section 3.3): `temporal_shift` without the channels that take frame t+1."""
+    fold = frames.shape[1] // fraction
+    first, second, rest = torch.split(frames, [fold, fold, frames.shape[1] - 2 * fold], dim=1)
+    clips = second.reshape(-1, length, *second.shape[1:])
+    earlier = functional.pad(clips[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0)).reshape(second.shape)
+    return torch.cat((first, earlier, rest), dim=1)
 
-    def __init__(self, length: int, fraction: int) -> None:
+
+class Shift(nn.Module):
+    """`temporal_shift` of T frames that follow each other, or `past_shift`."""
+
+    def __init__(self, length: int, fraction: int, past: bool = False) -> None:
         super().__init__()
-        self.length, self.fraction = length, fraction
+        self.length, self.fraction, self.past = length, fraction, past
 
     def forward(self, frames: Tensor) -> Tensor:
         """(N·T, C, H, W) → (N·T, C, H, W)."""
-        return temporal_shift(frames, self.length, self.fraction)
+        shift = past_shift if self.past else temporal_shift
+        return shift(frames, self.length, self.fraction)
+
+    def step(self, frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """`past_shift` of one frame of N clips.
+
+        Args:
+            frames: (N, C, H, W).
+            before: (N, C//fraction, H, W), what the last call gave as the second; zeros at first.
+
+        Returns:
+            The shifted frames (N, C, H, W), and what the next frame takes over.
+        """
+        fold = before.shape[1]
+        first, second, rest = torch.split(frames, [fold, fold, frames.shape[1] - 2 * fold], dim=1)
+        return torch.cat((first, before, rest), dim=1), second
 
 
-class SqueezeExciteShift(nn.Module):
+class SqueezeExciteShift(Shift):
     """Squeeze-and-excitation per frame (Hu et al. 2018), as in the official checkpoint without biases; then a shift."""
 
-    def __init__(self, channels: int, ratio: int, length: int, fraction: int) -> None:
-        super().__init__()
-        self.length, self.fraction = length, fraction
+    def __init__(self, channels: int, ratio: int, length: int, fraction: int, past: bool = False) -> None:
+        super().__init__(length, fraction, past)
         squeezed = max(1, channels // ratio)
         self.squeeze = nn.Linear(channels, squeezed, bias=False)
         self.expand = nn.Linear(squeezed, channels, bias=False)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(N·T, C, H, W) → (N·T, C, H, W)."""
-        scales = torch.sigmoid(self.expand(functional.relu(self.squeeze(frames.mean(dim=(2, 3))))))  # (N·T, C)
+        scales = self._scales(frames)
+        if self.past:
+            return super().forward(frames * scales[:, :, None, None])
         return scaled_shift(frames, scales, self.length, self.fraction)
+
+    def step(self, frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for one frame of N clips; see `Shift.step`."""
+        return super().step(frames * self._scales(frames)[:, :, None, None], before)
+
+    def _scales(self, frames: Tensor) -> Tensor:
+        """(N·T, C, H, W) → (N·T, C)."""
+        scales: Tensor = torch.sigmoid(self.expand(functional.relu(self.squeeze(frames.mean(dim=(2, 3))))))
+        return scales

@@ -55,7 +55,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, ...) → (N, C', ...)."""
-        branch = self.conv3(self.conv2(self.conv1(self.mix(x))))
+        return self.join(x, self.mix(x))
+
+    def join(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """The identity, and the branch of what `mix` made of it."""
+        branch = self.conv3(self.conv2(self.conv1(mixed)))
         return functional.relu(branch + self.downsample(x))
 
 

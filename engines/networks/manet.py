@@ -11,7 +11,7 @@ from engines.landmarks.mirror import mirror_places
 from engines.networks.blocks import Shift, SqueezeExciteShift
 from engines.networks.layouts import RESNET, Layout, torchvision
 from engines.networks.registry import register
-from engines.networks.resnet2d import SegmentNetwork
+from engines.networks.resnet2d import HEAD_STD, SegmentNetwork
 from engines.specs.manet import EMBEDDING_SIZE, MANetSpec
 
 DROPOUT = 0.5  # official checkpoint
@@ -29,6 +29,9 @@ class EmbeddingHead(nn.Module):
         super().__init__()
         self.hidden = nn.Linear(features, EMBEDDING_SIZE)
         self.output = nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE)
+        for layer in (self.hidden, self.output):
+            nn.init.normal_(layer.weight, std=HEAD_STD)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N·T, C) → (N·T, 300)."""
@@ -38,9 +41,10 @@ class EmbeddingHead(nn.Module):
 
 def mixer(spec: MANetSpec) -> Callable[[int], nn.Module]:
     """What stands before the branch of a residual block, by its channels."""
+    past = bool(spec.shift)
     if spec.se_ratio:
-        return lambda channels: SqueezeExciteShift(channels, spec.se_ratio, spec.length, spec.shift_fraction)
-    return lambda _: Shift(spec.length, spec.shift_fraction)
+        return lambda channels: SqueezeExciteShift(channels, spec.se_ratio, spec.length, spec.shift_fraction, past)
+    return lambda _: Shift(spec.length, spec.shift_fraction, past)
 
 
 @register("manet", MANetSpec)
@@ -75,6 +79,32 @@ class MANet(SegmentNetwork):
             embedded = self.embedding(frames.flatten(0, 1))  # rows: an export folds other products' weights
             scores["embedding"] = embedded.reshape(-1, self.spec.length, embedded.shape[-1]).mean(dim=1)
         return scores
+
+    def last_layer(self) -> nn.Linear:
+        """As in the released code: the embedding's, where there is one."""
+        return self.classifier if self.embedding is None else self.embedding.output
+
+    def predict(self, frames: Tensor, states: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The next frame of N videos, of a network that shifts from the past alone.
+
+        Args:
+            frames: uint8 RGB (N, S, S, 3).
+            states: (N, ...) of `spec.states`: zeros before the first frame, then what the last call gave.
+
+        Returns:
+            Scores of the last T frames, or of all since the states were zeros, as `forward` gives them of a clip; and
+            the states for the next frame.
+        """
+        *names, _, _ = self.spec.states
+        maps, pasts = self.backbone.step(self.pixels(frames[:, None])[:, 0], [states[name] for name in names])
+        features = maps.mean(dim=(2, 3))  # (N, C)
+        heads = {"logits": self.classifier} | ({} if self.embedding is None else {"embedding": self.embedding})
+        newest = torch.cat([head(features) for head in heads.values()], dim=1)
+        scores = torch.cat((states["scores"], newest[:, None]), dim=1)  # (N, T, 52 + 300)
+        seen = (states["seen"] + 1.0).clamp_max(self.spec.length)
+        mean = scores.sum(dim=1) / seen
+        outputs = dict(zip(heads, mean.split([self.spec.outputs[name][0] for name in heads], dim=1), strict=True))
+        return outputs, {**dict(zip(names, pasts, strict=True)), "scores": scores[:, 1:], "seen": seen}
 
     def keep_fp32(self) -> tuple[str, ...]:
         """Both heads."""

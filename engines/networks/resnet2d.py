@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from engines.specs.video import STAGE_BLOCKS, SegmentSpec
 
 BOTTLENECK = ((1, 1), (3, 3), (1, 1))
 BASIC = ((3, 3), (3, 3))
+HEAD_STD = 0.001  # of the initial weights of TSM's and MANet's heads
 
 
 class ResNet2d(nn.Module):
@@ -40,6 +41,25 @@ class ResNet2d(nn.Module):
         maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return maps
 
+    def step(self, frames: Tensor, pasts: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """One frame of N clips, where every block mixes by `step`.
+
+        Args:
+            frames: (N, 3, S, S).
+            pasts: of every block, what the last call gave.
+
+        Returns:
+            (N, C, S/32, S/32), and what the next frame takes over.
+        """
+        x = self.pool(self.stem(frames))
+        left: list[Tensor] = []
+        blocks = [block for stage in (self.layer1, self.layer2, self.layer3, self.layer4) for block in stage]
+        for block, past in zip(blocks, pasts, strict=True):
+            mixed, mine = block.mix.step(x, past)
+            left.append(mine)
+            x = block.join(x, mixed)
+        return x, left
+
 
 class SegmentNetwork(VideoNetwork):
     """A ResNet on T frames, the classifier on the mean of their features."""
@@ -50,7 +70,7 @@ class SegmentNetwork(VideoNetwork):
         mix: Callable[[int], nn.Module] | None = None,
         *,
         dropout: float = 0.5,
-        std: float = 0.001,
+        std: float = HEAD_STD,
     ) -> None:
         backbone = ResNet2d(spec.depth, spec.width, mix)
         super().__init__(spec, backbone.outputs, dropout, std)

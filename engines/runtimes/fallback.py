@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from engines.runtimes.base import Inputs, NoAnswer, Outputs, Runtime, RuntimeFailed
+from engines.runtimes.base import Inputs, NoAnswer, Outputs, Runtime, RuntimeFailed, UInt8Array, Video
 from engines.runtimes.inference_server import LOST
 
 
@@ -27,8 +27,15 @@ class Fallback(Runtime):
         self._at_work.activate()
 
     def _run(self, inputs: Inputs) -> Outputs:
+        return self._try(lambda runtime: runtime.run(inputs))
+
+    def predict(self, frames: UInt8Array, videos: Sequence[Video]) -> Outputs:
+        """The other begins videos anew."""
+        return self._try(lambda runtime: runtime.predict(frames, videos))
+
+    def _try(self, ask: Callable[[Runtime], Outputs]) -> Outputs:
         try:
-            return self._at_work.run(inputs)
+            return ask(self._at_work)
         except RuntimeFailed as error:
             passing = isinstance(error, NoAnswer) and error.cause != LOST
             if not self._at_work.may_be_lost or passing:
@@ -38,7 +45,7 @@ class Fallback(Runtime):
             self._at_work = self._open_other()
             self.name, self.batch = self._at_work.name, self._at_work.batch
             self.report(f"{self.name} has taken over")
-        return self._at_work.run(inputs)
+        return ask(self._at_work)
 
     def _close(self) -> None:
         self._at_work.close()

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from engines.runtimes.base import Inputs, Outputs, Runtime
+from engines.runtimes.base import HostStates, Inputs, Outputs, Runtime, UInt8Array
 from engines.runtimes.openvino_unsigned import use_unsigned
+from engines.specs.base import next_state
 
 
 class OpenVinoRuntime(Runtime):
@@ -31,7 +32,7 @@ class OpenVinoRuntime(Runtime):
         core = openvino.Core()
         # Bytes, not a path: a file that points at other files cannot be followed.
         model = core.read_model(self.bundle.onnx_path.read_bytes())
-        model.reshape({name: [1, *shape] for name, shape in self.bundle.card.network.inputs.items()})
+        model.reshape({name: [1, *shape] for name, shape in self.bundle.card.network.graph_inputs.items()})
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             # A pinned thread waits for its core even while the capture process is using it.
@@ -47,7 +48,8 @@ class OpenVinoRuntime(Runtime):
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
         # Views of the request's own memory, so that nothing is allocated for a window.
         network = self.bundle.card.network
-        self._inputs = {name: self._request.get_tensor(name).data for name in network.inputs}
+        own = ("frames",) if network.states else network.inputs
+        self._inputs = {name: self._request.get_tensor(name).data for name in own}
         self._outputs = {name: self._request.get_tensor(name).data for name in network.outputs}
 
     def _run(self, inputs: Inputs) -> Outputs:
@@ -60,6 +62,23 @@ class OpenVinoRuntime(Runtime):
             for name, rows in outputs.items():
                 rows[index] = self._outputs[name][0]
         return outputs
+
+    def _step_one(self, frame: UInt8Array, states: HostStates) -> Outputs:
+        """States are read and written where they lie."""
+        import openvino
+
+        tensors = states.runtime or {
+            str(array.ctypes.data): openvino.Tensor(array, shared_memory=True)
+            for side in (states.before, states.after)
+            for array in side.values()
+        }
+        states.runtime = tensors
+        for name, before in states.before.items():
+            self._request.set_tensor(name, tensors[str(before.ctypes.data)])
+            self._request.set_tensor(next_state(name), tensors[str(states.after[name].ctypes.data)])
+        self._inputs["frames"][0] = frame
+        self._request.infer()
+        return {name: view[0].copy() for name, view in self._outputs.items()}
 
     def _close(self) -> None:
         self._inputs, self._outputs = {}, {}

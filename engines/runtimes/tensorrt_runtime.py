@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import ClassVar
 
 from engines.common.errors import BadInput
-from engines.runtimes.base import Availability, Inputs, Outputs, Runtime
+from engines.runtimes.base import Availability, Inputs, Outputs, Runtime, UInt8Array
 from engines.runtimes.nvidia import device as devices
-from engines.runtimes.nvidia.executor import Executor
+from engines.runtimes.nvidia.executor import DeviceStates, Executor
 from engines.runtimes.nvidia.gpu import Gpu, NoGpu, find_gpu
 from engines.runtimes.nvidia.library import TENSORRT, TENSORRT_RTX, Library
 from engines.runtimes.nvidia.plans import Plan, PlanMismatch, make_plan, read_plan, replace_file, runtime_cache_path
@@ -53,7 +54,7 @@ class NvidiaRuntime(Runtime):
             device = devices.open_device()
             stack.callback(device.close)
             with device.current():
-                executor = Executor(self.library, plan, device, self._known_kernels())
+                executor = Executor(self.library, plan, device, self.bundle.card.network, self._known_kernels())
             stack.callback(self._close_executor, device, executor)
             self._device, self._executor = device, executor
             self.batch = executor.batch
@@ -62,6 +63,23 @@ class NvidiaRuntime(Runtime):
     def _run(self, inputs: Inputs) -> Outputs:
         with self._device.current():
             return self._executor.run(inputs)
+
+    @property
+    def graphs(self) -> tuple[int, ...]:
+        """Numbers of clips, or of frames, for which a CUDA graph of ours was recorded."""
+        return self._executor.graphs
+
+    @property
+    def _carrier(self) -> object:
+        return self._executor  # states lie on its device, as long as that is open
+
+    def _memory(self) -> DeviceStates:
+        with self._device.current():
+            return self._executor.memory()
+
+    def _step(self, frames: UInt8Array, memories: Sequence[DeviceStates], first: Sequence[bool]) -> Outputs:
+        with self._device.current():
+            return self._executor.step(frames, memories, first)
 
     def _close(self) -> None:
         if self._opened is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engines.common.errors import BadInput
-from engines.runtimes.base import Inputs, Outputs, Runtime
+from engines.runtimes.base import HostStates, Inputs, Outputs, Runtime, UInt8Array
 
 
 class TorchRuntime(Runtime):
@@ -37,6 +37,16 @@ class TorchRuntime(Runtime):
         with torch.inference_mode():
             outputs = self._network(*(torch.from_numpy(inputs[name]) for name in self.bundle.card.network.inputs))
         return {name: output.numpy() for name, output in outputs.items()}
+
+    def _step_one(self, frame: UInt8Array, states: HostStates) -> Outputs:
+        import torch
+
+        before = {name: torch.from_numpy(array) for name, array in states.before.items()}
+        with torch.inference_mode():
+            outputs, after = self._network.predict(torch.from_numpy(frame[None]), before)
+        for name, array in states.after.items():
+            array[:] = after[name].numpy()
+        return {name: output[0].numpy() for name, output in outputs.items()}
 
     def _close(self) -> None:
         import torch

@@ -22,6 +22,11 @@ Colours = tuple[float, float, float]
 Shapes = dict[str, tuple[int, ...]]  # of tensors by name, without the leading N
 
 
+def next_state(name: str) -> str:
+    """Of a state, as the graph gives it back."""
+    return f"{name}.next"
+
+
 class Spec(ABC):
     """A network in plain data. What can be built is a `SpecStruct`, too, with a tag."""
 
@@ -44,6 +49,24 @@ class Spec(ABC):
     @abstractmethod
     def outputs(self) -> Shapes:
         """float32 tensors that the exported graph gives; the first is checked against a bundle's reference."""
+
+    @property
+    def states(self) -> Shapes:
+        """float32 tensors that the exported graph hands from frame to frame; none where it sees whole windows.
+
+        All are zeros before the first frame. What comes out is named `next_state(name)`.
+        """
+        return {}
+
+    @property
+    def graph_inputs(self) -> Shapes:
+        """What the exported graph takes, in order: `inputs`, or one frame and the states before it."""
+        return self.inputs
+
+    @property
+    def graph_outputs(self) -> Shapes:
+        """What the exported graph gives, in order: `outputs`, and the states after the frame."""
+        return self.outputs | {next_state(name): shape for name, shape in self.states.items()}
 
     @property
     def span_s(self) -> float:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from engines.preprocess import OFFICIAL_SIZE
 from engines.specs.base import NUM_CLASSES, Shapes, SpecStruct, VideoSpec, View
 from engines.specs.sampling import Sampling
+from engines.specs.video import STAGE_BLOCKS
 
 EMBEDDING_SIZE = 300  # GloVe vectors of the labels (MANet paper, section IV-C)
 
@@ -31,6 +32,12 @@ class MANetSpec(VideoSpec, SpecStruct, frozen=True, tag="manet"):
     # The exported graph's scores are the mean of those of a landmark drawing and of its mirror image; same weights.
     # A card leaves it out where it is not so, and older cards stay as they were sealed.
     mirrored: Literal[True] | UnsetType = UNSET
+    # Channels are shifted from the frame before alone: the exported graph takes frame by frame and carries a state.
+    shift: Literal["past"] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.shift and self.mirrored:
+            raise ValueError("expected mirrored scores or a shift from the past, got both")
 
     @property
     def features(self) -> int:
@@ -49,6 +56,29 @@ class MANetSpec(VideoSpec, SpecStruct, frozen=True, tag="manet"):
         return heads | ({"embedding": (EMBEDDING_SIZE,)} if self.embedding else {})
 
     @property
+    def states(self) -> Shapes:
+        """Of every block, the channels that the next frame takes over; and the scores of the last T - 1 frames."""
+        if not self.shift:
+            return {}
+        bottleneck = self.depth >= 50
+        side, channels = -(-self.size // 4), self.width
+        shapes: Shapes = {}
+        for stage, blocks in enumerate(STAGE_BLOCKS[self.depth]):
+            for block in range(blocks):
+                shapes[f"past.{stage + 1}.{block}"] = (channels // self.shift_fraction, side, side)
+                channels = (self.width << stage) * (4 if bottleneck else 1)
+                if stage and not block:
+                    side = -(-side // 2)
+        return shapes | {"scores": (self.length - 1, sum(width for (width,) in self.outputs.values())), "seen": (1,)}
+
+    @property
+    def graph_inputs(self) -> Shapes:
+        """One clip; or one frame and the states before it."""
+        if not self.shift:
+            return self.inputs
+        return {"frames": (self.size, self.size, 3), **self.states}
+
+    @property
     def views(self) -> tuple[View, ...]:
         """Landmark drawings alone where the scores are mirrored."""
         return ("landmarks",) if self.mirrored else ("rgb", "landmarks")
@@ -56,4 +86,4 @@ class MANetSpec(VideoSpec, SpecStruct, frozen=True, tag="manet"):
     @property
     def title(self) -> str:
         """For people."""
-        return f"MANet-{self.depth}, {self.length} x {self.size} x {self.size}"
+        return f"MANet-{self.depth}, {self.length} x {self.size} x {self.size}" + (", streaming" if self.shift else "")

@@ -34,7 +34,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         model: name or folder.
-        seal: of the model's card, and of the emotion model's, where there is one.
+        emotion: the same of the emotion model, where it was asked for; else the default one is taken.
+        seal: of the model's card; `emotion_seal` of the emotion model's, None where none runs.
         config: as from `msgspec.to_builtins(Config)`, with the engine that was chosen.
     """
 

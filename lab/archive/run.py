@@ -42,7 +42,7 @@ def make_order(model: str, config: Config, emotion: str | None, posteriors: bool
     bundle = Bundle.load(bundles.find(model))
     bundle.card.need("actions")
     request = Request((FileSpec("a recording"),), model, config, emotion=emotion)
-    emotion_bundle = find_emotion(request, bundle)
+    emotion_bundle = find_emotion(request, bundle, tracked=False)
     threads, runtime = config.engine.threads or 1, config.engine.runtime
     if runtime == "auto" and before is not None:
         runtime = before.config["engine"]["runtime"]
@@ -54,7 +54,7 @@ def make_order(model: str, config: Config, emotion: str | None, posteriors: bool
     return Order(
         model=_name_or_path(model, bundle),
         seal=bundle.card.seal,
-        emotion=None if emotion_bundle is None else _name_or_path(emotion or "", emotion_bundle),
+        emotion=None if emotion_bundle is None or emotion is None else _name_or_path(emotion, emotion_bundle),
         emotion_seal=None if emotion_bundle is None else emotion_bundle.card.seal,
         posteriors=posteriors,
         config=msgspec.to_builtins(msgspec.structs.replace(config, engine=engine, emotion=emotions)),
@@ -129,5 +129,5 @@ def cores() -> int:
 def _name_or_path(given: str, bundle: Bundle) -> str:
     """A name stays one, so that every machine may keep its models where it likes; a folder becomes absolute."""
     named = bundles.known().get(bundle.path.name)
-    by_name = given in ("", bundle.path.name) and named is not None and named.resolve() == bundle.path.resolve()
+    by_name = given == bundle.path.name and named is not None and named.resolve() == bundle.path.resolve()
     return bundle.path.name if by_name else str(Path(bundle.path).absolute())

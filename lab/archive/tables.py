@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from realtime.output.lines import (
     ActionLine,
     EmotionLine,
     Line,
-    PosteriorLine,
+    Posteriors,
     RecordingLine,
     SessionLine,
     StatsLine,
@@ -54,6 +55,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "time_s": pa.float64(),
             "abstains": pa.bool_(),
             **{name: pa.float32() for name in EMOTIONS},
+            "neutral": pa.float32(),
             "evidence_s": pa.float32(),
             "face_visible": pa.float32(),
         }
@@ -63,8 +65,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "posteriors": pa.schema(
         {
-            "start_s": pa.float64(),
-            "end_s": pa.float64(),
+            "time_s": pa.float64(),
             "actions": pa.list_(pa.float32(), len(ACTIONS)),
             "parts": pa.list_(pa.float32(), len(BODY_PARTS)),
         }
@@ -147,7 +148,7 @@ class TablesOutput(Observer):
     whole = True
 
     def __init__(self, folder: Path, posteriors: bool, emotions: bool) -> None:
-        self.posteriors, self._folder = posteriors, folder
+        self.wants_posteriors, self._folder = posteriors, folder
         names = ["events", "visibility", *["posteriors"] * posteriors, *["emotions"] * emotions]
         self._tables = {name: Table(folder, name) for name in names}
         self._retracted, self._quality = 0, dict[str, Any]()
@@ -155,8 +156,17 @@ class TablesOutput(Observer):
         self.error: OSError | None = None
 
     def on_line(self, line: Line) -> None:
+        self._guarded(lambda: self._take(line))
+
+    def on_posteriors(self, posteriors: Posteriors) -> None:
+        values = posteriors.values.tolist()
+        actions, parts = values[: len(ACTIONS)], values[len(ACTIONS) :]
+        row = {"time_s": round(posteriors.time_s, 6), "actions": actions, "parts": None if isnan(parts[0]) else parts}
+        self._guarded(lambda: self._tables["posteriors"].add(row))
+
+    def _guarded(self, write: Callable[[], None]) -> None:
         try:
-            self._take(line)
+            write()
         except OSError as error:
             self.error = error
             raise OutputLost(f"{self.name}: {error.strerror}") from None
@@ -169,13 +179,11 @@ class TablesOutput(Observer):
                     fields | {"candidates": line.candidates or {}, "posture": line.posture is True}
                 )
             self._retracted += line.state == EventState.RETRACTED.value
-        elif isinstance(line, PosteriorLine):
-            self._tables["posteriors"].add(msgspec.structs.asdict(line))
         elif isinstance(line, EmotionLine):
             self._tables["emotions"].add(msgspec.structs.asdict(line) | (line.probs or {}))
         elif isinstance(line, VisibilityLine):
             self._tables["visibility"].add(msgspec.structs.asdict(line))
-        else:
+        elif isinstance(line, (SessionLine, StatsLine, SummaryLine, RecordingLine)):
             self._note(line)
 
     def _note(self, line: SessionLine | StatsLine | SummaryLine | RecordingLine) -> None:

@@ -42,7 +42,7 @@ def archive(task: Task, job: Job, models: Sequence[Model], stop: threading.Event
         return Outcome(job.id, "archived", "before")
     try:
         with dataset.new(job.id) as folder:
-            tables = TablesOutput(folder, order.posteriors, order.emotion is not None)
+            tables = TablesOutput(folder, order.posteriors, order.emotion_seal is not None)
             session = Session(
                 FileSpec(job.path), order.model, [tables], models=models, speed=None, **settings_of(order)
             )

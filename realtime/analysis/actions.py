@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 
 from engines.bundle import Bundle
-from engines.runtimes.base import Runtime
-from engines.taxonomy import BODY_PARTS
+from engines.runtimes.base import Runtime, Scores
+from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.aggregator import Aggregator
 from events.hierarchy import PART_OF_ACTION
 from events.limits import limits
-from events.posterior import Cell, PosteriorGrid
+from events.posterior import PosteriorGrid
 from events.steps import StepGrid
 from events.types import ActionEvent, BoolArray, Float32Array, Prediction, Steps
 from realtime.analysis.landmark_window import SlidingLandmarks
 from realtime.analysis.lane import CameraContext, Consumer, Lane, Model
 from realtime.analysis.queues import WindowQueue
 from realtime.analysis.window import SlidingWindow
-from realtime.clock import NS_PER_S, Clock, to_ns
+from realtime.clock import NS_PER_S, Clock, to_ns, to_s
 from realtime.config import Config
+from realtime.counts import Counts
 from realtime.messages import LandmarkWindow, Window
-from realtime.output.lines import WindowTotals, action_line, posterior_line
+from realtime.output.lines import Posteriors, WindowTotals, action_line
 from realtime.output.overlay import top_actions
 
 RATE_OVER_WINDOWS = 20
@@ -49,19 +50,23 @@ class ActionModel(Model):
         return self._lane(camera, queue, cutter, grid)
 
     def _lane(
-        self, camera: CameraContext, queue: WindowQueue, cutter: SlidingWindow, grid: PosteriorGrid | StepGrid
+        self,
+        camera: CameraContext,
+        queue: WindowQueue,
+        cutter: SlidingWindow,
+        grid: PosteriorGrid | StepGrid,
+        begun: Counts | None = None,
     ) -> Lane:
         settings = camera.config.aggregator
         now_ns = camera.clock.now_ns if camera.live else None
         bounds = limits(settings, self.bundle.card.calibration)
         aggregator = Aggregator(camera.camera_id, grid, bounds, settings, now_ns)
-        return Lane(cutter, queue, ActionConsumer(camera, aggregator))
+        return Lane(cutter, queue, ActionConsumer(camera, aggregator, begun))
 
     def judge(self, windows: Sequence[Window], clock: Clock) -> list[Prediction]:
         """Run the engine on all windows at once and stamp them; each gets the scores that it would have alone."""
         infer_start_ns = clock.now_ns()
-        clips = windows[0].frames[None] if len(windows) == 1 else np.stack([one.frames for one in windows])
-        scores = self.runtime.infer(clips)  # (N, T, S, S, 3)
+        scores = self._scores(windows)
         infer_end_ns = clock.now_ns()
         probs = self.bundle.probabilities(scores.logits)
         parts = self.bundle.part_probabilities(probs)
@@ -80,6 +85,10 @@ class ActionModel(Model):
             )
             for row, window in enumerate(windows)
         ]
+
+    def _scores(self, windows: Sequence[Window]) -> Scores:
+        clips = windows[0].frames[None] if len(windows) == 1 else np.stack([one.frames for one in windows])
+        return self.runtime.infer(clips)  # (N, T, S, S, 3)
 
 
 class LandmarkActionModel(ActionModel):
@@ -132,17 +141,21 @@ def parts_of(shown: BoolArray) -> BoolArray:
 class ActionConsumer(Consumer):
     """One camera's predictions to events."""
 
-    def __init__(self, camera: CameraContext, aggregator: Aggregator) -> None:
-        self.aggregator, self._camera = aggregator, camera
+    def __init__(self, camera: CameraContext, aggregator: Aggregator, begun: Counts | None = None) -> None:
+        """begun: how often a network that carries states began anew, by cause."""
+        self.aggregator, self._camera, self._begun = aggregator, camera, begun
         self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
         self._ends_ns: deque[int] = deque(maxlen=RATE_OVER_WINDOWS)
         self._finished = False
+        self._to_captured_ns = 0  # to be added to media time
         self._baseline_reported = ""
-        if camera.stream.posteriors:
-            aggregator.on_cell = self._write_posterior
 
     def push(self, window: Window, result: Prediction) -> None:
-        self._emit(self.aggregator.push(result))
+        events = self.aggregator.push(result)
+        if self._camera.stream.wants_posteriors:
+            self._to_captured_ns = result.stamps.captured_ns - int(window.times_ns[-1])
+            self._write_posteriors()
+        self._emit(events)
         stamps = replace(result.stamps, reported_ns=self._camera.clock.now_ns())
         self._camera.latency.window(window.index, int(window.frame_ids[-1]), stamps)
         self._ends_ns.append(stamps.infer_end_ns)
@@ -152,15 +165,25 @@ class ActionConsumer(Consumer):
         """Events still open are ended or retracted."""
         if not self._finished:
             self._finished = True
-            self._emit(self.aggregator.finish())
+            events = self.aggregator.finish()
+            if self._camera.stream.wants_posteriors:
+                self._write_posteriors()
+            self._emit(events)
 
     def _emit(self, events: list[ActionEvent]) -> None:
         for event in events:
             self.events.append(event)
             self._camera.stream.write(action_line(event, self._camera.start.ns or 0))
 
-    def _write_posterior(self, cell: Cell) -> None:
-        self._camera.stream.write(posterior_line(cell, self._camera.camera_id, self._camera.start.ns or 0))
+    def _write_posteriors(self) -> None:
+        """The cells that were just judged."""
+        start_ns = self._camera.start.ns or 0
+        for cell in self.aggregator.judged:
+            media_ns = (cell.start_ns + cell.end_ns) // 2
+            values = np.full(len(ACTIONS) + len(BODY_PARTS), np.nan, np.float32)
+            values[: len(cell.probs)] = cell.probs
+            time_s, captured_ns = to_s(media_ns - start_ns), media_ns + self._to_captured_ns
+            self._camera.stream.write_posteriors(Posteriors(self._camera.camera_id, time_s, captured_ns, values))
 
     @property
     def windows_per_s(self) -> float:
@@ -185,7 +208,8 @@ class ActionConsumer(Consumer):
         return self._baseline_reported if self._baseline_reported != reported else ""
 
     def stats(self, totals: WindowTotals) -> dict[str, Any]:
-        return {"windows_due": totals.due, "windows": totals.judged, "skipped": totals.skipped}
+        begun = {} if self._begun is None else {"begun_anew": dict(sorted(self._begun.items()))}
+        return {"windows_due": totals.due, "windows": totals.judged, "skipped": totals.skipped, **begun}
 
     def shown(self, position_ns: int) -> dict[str, Any]:  # noqa: ARG002 - events stay until others take their place
         return {

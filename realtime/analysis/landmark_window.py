@@ -53,8 +53,8 @@ class SlidingLandmarks(SlidingWindow):
     def _end_ns(self) -> int:
         return (self.start_ns or 0) + self._lead_ns + self._next * self._hop_ns
 
-    def _spans_a_gap(self, largest_gap_ns: int) -> bool:  # noqa: ARG002 - its steps are empty
-        return False
+    def _fault(self, end_ns: int, largest_gap_ns: int) -> str:  # noqa: ARG002 - its steps are empty in a gap
+        return ""
 
     def _cut(
         self,

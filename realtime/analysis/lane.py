@@ -91,13 +91,11 @@ class Model(abc.ABC):
 
     Attributes:
         batch: windows that a call gains from.
-        face_size: side of the face image that it wants, pixels; 0: none.
         staleness_ns: how long its windows may wait.
     """
 
     task: ClassVar[str]
     batch: int = 1
-    face_size: int = 0
     staleness_ns: int
 
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:

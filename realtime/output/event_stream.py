@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from realtime.output.lines import Line, PosteriorLine
+from realtime.output.lines import Line, Posteriors
 from realtime.output.observer import Observer
 from realtime.output.writer import OutputWriter
 
@@ -33,8 +33,19 @@ class EventStream:
         """Hand over a line; observers that are slow get it later, or lose it (`lines_lost`)."""
         with self._lock:
             for writer in self._writers:
-                if writer.output.posteriors or not isinstance(line, PosteriorLine):
-                    writer.put(line)
+                writer.put(line)
+
+    @property
+    def wants_posteriors(self) -> bool:
+        """An observer wants the posteriors, too."""
+        return any(writer.output.wants_posteriors for writer in self._writers)
+
+    def write_posteriors(self, posteriors: Posteriors) -> None:
+        """Hand the posteriors of a moment to those who want them."""
+        with self._lock:
+            for writer in self._writers:
+                if writer.output.wants_posteriors:
+                    writer.put(posteriors)
 
     def wait_for_space(self, stop: threading.Event) -> None:
         """Until no output is far behind, or `stop` is set: for who sets the pace of what is written."""
@@ -45,11 +56,6 @@ class EventStream:
         """Until every output has every line, or `stop` is set."""
         for writer in self._writers:
             writer.drain(stop)
-
-    @property
-    def posteriors(self) -> bool:
-        """Somebody asks for them."""
-        return any(writer.output.posteriors for writer in self._writers)
 
     @property
     def lost(self) -> dict[str, str]:

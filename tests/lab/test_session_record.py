@@ -7,8 +7,8 @@ import pytest
 
 from engines.common.errors import BadInput
 from events.types import EventState
-from lab.session_record import Correction, Corrections, MarkerLine, apply, read_session
-from realtime.output.lines import encode
+from lab.session_record import read_session
+from realtime.output.lines import MarkerLine, encode
 from tests.lab.sessions import action, ended, opening, recording, stats, summary, write_session
 
 
@@ -81,53 +81,6 @@ def test_lines_alone_will_do(tmp_path):
     folder = write_session(tmp_path / "one", [opening(), *action(1, "nodding", 1.0, 2.0), summary(3.0), ended()])
     record = read_session(folder / "events.jsonl")
     assert (len(record.events), record.description, record.sources) == (1, {}, ("interview.mp4",))
-
-
-def test_corrections_are_applied_in_order(tmp_path):
-    lines = [opening(), *action(1, "nodding", 1.0, 2.0), *action(2, "shrugging", 3.0, 4.0), summary(9.0), ended()]
-    folder = write_session(tmp_path, [*lines[:4], *action(3, "waving", 5.0, 6.0), *lines[4:]])
-    steps = (
-        Correction("rename", "0.1", action="bowing head"),
-        Correction("move", "0.1", onset_s=1.5, offset_s=2.25),
-        Correction("reject", "0.2"),
-        Correction("accept", "0.3"),
-        Correction("add", "added-1", action=None, body_part="head-hand", onset_s=0.5, offset_s=0.75),
-    )
-    record = read_session(folder)
-    found = [(one.key, one.name, one.onset_s, one.offset_s, one.review) for one in apply(record.events, steps)]
-    assert found == [
-        ("added-1", "head-hand", 0.5, 0.75, "added"),
-        ("0.1", "bowing head", 1.5, 2.25, "renamed"),
-        ("0.3", "waving", 5.0, 6.0, "accepted"),
-    ]
-    corrections = Corrections(record.id, steps, reviewer="Zoë")
-    (folder / "corrections.json").write_bytes(msgspec.json.encode(corrections))
-    again = read_session(folder)
-    assert (len(again.events), len(again.reviewed), again.corrections) == (3, 3, corrections)
-
-
-@pytest.mark.parametrize(
-    ("step", "message"),
-    [
-        (Correction("accept", "0.9"), "events that are there"),
-        (Correction("add", "0.1", action="nodding", onset_s=0.0, offset_s=1.0), "events that are there"),
-        (Correction("rename", "0.1", action="yawning"), "an action or a body part of MA-52"),
-        (Correction("rename", "0.1"), "an action or a body part of MA-52"),
-        (Correction("move", "0.1", onset_s=2.0, offset_s=2.0), "an onset before its offset"),
-    ],
-)
-def test_a_correction_that_cannot_be_is_refused(tmp_path, step, message):
-    folder = write_session(tmp_path, [opening(), *action(1, "nodding", 1.0, 2.0), ended()])
-    record = read_session(folder)
-    with pytest.raises(BadInput, match=message):
-        apply(record.events, [step])
-
-
-def test_corrections_of_another_session_are_refused(tmp_path):
-    folder = write_session(tmp_path, [opening(), ended()])
-    (folder / "corrections.json").write_bytes(msgspec.json.encode(Corrections("0" * 16, ())))
-    with pytest.raises(BadInput, match="which is of session 0000000000000000"):
-        read_session(folder)
 
 
 def test_an_event_that_runs_past_the_last_line_has_no_negative_length(tmp_path):

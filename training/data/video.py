@@ -38,6 +38,12 @@ def read_frames(path: Path, choose: Callable[[int], Indices]) -> list[UInt8Array
         return _refuse(path, error.strerror or type(error).__name__)
 
 
+def upright(frame: av.VideoFrame) -> UInt8Array:
+    """uint8 (H, W, 3) RGB, turned as the file's rotation has it."""
+    image = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+    return np.ascontiguousarray(image, np.uint8)
+
+
 def _refuse(path: Path, why: str) -> list[UInt8Array]:
     raise BadInput("a video that can be read", f"{path} ({why})", "replace it, or take it out of the list")
 
@@ -47,7 +53,7 @@ def _count(path: Path) -> int:
     with av.open(str(path)) as container:
         if not container.streams.video:
             return 0
-        return sum(1 for packet in container.demux(video=0) if packet.size)
+        return sum(1 for packet in container.demux(video=0) if packet.size and not packet.is_discard)
 
 
 def _decode(path: Path, indices: Indices) -> list[UInt8Array]:
@@ -66,5 +72,5 @@ def _decode(path: Path, indices: Indices) -> list[UInt8Array]:
                 newest, decoded = frame, decoded + 1
             if newest is None:
                 return _refuse(path, "no pictures")
-            images.append(np.asarray(newest.to_ndarray(format="rgb24"), np.uint8))
+            images.append(upright(newest))
     return images

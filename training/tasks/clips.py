@@ -16,11 +16,13 @@ from engines.card import Calibration
 from engines.common.digest import digest_file
 from engines.common.errors import BadInput
 from engines.networks.contract import Network
+from engines.specs.sampling import FrameRule
 from events.fit_temperature import LEAST_WINDOWS, fit_temperature
 from training.data.clip_lists import Entry, read_list, withheld
 from training.data.clips import ClipSource
+from training.data.crops import Crop
 from training.data.examples import Source
-from training.data.label_vectors import read_label_vectors
+from training.data.label_vectors import SHIPPED, read_label_vectors
 from training.evaluate import evaluate
 from training.losses import ActionLosses, action_losses
 from training.machine import Machine
@@ -37,7 +39,9 @@ class ClipData(Strict, frozen=True):
     videos: str = "."
     train_list: str = "train_list.txt"  # `name.mp4 index` a line
     val_list: str | None = None  # scored after each epoch; the temperature is fitted on it
-    label_vectors: str | None = None  # .npy (52, 300), or a GloVe text file: of networks with an embedding
+    label_vectors: str | None = None  # .npy (52, 300), or a GloVe text file, instead of the shipped ones
+    frames: FrameRule = "even"
+    crop: Crop = Crop()
 
 
 class TemperatureSettings(Strict, frozen=True):
@@ -63,9 +67,8 @@ class Clips(ExampleTask[ClipData]):
         self._held = None if data.val_list is None else _labelled(Path(data.folder) / data.val_list, self._folder)
         self._vectors: Tensor | None = None
         if "embedding" in self.spec.outputs and self._losses.alpha > 0.0:
-            if data.label_vectors is None:
-                raise BadInput("data.label_vectors for the embedding loss", "none", "give them, or losses.alpha=0")
-            self._vectors = torch.from_numpy(read_label_vectors(Path(data.folder) / data.label_vectors))
+            path = SHIPPED if data.label_vectors is None else Path(data.folder) / data.label_vectors
+            self._vectors = torch.from_numpy(read_label_vectors(path))
         self.about = f"{data.name}: {len(self._entries)} clips of {len({one.index for one in self._entries})} actions"
         self.data = self._digest()
 
@@ -113,8 +116,9 @@ class Clips(ExampleTask[ClipData]):
         return predict(network, source, self.recipe.optimiser.batch_size, self.machine.workers)
 
     def _source(self, entries: Sequence[Entry], augment: bool) -> ClipSource:
-        spec = self.spec
-        return ClipSource(entries, self._folder, spec.sampling, spec.picture_size, self.recipe.seed, augment)
+        spec, data = self.spec, self.settings(0)
+        more = {"augment": augment, "frames": data.frames, "crop": data.crop}
+        return ClipSource(entries, self._folder, spec.sampling, spec.picture_size, self.recipe.seed, **more)
 
     def _digest(self) -> str:
         """Of the lists, every video, and the label vectors."""

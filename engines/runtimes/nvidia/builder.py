@@ -35,7 +35,16 @@ class Built:
     seconds: float
 
 
-def build(library: Library, card: ModelCard, onnx: bytes, batch: int, timing_cache: bytes, step: Step) -> Built:
+def build(
+    library: Library,
+    card: ModelCard,
+    onnx: bytes,
+    batch: int,
+    timing_cache: bytes,
+    step: Step,
+    *,
+    current: bool = False,
+) -> Built:
     """Build a plan for 1 to `batch` windows, tuned for `batch`.
 
     Args:
@@ -45,6 +54,7 @@ def build(library: Library, card: ModelCard, onnx: bytes, batch: int, timing_cac
         batch: 1 or more.
         timing_cache: of an earlier build, or empty; one of another GPU or version is ignored.
         step: receives progress.
+        current: of TensorRT-RTX: build for the GPU at hand alone.
 
     Raises:
         BadInput: the library is missing; the network is not of the card's precision.
@@ -66,10 +76,13 @@ def build(library: Library, card: ModelCard, onnx: bytes, batch: int, timing_cac
     tensors = _check(trt, network, card, library.name)
     config = builder.create_builder_config()
     profile = builder.create_optimization_profile()
-    for name, shape in card.network.inputs.items():
+    for name, shape in card.network.graph_inputs.items():
         profile.set_shape(name, (1, *shape), (batch, *shape), (batch, *shape))
     config.add_optimization_profile(profile)
     config.clear_flag(trt.BuilderFlag.TF32)  # rounds fp32 to 11 bits, which is fp16's business
+    if current and library.portable:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(trt.ComputeCapability.CURRENT, 0)
     config.progress_monitor = _monitor(trt, step)
     timing = None
     if not library.portable:
@@ -89,9 +102,10 @@ def _check(trt: Any, network: Any, card: ModelCard, name: str) -> tuple[Tensor, 
     ends = [network.get_input(i) for i in range(network.num_inputs)]
     ends += [network.get_output(i) for i in range(network.num_outputs)]
     got = {end.name: Tensor(end.name, end.dtype.name, tuple(end.shape)) for end in ends}
-    dtype = {"uint8": "UINT8", "float32": "FLOAT"}[card.network.input_dtype]
-    want = {name: Tensor(name, dtype, (-1, *shape)) for name, shape in card.network.inputs.items()}
-    want |= {name: Tensor(name, "FLOAT", (-1, *shape)) for name, shape in card.network.outputs.items()}
+    spec, dtype = card.network, {"uint8": "UINT8", "float32": "FLOAT"}[card.network.input_dtype]
+    shapes = spec.graph_inputs | spec.graph_outputs
+    dtypes = {name: dtype for name in spec.graph_inputs if name not in spec.states}
+    want = {name: Tensor(name, dtypes.get(name, "FLOAT"), (-1, *shape)) for name, shape in shapes.items()}
     # The parser need not see that a width is constant, so a free one fits.
     fits = got.keys() == want.keys() and all(
         mine.dtype == got[key].dtype

@@ -20,7 +20,7 @@ def build_plan(bundle: Bundle, runtime: str | None, precision: str | None, batch
     Args:
         runtime: a name of `LIBRARIES`; None: TensorRT where it and a GPU are, else TensorRT-RTX.
         precision: what the bundle must be; None: whatever it is.
-        batch: most windows at once, 1 to 16.
+        batch: most windows at once, 1 to `MAX_BATCH`.
 
     Returns:
         One line: the plan's file and what it is.

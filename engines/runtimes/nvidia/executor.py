@@ -1,8 +1,11 @@
-"""Runs a plan: buffers made once, uploads overlapping computation, CUDA graphs where they can be had."""
+"""Runs a plan: buffers made once, uploads overlapping computation, CUDA graphs where they can be had.
+
+Of a network that carries states, the states stay on the device.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,21 +13,29 @@ from typing import Any
 import numpy as np
 
 from engines.common.errors import BadInput
-from engines.runtimes.base import Float32Array, Inputs, Outputs, UInt8Array
+from engines.runtimes.base import AnyArray, Float32Array, Inputs, Outputs, UInt8Array
 from engines.runtimes.nvidia.device import CudaError, Device
 from engines.runtimes.nvidia.library import Library, collecting_log
 from engines.runtimes.nvidia.plans import Plan
+from engines.specs.base import Spec, next_state
 
 SLOTS = 2  # one is filled and uploaded while the other is computed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceStates:
+    """The states of one video on the device, where they lie while other videos are computed."""
+
+    addresses: dict[str, int]
 
 
 @dataclass(slots=True)
 class _Slot:
     """Where one batch travels through."""
 
-    inputs: dict[str, UInt8Array]  # page-locked (batch, ...) by input
+    inputs: dict[str, AnyArray]  # page-locked (batch, ...) by input
     staged: dict[str, int]  # the same on the device
-    scores: dict[str, Float32Array]  # page-locked (batch, width) by output
+    scores: dict[str, Float32Array]  # page-locked (batch, ...) by output
     uploaded: Any  # event
     done: Any  # event
     busy: tuple[int, int] | None = None  # first clip and number of clips whose scores are on their way
@@ -39,14 +50,16 @@ class Executor:
         CudaError: the device does not obey.
     """
 
-    def __init__(self, library: Library, plan: Plan, device: Device, kernels: bytes = b"") -> None:
+    def __init__(self, library: Library, plan: Plan, device: Device, network: Spec, kernels: bytes = b"") -> None:
         self._trt = trt = library.load()
         self._log = collecting_log(trt)
         self._library, self._device = library, device
         self.batch = plan.record.batch
-        self._shapes = {tensor.name: tensor.shape[1:] for tensor in plan.record.tensors if tensor.dtype == "UINT8"}
-        self._bytes = {name: int(np.prod(shape)) for name, shape in self._shapes.items()}
-        outputs = [tensor for tensor in plan.record.tensors if tensor.name not in self._shapes]
+        own = {name: shape for name, shape in network.graph_inputs.items() if name not in network.states}
+        self._shapes, self._states = network.graph_inputs, network.states
+        self._dtype = np.dtype(network.input_dtype)
+        self._bytes = {name: int(np.prod(shape)) * self._dtype.itemsize for name, shape in own.items()}
+        self._state_bytes = {name: int(np.prod(shape)) * 4 for name, shape in self._states.items()}
         self._runtime = trt.Runtime(self._log)
         self._refuse_misfit(plan.data)
         self._engine = self._runtime.deserialize_cuda_engine(plan.data)
@@ -54,13 +67,20 @@ class Executor:
             raise RuntimeError(self._log.cause("the plan cannot be loaded"))
         self._upload, self._compute = device.stream(), device.stream()
         self._inputs = {name: device.allocate(self.batch * each) for name, each in self._bytes.items()}
-        widths = {output.name: output.shape[1] for output in outputs}
-        self._outputs = {name: device.allocate(self.batch * width * 4) for name, width in widths.items()}
-        self._slots = [self._slot(widths) for _ in range(SLOTS)]
+        self._outputs = {
+            name: device.allocate(self.batch * int(np.prod(shape)) * 4) for name, shape in network.outputs.items()
+        }
+        self._before, self._after = (
+            {name: device.allocate(self.batch * each) for name, each in self._state_bytes.items()} for _ in range(2)
+        )
+        self._resident: list[DeviceStates] = []  # whose states lie in `_before`, in order
+        self._slots = [self._slot(network) for _ in range(SLOTS)]
         self._contexts: dict[int, Any] = {}  # by number of clips; one for all where the library keeps graphs itself
         self._replays: dict[int, Callable[[], None]] = {}
+        self.graphs: tuple[int, ...] = ()  # numbers of clips for which one was recorded
         self._cache: Any = None
         self._scratch = 0
+        self._zeros: tuple[int, AnyArray] | None = None  # on the device, as large as the largest state; its source
         self.broken = False  # a turn failed: what was under way is unknown
         if library.portable:
             self._contexts[0] = self._self_capturing_context(kernels)
@@ -68,14 +88,14 @@ class Executor:
             self._scratch = device.allocate(max(1, self._engine.device_memory_size_v2))
 
     def run(self, inputs: Inputs) -> Outputs:
-        """Scores of N inputs, by output float32 (N, width); more than `batch` go in several turns.
+        """Scores of N inputs, by output float32 (N, ...); more than `batch` go in several turns.
 
         While one turn is computed, the next is copied and uploaded.
         """
         count = len(next(iter(inputs.values())))
         if self.broken:
             raise RuntimeError("it broke before; close it and open it again")
-        scores = {name: np.empty((count, array.shape[1]), np.float32) for name, array in self._slots[0].scores.items()}
+        scores = self._room(count)
         self.broken = True
         for turn, start in enumerate(range(0, count, self.batch)):
             slot = self._slots[turn % SLOTS]
@@ -85,6 +105,54 @@ class Executor:
             self._collect(slot, scores)
         self.broken = False
         return scores
+
+    def memory(self) -> DeviceStates:
+        """Room for the states of one video, zeros."""
+        return DeviceStates({name: self._device.allocate(each) for name, each in self._state_bytes.items()})
+
+    def step(self, frames: UInt8Array, memories: Sequence[DeviceStates], first: Sequence[bool]) -> Outputs:
+        """The next frames (N, S, S, 3) of N videos; `first`: whose states are to be zeros before them."""
+        if self.broken:
+            raise RuntimeError("it broke before; close it and open it again")
+        scores, slot = self._room(len(frames)), self._slots[0]
+        self.broken = True
+        for start in range(0, len(frames), self.batch):
+            part = slice(start, start + self.batch)
+            self._seat(memories[part], first[part])
+            self._send(slot, {"frames": frames[part]}, start)
+            for name, each in self._state_bytes.items():  # the next frame reads what this one wrote
+                size = len(memories[part]) * each
+                self._device.copy(self._before[name], self._after[name], size, self._compute)
+            self._collect(slot, scores)
+        self.broken = False
+        return scores
+
+    def _seat(self, memories: Sequence[DeviceStates], first: Sequence[bool]) -> None:
+        """Bring the states of these videos into `_before`. While the same ones come again, they are there already."""
+        if self._resident == list(memories) and not any(first):
+            return
+        for seat, states in enumerate(self._resident):
+            self._move(states, seat, home=True)
+        for seat, (states, begins) in enumerate(zip(memories, first, strict=True)):
+            if begins:
+                self._clear(states)
+            self._move(states, seat, home=False)
+        self._resident = list(memories)
+
+    def _move(self, states: DeviceStates, seat: int, home: bool) -> None:
+        for name, each in self._state_bytes.items():
+            ends = states.addresses[name], self._before[name] + seat * each
+            target, source = ends if home else ends[::-1]
+            self._device.copy(target, source, each, self._compute)
+
+    def _clear(self, states: DeviceStates) -> None:
+        if self._zeros is None:
+            zeros = self._device.page_locked((max(self._state_bytes.values()),), np.uint8)
+            zeros[:] = 0
+            self._zeros = self._device.allocate(zeros.nbytes), zeros
+            self._device.upload(self._zeros[0], zeros, self._compute)
+        for name, each in self._state_bytes.items():
+            self._device.copy(states.addresses[name], self._zeros[0], each, self._compute)
 
     def kernels(self) -> bytes:
         """What was compiled for this GPU while running, for the next start; empty where nothing is."""
@@ -98,12 +166,17 @@ class Executor:
         del self._upload, self._compute
         self._cache = self._engine = self._runtime = None
 
-    def _slot(self, widths: dict[str, int]) -> _Slot:
-        device = self._device
+    def _room(self, count: int) -> Outputs:
+        return {name: np.empty((count, *array.shape[1:]), np.float32) for name, array in self._slots[0].scores.items()}
+
+    def _slot(self, network: Spec) -> _Slot:
+        device, shapes = self._device, network.graph_inputs
         return _Slot(
-            inputs={name: device.page_locked((self.batch, *shape), np.uint8) for name, shape in self._shapes.items()},
+            inputs={name: device.page_locked((self.batch, *shapes[name]), self._dtype) for name in self._bytes},
             staged={name: device.allocate(self.batch * each) for name, each in self._bytes.items()},
-            scores={name: device.page_locked((self.batch, width), np.float32) for name, width in widths.items()},
+            scores={
+                name: device.page_locked((self.batch, *shape), np.float32) for name, shape in network.outputs.items()
+            },
             uploaded=device.event(),
             done=device.event(),
         )
@@ -143,7 +216,9 @@ class Executor:
             return
         context = self._contexts[count] = self._context_for(count)
         self._execute(context)  # the first time a shape is run, TensorRT sets itself up; that cannot be captured
-        self._replays[count] = self._captured(context) or partial(self._execute, context)
+        captured = self._captured(context)
+        self._replays[count] = captured or partial(self._execute, context)
+        self.graphs += (count,) if captured else ()
 
     def _context_for(self, count: int) -> Any:
         """One per number of clips: a graph stays valid only while its context keeps its shape.
@@ -181,7 +256,8 @@ class Executor:
         return context
 
     def _bind(self, context: Any) -> None:
-        for name, address in {**self._inputs, **self._outputs}.items():
+        after = {next_state(name): address for name, address in self._after.items()}
+        for name, address in {**self._inputs, **self._before, **self._outputs, **after}.items():
             if not context.set_tensor_address(name, address):
                 raise RuntimeError(self._log.cause(f"no tensor {name}"))
 

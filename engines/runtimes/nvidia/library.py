@@ -13,6 +13,8 @@ from typing import Any
 from engines.common.errors import BadInput
 from engines.runtimes.nvidia.gpu import Gpu, NoGpu
 
+# What TensorRT-RTX builds for ahead of time; for any other GPU on that GPU alone, and for it alone.
+_LISTED = {(7, 5), (8, 0), (8, 6), (8, 9), (12, 0), (12, 1)}
 _OLDEST_PORTABLE = (8, 0)  # it can be told to build for 7.5, but has no fp32 matrix product there, which our heads need
 
 
@@ -73,11 +75,15 @@ class Library:
         Raises:
             NoGpu: this library needs one to build on.
         """
-        if self.portable:
+        if self.portable and not self.builds_for(gpu):
             return "any GPU since compute capability 8.0"
         if gpu is None:
             raise NoGpu("no NVIDIA GPU")
         return str(gpu)
+
+    def builds_for(self, gpu: Gpu | None) -> bool:
+        """Is a plan made here for this GPU alone? So it is where TensorRT-RTX does not list its capability."""
+        return not self.portable or (gpu is not None and gpu.capability not in _LISTED)
 
     def driver(self, gpu: Gpu | None) -> str:
         """The driver that a plan depends on."""

@@ -17,7 +17,7 @@ from engines.runtimes.nvidia.builder import Step, Tensor, build
 from engines.runtimes.nvidia.gpu import Gpu
 from engines.runtimes.nvidia.library import Library
 
-MAX_BATCH = 16
+MAX_BATCH = 64
 MAX_SIDE_BYTES = 1 << 16
 
 
@@ -113,7 +113,7 @@ def make_plan(
     onnx = bundle.onnx_path.read_bytes()
     timing = plan_path(bundle, library).with_suffix(".timing")
     known = timing.read_bytes() if timing.is_file() and not library.portable else b""
-    built = build(library, bundle.card, onnx, batch, known, step)
+    built = build(library, bundle.card, onnx, batch, known, step, current=library.builds_for(gpu))
     record = Record(
         onnx_sha256=_digest(onnx),
         runtime=library.name,

@@ -112,7 +112,7 @@ def test_the_real_library_says_why_it_refuses_a_plan(small_bundle: Bundle, tmp_p
     bundle = small_bundle.derive(tmp_path / "small")
     plan = make_plan(bundle, TENSORRT_RTX, None, 1, lambda *_: None, lambda _: None)
     with pytest.raises(BadInput, match=r"a GPU and a driver that tensorrt-rtx can use, got .*CUDA.*; choose another"):
-        Executor(TENSORRT_RTX, plan, FailingDevice())
+        Executor(TENSORRT_RTX, plan, FailingDevice(), bundle.card.network)
 
 
 class FailingDevice(Device):
@@ -301,6 +301,9 @@ def test_a_network_that_needs_a_gpu_to_build_says_so() -> None:
     with pytest.raises(NoGpu):
         TENSORRT.target(None)
     assert TENSORRT_RTX.target(None) == TENSORRT_RTX.target(GPU) == "any GPU since compute capability 8.0"
+    unlisted = Gpu("NVIDIA Hopper", (9, 0), (13, 0))
+    assert TENSORRT_RTX.target(unlisted) == "NVIDIA Hopper (compute capability 9.0)"
+    assert [TENSORRT_RTX.builds_for(gpu) for gpu in (None, GPU, unlisted)] == [False, False, True]
     with pytest.raises(NoGpu, match=r"NVIDIA Turing \(compute capability 7.5\) is too old"):
         TENSORRT_RTX.check(Gpu("NVIDIA Turing", (7, 5), (13, 0)))
 
