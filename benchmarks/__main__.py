@@ -26,6 +26,7 @@ OF_A_NETWORK = (
     "streaming_vs_window",
 )
 OTHERS = (
+    "networks",
     "memory_flat",
     "landmark_fps",
     "robustness",
@@ -39,6 +40,8 @@ OTHERS = (
     "archive_local",
     "archive_ray",
     "report_open",
+    "record_cost",
+    "lsl_loss",
 )
 NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")

@@ -33,7 +33,7 @@ from realtime.output.lines import (
 HOUR_S = 3600
 EVENTS_A_MINUTE = 20  # a lively person
 MOST_BYTES, MOST_S = 10e6, 2.0
-ROUNDS = 5
+ROUNDS, GIVE_UP_MS = 5, 300_000
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -67,6 +67,7 @@ def _opened(report: Path) -> Iterator[float]:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for _ in range(ROUNDS):
             tab = browser.new_page()
+            tab.set_default_timeout(GIVE_UP_MS)
             begun = time.perf_counter()
             tab.goto(report.as_uri())
             tab.wait_for_selector("body[data-ready=yes]")

@@ -16,7 +16,7 @@ from engines.bundle import Bundle, check_target
 from engines.card import MOST_LETTERS, ModelCard, Provenance
 from engines.export.onnx_export import write_bundle
 from engines.networks.contract import Network
-from training.checkpoint import REPORT, SCORES, State
+from training.checkpoint import AUXILIARY, REPORT, SCORES, State
 from training.loop import Options, train
 from training.machine import Machine
 from training.recipe import Recipe
@@ -41,6 +41,8 @@ def run(recipe: Recipe, machine: Machine, options: Options) -> Bundle:
     digest_of_start(recipe)  # before anything is made: what it starts from is there
     task = open_task(recipe, machine)
     network, state = train(recipe, task, machine.out, options)
+    if hasattr(network, AUXILIARY):
+        delattr(network, AUXILIARY)
     bundle, fitted = _bundle(recipe, task, network, target, options.resume)
     if not (machine.out / SCORES).exists():
         with tempfile.TemporaryDirectory(dir=machine.out, prefix=".scores-") as folder:

@@ -3,8 +3,8 @@
 A first line that names the format, a line of JSON (`LandmarkHeader`), then blocks of some seconds, each with its length
 and CRC, compressed. A file that was cut off is read to the end of its last whole block.
 
-Values are rounded to 1/8192 of the picture's width (`tracks.SCALE`), so whoever is to judge the same must be shown the
-rounded ones: `Rounded.landmarks`.
+Values are rounded to 1/8192 of the picture's width (`tracks.SCALE`), expression numbers to float16, so whoever is to
+judge the same must be shown the rounded ones: `Rounded.landmarks`, `rounded_expression`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,25 @@ from typing import BinaryIO
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from engines.common.errors import BadInput
+from engines.expressions import NUMBERS
 from engines.landmarks.points import FACE_POINTS, HAND_POINTS, POSE_POINTS, Landmarks
 from engines.landmarks.tracks import MISSING, SCALE, VALUES, Int16Array, encode
 
 MAGIC = b"manet-live landmarks 1\n"
 BLOCK_PICTURES = 150  # 5 s at 30 Hz
 _HEAD = struct.Struct("<II")  # compressed bytes, CRC
-_PICTURE = np.dtype([("media_ns", "<i8"), ("frame_id", "<i8"), ("followed_ns", "<i8"), ("people", "i1")])
+_PICTURE = np.dtype(
+    [
+        ("media_ns", "<i8"),
+        ("frame_id", "<i8"),
+        ("followed_ns", "<i8"),
+        ("people", "i1"),
+        ("expression", "<f2", (NUMBERS,)),
+    ]
+)
 _MOST_BYTES = 1 << 24  # of a block
 _MOST_HEADER = 1 << 16
 _NONE = -1  # people, followed_ns: not known
@@ -81,6 +91,12 @@ class Picture:
     frame_id: int
     people: int | None = None  # in view, as far as they were counted
     followed_ns: int | None = None  # how long the person has been followed
+    expression: npt.NDArray[np.float32] | None = None  # (NUMBERS,), rounded; None: no fresh face, or not asked for
+
+
+def rounded_expression(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(NUMBERS,) as a file holds them."""
+    return numbers.astype(np.float16).astype(np.float32)
 
 
 class LandmarkWriter:
@@ -203,10 +219,11 @@ _ORDER = _order()
 
 def _packed(pictures: Sequence[Picture]) -> bytes:
     """Differences to the picture before and to the value beside, in two planes of bytes, compressed."""
-    about = np.array(
-        [(one.rounded.media_ns, one.frame_id, _known(one.followed_ns), _known(one.people)) for one in pictures],
-        _PICTURE,
-    )
+    about = np.empty(len(pictures), _PICTURE)
+    for row, one in zip(about, pictures, strict=True):
+        row["media_ns"], row["frame_id"] = one.rounded.media_ns, one.frame_id
+        row["followed_ns"], row["people"] = _known(one.followed_ns), _known(one.people)
+        row["expression"] = np.nan if one.expression is None else one.expression
     values = np.stack([one.rounded.values for one in pictures])[:, _ORDER].view(np.uint16)  # wraps around
     steps = np.diff(values, axis=0, prepend=np.uint16(0))
     steps = np.diff(steps, axis=1, prepend=np.uint16(0))
@@ -226,10 +243,11 @@ def _unpacked(block: bytes, header: LandmarkHeader) -> Iterator[Picture]:
     steps = (folded >> np.uint16(1)) ^ np.where(folded & np.uint16(1), np.uint16(0xFFFF), np.uint16(0))
     values = np.empty((count, VALUES), np.uint16)
     values[:, _ORDER] = np.cumsum(np.cumsum(steps, axis=1, dtype=np.uint16), axis=0, dtype=np.uint16)
-    for row, one in zip(values.view(np.int16), about.tolist(), strict=True):
-        media_ns, frame_id, followed_ns, people = one
-        rounded = Rounded(row, header.height, header.width, media_ns)
-        yield Picture(rounded, frame_id, _unless_none(people), _unless_none(followed_ns))
+    for row, one in zip(values.view(np.int16), about, strict=True):
+        rounded = Rounded(row, header.height, header.width, int(one["media_ns"]))
+        expression = None if np.isnan(one["expression"]).any() else one["expression"].astype(np.float32)
+        people, followed_ns = _unless_none(int(one["people"])), _unless_none(int(one["followed_ns"]))
+        yield Picture(rounded, int(one["frame_id"]), people, followed_ns, expression)
 
 
 def _known(value: int | None) -> int:

@@ -15,6 +15,7 @@ from engines.networks.resnet2d import HEAD_STD, SegmentNetwork
 from engines.specs.manet import EMBEDDING_SIZE, MANetSpec
 
 DROPOUT = 0.5  # official checkpoint
+EQUATION_1 = ((3, 3), (3, 3), (1, 1))  # a 3×3 convolution takes what was shifted (MANet paper)
 # Makes the official checkpoint's mean confidence (0.790 on the test set, against 61.3 % accuracy) equal its accuracy.
 OFFICIAL_TEMPERATURE = 1.589
 OFFICIAL_BASIS = "makes the official checkpoint's mean confidence equal its MA-52 test accuracy; not calibrated here"
@@ -54,7 +55,8 @@ class MANet(SegmentNetwork):
     spec: MANetSpec
 
     def __init__(self, spec: MANetSpec) -> None:
-        super().__init__(spec, mixer(spec), dropout=DROPOUT)
+        kernels = EQUATION_1 if spec.shift_kernel and spec.depth >= 50 else None  # smaller ones have 3×3 anyway
+        super().__init__(spec, mixer(spec), dropout=DROPOUT, kernels=kernels)
         self.embedding = EmbeddingHead(spec.features) if spec.embedding else None
         places = torch.from_numpy(mirror_places(spec.size)) if spec.mirrored else torch.empty(0, dtype=torch.int64)
         self.register_buffer("_places", places.clamp_min(0), persistent=False)

@@ -119,7 +119,7 @@ class MediaRecorder:
         framing = frame.framing
         picture = None
         if rounded is not None and self._files.landmarks is not None:
-            picture = Picture(rounded, frame.frame_id, framing.people, framing.followed_ns)
+            picture = Picture(rounded, frame.frame_id, framing.people, framing.followed_ns, frame.expression)
         pixels = None if self._files.video is None else image.pixels
         with self._changed:
             self._recording = recording
@@ -132,13 +132,14 @@ class MediaRecorder:
             self._waiting.append(_Taken(frame.media_ns, picture, pixels))
             self._changed.notify_all()
 
-    def close(self, timeout_s: float) -> None:
-        """Write what waits, for so long. A file that is not closed by then is whole as far as it goes."""
+    def close(self, timeout_s: float) -> bool:
+        """Write what waits, for so long; whether all is written. Until then a file is whole as far as it goes."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         lower_priority(NICE)

@@ -125,7 +125,8 @@ class Capture:
                     self._stream(source, view)
                 except EndOfSource:
                     self._left_out = Counter(source.left_out)
-                    self._media.close(CLOSING_S)
+                    while not self._media.close(HEARTBEAT_S) and not self._stop.is_set():
+                        self._report(self._status.state, self._status.detail)
                     self._report(CaptureState.ENDED, source.detail)
         except BadInput as error:
             self._report(CaptureState.FAILED, str(error), bad_input=True)

@@ -19,6 +19,7 @@ from realtime.output.observer import Observer
 
 Scope = Literal["machine", "network"]  # who may find the streams
 CHUNK = 1  # samples are sent at once
+SILENT = -3  # its library logs to standard error, where the overlay may be drawn
 
 
 class LslOutput(Observer):
@@ -38,7 +39,8 @@ class LslOutput(Observer):
             got = " ".join(str(error).split())[:200]
             raise BadInput("pylsl for --lsl", got, "pip install 'manet-live[lab]'") from None
         self._lsl: Any = pylsl
-        pylsl.set_config_content(f"[multicast]\nResolveScope = {'machine' if scope == 'machine' else 'site'}\n")
+        reach = "machine" if scope == "machine" else "site"
+        pylsl.set_config_content(f"[multicast]\nResolveScope = {reach}\n[log]\nlevel = {SILENT}\n")
         self._to_lsl_s = pylsl.local_clock() - time.monotonic_ns() / NS_PER_S  # both are the machine's monotonic clock
         self._outlets: dict[tuple[str, int], Any] = {}
         self._zero_s: dict[int, float] = {}  # camera → LSL's clock at the session's zero, as of its newest scores

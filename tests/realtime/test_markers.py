@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_a_key_in_the_overlay_sets_a_marker(recording, tmp_path):
         os.write(terminal.master, b"\x1b[A")  # an arrow is no key of a marker
         os.write(terminal.master, b"s")
         terminal.read_until(rb"marker: silence", since=at)
-        terminal.read_until(LEAVE)
+        terminal.read_until(re.escape(LEAVE))
         assert terminal.process.wait(20) == 0
         assert b"Traceback" not in terminal.seen
     finally:

@@ -58,7 +58,8 @@ def test_a_filmed_person_is_judged_the_same_from_landmarks(landmark_model, event
     again = manet_live("replay", landmarks, *options)
     assert (first.code, again.code) == (0, 0), first.err + again.err
     assert again.action_text == first.action_text
-    for kind in ("visibility", "summary"):
+    assert len(first.of("emotion")) > 0
+    for kind in ("visibility", "summary", "emotion"):
         assert again.of(kind) == first.of(kind)
     (here,), (there,) = again.of("recording"), first.of("recording")
     assert {key: value for key, value in here.items() if key != "source"} == {

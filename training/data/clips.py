@@ -71,7 +71,7 @@ def varied_indices(count: int, sampling: Sampling, rng: np.random.Generator, rul
         return (int(draws[0] * (max(beyond, 0) + 1)) + steps * sampling.stride) % count
     each = count // sampling.frames
     if rule == "even":
-        chosen = (steps + draws) * count / sampling.frames
-    else:
-        chosen = steps * each + np.floor(draws * each) if each else np.around(steps * count / sampling.frames)
-    return chosen.astype(np.int64) % count
+        return ((steps + draws) * count / sampling.frames).astype(np.int64)
+    if each == 0:
+        return np.around(steps * count / sampling.frames).astype(np.int64) % count
+    return steps * each + (draws * each).astype(np.int64)

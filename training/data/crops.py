@@ -81,7 +81,8 @@ def cut(images: Sequence[UInt8Array], size: int, crop: Crop, rng: np.random.Gene
     Returns:
         uint8 (T, S, S, 3).
     """
-    box = draw_box(*images[0].shape[:2], size, crop, rng)
+    height, width = images[0].shape[:2]
+    box = draw_box(height, width, size, crop, rng)
     crops = []
     for image in images:
         resized = resize_short_side(image, box.short_side)

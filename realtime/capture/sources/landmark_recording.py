@@ -42,7 +42,8 @@ class LandmarkSource(Source):
                 continue
             self.pictures += 1
             now_ns, landmarks = time.monotonic_ns(), one.rounded.landmarks
-            return Image(NO_PIXELS, one.frame_id, now_ns, media_ns, landmarks, one.people, one.followed_ns)
+            seen = one.people, one.followed_ns, one.expression
+            return Image(NO_PIXELS, one.frame_id, now_ns, media_ns, landmarks, *seen)
         self.state = CaptureState.ENDED
         begins_ns = self.recording.begins_ns if self.recording else 0
         end_s = 0.0 if self._last_ns is None else to_s(self._last_ns - begins_ns)

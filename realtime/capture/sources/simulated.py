@@ -50,7 +50,7 @@ class SimulatedSource(Source):
             time.monotonic_ns(),
             landmarks.time_ns,
             landmarks,
-            numbers if np.isfinite(numbers).all() else None,
+            expression=numbers if np.isfinite(numbers).all() else None,
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from engines.landmarks.drawing import LandmarkDrawing
 from engines.landmarks.face_drawing import draw_face
-from engines.landmarks.landmark_file import Rounded
+from engines.landmarks.landmark_file import Rounded, rounded_expression
 from engines.landmarks.points import Landmarks
 from engines.landmarks.steps import pack
 from engines.landmarks.stick_figure import draw_stick_figure
@@ -83,8 +83,10 @@ class LandmarkView(View):
 
     def expression(self, image: Image) -> Float32Array | None:
         """See `View.expression`. Where the tracker has no face for `FACELESS_NS`, it is looked for without it."""
-        if image.landmarks is not None:
-            return image.expression
+        numbers = image.expression if image.landmarks is not None else self._read_face(image)
+        return rounded_expression(numbers) if self._keep and numbers is not None else numbers
+
+    def _read_face(self, image: Image) -> Float32Array | None:
         if self._reader is None or self._tracker is None or self._landmarks is None:
             return None
         if self._tracker.mesh is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engines.common.errors import BadInput
+from engines.expressions import NUMBERS
 from engines.landmarks.landmark_file import (
     BLOCK_PICTURES,
     MAGIC,
@@ -18,6 +19,7 @@ from engines.landmarks.landmark_file import (
     is_landmark_file,
     read_header,
     read_pictures,
+    rounded_expression,
 )
 from engines.landmarks.points import FACE_POINTS, Landmarks
 
@@ -39,7 +41,9 @@ def landmarks(index: int) -> Landmarks:
 
 
 def picture(index: int) -> Picture:
-    return Picture(Rounded.of(landmarks(index)), 2 * index, index % 3, None if index % 50 == 3 else index * 1_000)
+    nobody = index % 50 == 3
+    expression = None if nobody else rounded_expression(np.linspace(-index, 1, NUMBERS, dtype=np.float32))
+    return Picture(Rounded.of(landmarks(index)), 2 * index, index % 3, None if nobody else index * 1_000, expression)
 
 
 def write(path: Path, first: int = 0, count: int = COUNT, resume: bool = False) -> Path:
@@ -72,6 +76,11 @@ def test_every_value_comes_back(tmp_path) -> None:
         assert (one.frame_id, one.people, one.followed_ns) == (2 * index, expected.people, expected.followed_ns)
         assert one.rounded.media_ns == expected.rounded.media_ns
         assert np.array_equal(one.rounded.values, expected.rounded.values)
+        if expected.expression is None:
+            assert one.expression is None
+        else:
+            assert one.expression is not None
+            assert np.array_equal(one.expression, expected.expression)
 
 
 @pytest.mark.parametrize("lost", [1, 1_000])

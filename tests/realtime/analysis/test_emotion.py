@@ -16,6 +16,9 @@ from engines.taxonomy import EMOTIONS
 from events.face_emotion import fused, shares_of
 from realtime.analysis.emotion import EmotionModel, Fusion, Judged
 from realtime.analysis.window import SlidingEmotionWindow
+from realtime.capture.mediapipe.model_files import EXPRESSION_NETS
+from realtime.capture.order import ViewSpec
+from realtime.capture.views.make import model_files
 from realtime.clock import NS_PER_S
 from realtime.config import Config
 from realtime.messages import Frame, Framing
@@ -257,6 +260,9 @@ def test_models_that_do_not_fit_are_refused_in_one_line(emotion_bundle, argument
 
 
 def test_the_capture_process_imports_nothing_of_it_unless_faces_are_wanted():
-    code = "import sys, realtime.capture.process; print('realtime.analysis.emotion' in sys.modules)"
+    unwanted = "{'realtime.analysis.emotion', 'events.face_emotion', 'onnxruntime'}"
+    code = f"import sys, realtime.capture.process; print({unwanted} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "set()"
+    assert not set(EXPRESSION_NETS) & set(model_files(ViewSpec(112, sees="landmarks")))
+    assert set(EXPRESSION_NETS) < set(model_files(ViewSpec(112, expression=True)))
