@@ -26,7 +26,7 @@ DESCRIPTION_FILE, WORK_FOLDER, LOCK_FILE = "archive.json", "_work", "lock"
 PREFIX = "recording="
 WAIT_S = 10.0  # for the lock
 # Bytes of the dataset, above what was measured (docs/archive.md): of a recording, and of a second of it.
-RECORDING_BYTES, SECOND_BYTES, POSTERIORS_SECOND_BYTES = 40_000, 60, 5_000
+RECORDING_BYTES, SECOND_BYTES, POSTERIORS_SECOND_BYTES = 40_000, 200, 5_000
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
