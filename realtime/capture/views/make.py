@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, ModelFile, model_path, whole_model
+from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, ModelFile, model_path, whole_model, without_masks
 from realtime.capture.order import ViewSpec
 from realtime.capture.views.base import View
 from realtime.capture.views.crops import CenterView, FullView, PersonView
@@ -26,7 +26,9 @@ def fetch_models(spec: ViewSpec) -> None:
         BadInput: a model file cannot be had.
     """
     for model in model_files(spec):
-        model_path(model)
+        path = model_path(model)
+        if model is POSE:
+            without_masks(path)
 
 
 def make_view(spec: ViewSpec, tracked: bool = False) -> View:
