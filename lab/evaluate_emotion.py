@@ -106,11 +106,11 @@ def evaluate(model: str, folder: Path, threads: int = 0) -> Iterator[Answer]:
     with open_runtime(bundle, config.engine.runtime, threads) as runtime:
         estimator = EmotionModel(bundle, runtime, config, card.size in (0, spec.size))
         for path, label in listed:
-            one = look(estimator, config, spec, read_picture(path))
+            one = judge_picture(estimator, config, spec, read_picture(path))
             yield Answer(path, label, tuple(one.shares.tolist()), one.face_visible > 0.0)
 
 
-def look(model: EmotionModel, config: Config, spec: ViewSpec, pixels: UInt8Array) -> Stretch:
+def judge_picture(model: EmotionModel, config: Config, spec: ViewSpec, pixels: UInt8Array) -> Stretch:
     """One picture as a recording that does not move, up to its first window."""
     card = model.bundle.card
     span_ns = to_ns(card.span_s)

@@ -24,7 +24,7 @@ FRESH_NS = 3 * NS_PER_S // 10  # a face that was last seen longer ago is none
 NEAR = 4.0  # the detector sees a square this many times the last face, after the whole picture showed one
 TILE = 0.5  # of the picture's short side: where a face is too small for the whole picture, its tiles are searched
 TILE_STEP = 0.5  # of a tile
-ROOM = 2.0  # a face that fills the picture is found with black around it: the square's side, in those of the picture
+PADDED = 2.0  # a face that fills the picture is found with black around it: the square's side, in those of the picture
 HEAD_MARGIN = 0.6  # around a face, as a share of its size, for the mesh
 MESH_SIDE = 512  # pixels; the network sees 192
 DETECTED = 0.015, 1.15  # the box that the nets were made for, in the detector's: shift down, size (median of 22 videos)
@@ -52,7 +52,7 @@ class FaceFinder:
             square = Square((near.left + near.right) / 2, (near.top + near.bottom) / 2, side)
             return self._search(pixels, square)
         whole = Square(width / 2, height / 2, max(height, width))
-        if found := self._search(pixels, whole) or self._search(pixels, Square(whole.x, whole.y, ROOM * whole.side)):
+        if found := self._search(pixels, whole) or self._search(pixels, Square(whole.x, whole.y, PADDED * whole.side)):
             return found
         side = TILE * min(height, width)
         step = TILE_STEP * side
@@ -72,7 +72,7 @@ class FaceFinder:
         if x1 - x0 < 16 or y1 - y0 < 16:
             return []
         inside = pixels[y0:y1, x0:x1]
-        if side >= ROOM * max(height, width):
+        if side >= PADDED * max(height, width):
             inside = np.asarray(
                 cv2.copyMakeBorder(inside, y0 - top, top + side - y1, x0 - left, left + side - x1, cv2.BORDER_CONSTANT),
                 np.uint8,
