@@ -26,8 +26,10 @@ OF_A_NETWORK = (
     "streaming_vs_window",
 )
 OTHERS = (
+    "networks",
     "memory_flat",
     "landmark_fps",
+    "robustness",
     "cpu_per_minute",
     "overload",
     "emotion_cost",
@@ -35,6 +37,11 @@ OTHERS = (
     "transport_vs_imagezmq",
     "transport_vs_netgear",
     "soak",
+    "archive_local",
+    "archive_ray",
+    "report_open",
+    "record_cost",
+    "lsl_loss",
 )
 NAMES = (*OF_A_NETWORK, *OTHERS)
 RESULTS = Path(__file__).with_name("results.json")

@@ -162,6 +162,16 @@ class ModelCard(Plain, frozen=True):
         self.need("emotion")
         return cast(EmotionSpec, self.network)
 
+    @property
+    def pixel_faces(self) -> int:
+        """F, pixels of the faces that an emotion model reads itself; 0: they are read as expression numbers."""
+        return self.emotion.face_size if self.view == "rgb" else 0
+
+    def sees_body_of(self, actions: ModelCard) -> bool:
+        """Whether this emotion model takes the body's pictures that a micro-action model's view makes."""
+        size = self.emotion.picture_size
+        return self.view == actions.view and bool(size) and actions.size in (0, size)
+
     def need(self, task: Task) -> None:
         """Raises BadInput unless the model is for this task."""
         if self.task != task:

@@ -4,6 +4,7 @@ It speaks of expression, never of feeling. Every stretch of video gives calibrat
 nothing is to be seen they are flat. Their sums, fading with the time constant, are the counts of a Dirichlet
 distribution over the shares of the last seconds: its mean is the estimate, its marginals give the credible intervals.
 Seconds in which neither face nor body was seen count for nothing, so that the estimate fades to "not enough to go on".
+A neutral face is an answer: its seconds count for less, and how neutral the last ones were is said beside the shares.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ PRIOR = 0.1  # counts of each emotion before anything is seen: few, as seldom mo
 COUNTS_PER_S = 1.0  # what a second of video is worth where nothing was fitted
 SAMPLES = 4000  # of the Dirichlet distribution, for the interval
 CREDIBLE = 0.95
-BODY_ALONE, FACE_ALONE = 0.5, 0.5  # share of the evidence that a branch brings where the model has both
+BODY_ALONE = 0.5  # what a second counts for in which the body alone is seen
+NEUTRAL_COUNTS = 0.5  # what a second of a wholly neutral face counts for
+NEUTRAL = 0.5  # how neutral the last seconds are where that is the answer
 NS_PER_S = 1_000_000_000
 
 
@@ -38,6 +41,13 @@ class EmotionEstimate:
     evidence_s: float  # seconds in which there was something to see, recent ones counted the most
     face_visible: float  # 0..1 of the newest stretch
     abstains: bool  # not enough to go on: `probs` says nothing
+    neutral: float = 0.0  # 0..1 of the last seconds' faces
+    newest: FloatArray | None = None  # (5,) shares of the newest stretch alone; none: nothing was seen in it
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether "neutral" is the answer, rather than any of the five."""
+        return self.neutral >= NEUTRAL and float(self.probs.max()) < NEUTRAL
 
 
 class RollingEmotion:
@@ -48,16 +58,25 @@ class RollingEmotion:
         self._settings = settings
         self._counts_per_s = settings.counts_per_s or counts_per_s or COUNTS_PER_S
         self._mass = np.zeros(len(EMOTIONS))  # seconds said of each emotion, fading
+        self._neutral = self._seen = 0.0  # seconds, fading
         self._last_ns: int | None = None
 
     def push(
-        self, camera_id: int, start_ns: int, end_ns: int, shares: FloatArray, seen: float, face_visible: float
+        self,
+        camera_id: int,
+        start_ns: int,
+        end_ns: int,
+        shares: FloatArray,
+        seen: float,
+        face_visible: float,
+        neutral: float = 0.0,
     ) -> EmotionEstimate:
         """Take what the model said of the stretch from `start_ns` to `end_ns`.
 
         Args:
             shares: (5,) calibrated, adding up to 1.
             seen: 0..1 how much of the stretch there was something to see.
+            neutral: 0..1 of its face.
 
         Raises:
             ValueError: not after the last stretch.
@@ -66,9 +85,15 @@ class RollingEmotion:
         if end_ns <= new_from_ns:
             raise ValueError(f"expected a stretch that ends after {new_from_ns}, got {end_ns}")
         if self._last_ns is not None:
-            self._mass *= math.exp(-(end_ns - self._last_ns) / NS_PER_S / self._settings.time_constant_s)
+            kept = math.exp(-(end_ns - self._last_ns) / NS_PER_S / self._settings.time_constant_s)
+            self._mass *= kept
+            self._neutral *= kept
+            self._seen *= kept
         self._last_ns = end_ns
-        self._mass += shares * seen * (end_ns - new_from_ns) / NS_PER_S
+        new_s = seen * (end_ns - new_from_ns) / NS_PER_S
+        self._mass += shares * new_s * (1.0 - (1.0 - NEUTRAL_COUNTS) * neutral)
+        self._neutral += neutral * new_s
+        self._seen += new_s
         counts = PRIOR + self._counts_per_s * self._mass
         evidence_s = float(self._mass.sum())
         return EmotionEstimate(
@@ -79,6 +104,8 @@ class RollingEmotion:
             evidence_s,
             face_visible,
             abstains=evidence_s < self._settings.least_evidence_s,
+            neutral=self._neutral / self._seen if self._seen else 0.0,
+            newest=shares if seen else None,
         )
 
 
@@ -106,4 +133,4 @@ def evidence(body: float | None, face: float | None) -> float:
     """
     if body is None or face is None:
         return face if body is None and face is not None else body or 0.0
-    return BODY_ALONE * body + FACE_ALONE * face
+    return face + (1.0 - face) * BODY_ALONE * body

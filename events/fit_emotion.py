@@ -11,6 +11,7 @@ from scipy.special import log_softmax, softmax
 
 from engines.taxonomy import EMOTIONS
 from events.emotion import RollingEmotion
+from events.face_emotion import fused
 from events.fit_temperature import best_temperature
 from events.scores import FloatArray
 from events.settings import EmotionSettings
@@ -26,11 +27,20 @@ class JudgedEmotion:
 
     ends_ns: npt.NDArray[np.int64]  # (K,)
     span_ns: int
-    logits: FloatArray  # (K, 5)
+    logits: FloatArray  # (K, 5) of the network, which sees the body
     truth: FloatArray  # (K, 5) of each window; the share of no emotion is spread evenly
     newest: FloatArray  # (K, 5) the same of its new part: the time since the last window ended
     seen: FloatArray  # (K,) evidence, 0..1
     faces: FloatArray  # (K,) share of its pictures with a face
+    said: FloatArray  # (K, 5) shares that the face says (`events.face_emotion`)
+    neutral: FloatArray  # (K,) how neutral it is
+
+    def shares(self, temperature: float) -> FloatArray:
+        """(K, 5) as the live path puts body and face together."""
+        body = softmax(self.logits / temperature, axis=1)
+        both = np.stack([fused(*pair) for pair in zip(self.said, body, strict=True)])
+        shares: FloatArray = np.where(self.faces[:, None] > 0.0, both, body)
+        return shares
 
 
 def even(shares: npt.NDArray[np.float32]) -> FloatArray:
@@ -76,12 +86,13 @@ def follow(
     silent: list[bool] = []
     for one in sessions:
         rolling, true = RollingEmotion(settings, counts_per_s), np.zeros(len(EMOTIONS))
-        shares = softmax(one.logits / temperature, axis=1)
+        shares = one.shares(temperature)
         last_ns = int(one.ends_ns[0]) - one.span_ns
         for at, end in enumerate(one.ends_ns.tolist()):
             seen = float(one.seen[at])
             said = shares[at] if seen else np.full(len(EMOTIONS), 1 / len(EMOTIONS))
-            estimate = rolling.push(0, end - one.span_ns, end, said, seen, float(one.faces[at]))
+            neutral = float(one.neutral[at] * one.faces[at])
+            estimate = rolling.push(0, end - one.span_ns, end, said, seen, float(one.faces[at]), neutral)
             since_s = (end - last_ns) * 1e-9
             last_ns = end
             true = true * (np.exp(-since_s / settings.time_constant_s) if at else 1.0) + one.newest[at] * seen * since_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +41,14 @@ class WindowGrid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedSession:
-    """The scores of a session and its ground truth: of K windows on the live grid, or of K steps."""
+    """The scores of a session and its ground truth: of K windows on the live grid, each as a whole or of T steps."""
 
-    ends_ns: Int64Array  # (K,) media time: ends of the windows, or the steps
-    logits: Float32Array  # (K, 52)
+    ends_ns: Int64Array  # (K,) media time
+    logits: Float32Array  # (K, 52) or (K, T, 52)
     events: list[Event]  # ground truth
     seconds: float
-    parts: Float32Array | None = None  # (K, 7) logits of body parts: the scores are of steps
+    parts: Float32Array | None = None  # (K, T, 7) logits of body parts, of steps
+    seen: BoolArray | None = None  # (K, T) whether a picture stands for the step
 
 
 def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
@@ -71,9 +72,31 @@ def session_reports(
     chosen = chosen or limits(settings, bundle.card.calibration)
     probs = bundle.probabilities(session.logits)
     parts = bundle.part_probabilities(probs, session.parts) if chosen.parts else None
-    if session.parts is not None:
-        return step_reports(session.ends_ns, probs, parts, settings, chosen)
+    if session.seen is not None:
+        span_ns, step_ns = round(bundle.card.span_s * 1e9), round(bundle.card.span_s * 1e9) // session.seen.shape[1]
+        grid = StepGrid(span_ns, step_ns, round(settings.lookahead_s * 1e9))
+        return aggregate(_step_windows(session, session.seen, probs, parts, span_ns), grid, chosen, settings)
     return reports(session.ends_ns, probs, window_grid(bundle.card), settings, chosen, parts)
+
+
+def _step_windows(
+    session: JudgedSession, seen: BoolArray, probs: Float32Array, parts: Float32Array | None, span_ns: int
+) -> Iterator[Prediction]:
+    steps = seen.shape[1]
+    before_ns = span_ns // steps * np.arange(steps - 1, -1, -1, dtype=np.int64)
+    for at, end_ns in enumerate(session.ends_ns.tolist()):
+        yield Prediction(
+            0,
+            at,
+            end_ns - span_ns,
+            end_ns,
+            session.logits[at],
+            probs[at],
+            None,
+            Stamps(),
+            steps=Steps(end_ns - before_ns, seen[at]),
+            parts=None if parts is None else parts[at],
+        )
 
 
 def session_events(

@@ -108,7 +108,11 @@ def match(
     Returns:
         Index of the true event → index of its detection.
     """
-    overlaps = [[tiou(event, other) for other in detected] for event in true]
+    return match_overlaps([[tiou(event, other) for other in detected] for event in true], least_tiou)
+
+
+def match_overlaps(overlaps: Sequence[Sequence[float]], least_tiou: float) -> dict[int, int]:
+    """`match` of events whose overlaps (true, detected) are given, 0 where two may not be paired."""
     candidates = [
         sorted((at for at, value in enumerate(row) if value >= least_tiou), key=lambda at: -row[at]) for row in overlaps
     ]
@@ -124,7 +128,7 @@ def match(
                 return True
         return False
 
-    for event in range(len(true)):
+    for event in range(len(overlaps)):
         augment(event, set())
     return {event: at for at, event in owner.items()}
 

@@ -92,6 +92,15 @@ class EmotionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counts_per_s: Annotated[
         Counts | None, Meta(description="what a second of video is worth; none: the model card's, else 1")
     ] = None
+    habituation_s: Annotated[
+        Seconds,
+        Meta(
+            ge=0.0,
+            le=3600.0,
+            description="without a baseline, what the face says all along is taken off, as a mean over "
+            "about this long; 0: off",
+        ),
+    ] = 180.0
     face_margin: Annotated[
         float, Meta(ge=0.0, le=2.0, description="room around the face, as a share of its size (models that see pixels)")
     ] = 0.3

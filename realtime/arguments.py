@@ -11,6 +11,7 @@ from realtime.session import DEFAULT_MODEL
 from simulation.interview import MODES, NATURAL
 
 DEMO_SECONDS = 30
+FORM = ("participant", "interviewer", "room", "protocol")
 LATENCY_FILES = {
     "json": "the figures",
     "csv": "every frame",
@@ -114,10 +115,13 @@ def _common() -> Parser:
     common = Parser(add_help=False)
     common.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|DIR", help=f"default: {DEFAULT_MODEL}")
     emotion = common.add_mutually_exclusive_group()
-    emotion.add_argument("--emotion", metavar="NAME|DIR", help="emotion model (default: the one that fits the view)")
+    emotion.add_argument("--emotion", metavar="NAME|DIR", help="emotion model (default: emotions-small)")
     emotion.add_argument("--no-emotion", action="store_true", help="load nothing of the emotion estimate")
-    help_ = "auto, tensorrt, tensorrt-rtx, openvino, onnxruntime or torch (default auto)"
+    help_ = "auto, tensorrt, tensorrt-rtx, openvino, onnxruntime, torch or inference-server (default auto)"
     common.add_argument("--engine", metavar="RUNTIME", help=help_)
+    common.add_argument("--server", metavar="HOST:PORT", help="of the inference-server; [server] of --config has more")
+    help_ = "runtime that takes over when the server is lost"
+    common.add_argument("--engine-fallback", metavar="RUNTIME", help=help_)
     common.add_argument("--threads", type=int, metavar="N", help="engine threads; 0: the runtime's choice")
     common.add_argument("--crop", metavar="CROP", help="center (official), full or person")
     common.add_argument("--hop", type=float, metavar="S", help="seconds between windows")
@@ -127,8 +131,19 @@ def _common() -> Parser:
     common.add_argument("--config", type=_path, metavar="FILE.toml", help="settings; the command line wins over it")
     common.add_argument("--print-config", action="store_true", help="show the effective settings and stop")
     common.add_argument("--record", type=_path, metavar="DIR", help="write the event log of the session there")
+    help_ = "record the person's landmarks, without identity, as a new file that `replay` reads"
+    common.add_argument("--record-landmarks", type=_path, metavar="FILE", help=help_)
+    help_ = "record the pictures, too; with --consent only"
+    common.add_argument("--record-video", type=_path, metavar="FILE.mp4", help=help_)
+    for field in FORM:
+        common.add_argument(f"--{field}", metavar="TEXT", help="noted in the record")
+    common.add_argument("--form", type=_path, metavar="FILE.toml", help="the same four, and keys for markers")
+    help_ = "local ipc:// or tcp:// endpoint; each line `marker LABEL` sets a marker"
+    common.add_argument("--control", metavar="ENDPOINT", help=help_)
     common.add_argument("--consent", metavar="TEXT", help="the consent given, noted in the stream and the record")
     common.add_argument("--publish", metavar="ENDPOINT", help="also publish the event stream over ZeroMQ")
+    help_ = "also on Lab Streaming Layer: for this machine, or with `network`, unencrypted, for the local network"
+    common.add_argument("--lsl", nargs="?", const="machine", choices=("machine", "network"), help=help_)
     common.add_argument("--keys", metavar="DIR", help="encrypt it, for those whose keys are there (see `keys`)")
     common.add_argument("-v", "--verbose", action="store_true", help="report how the engine was chosen")
     common.add_argument("--headless", action="store_true", help="JSON lines on standard output, no overlay")

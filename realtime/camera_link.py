@@ -37,7 +37,9 @@ def open_link(camera_id: int, setup: Setup) -> Link:
     endpoint = f"ipc://{setup.folder}/frames-{camera_id}" if os.name == "posix" else "tcp://127.0.0.1:*"
     server_keys, client_keys = link_keys(endpoint)
     receiver = Receiver(endpoint, order.queue_frames, server_keys, _largest_side(order))
-    spec = CaptureSpec(source, order, receiver.endpoint, client_keys, setup.request.speed)
+    spec = CaptureSpec(
+        source, order, receiver.endpoint, client_keys, setup.request.speed, setup.request.media(camera_id)
+    )
     return receiver, CaptureProcess(spec, log, setup.clock, supervision)
 
 

@@ -17,9 +17,10 @@ from engines.common.command_line import run_guarded, show_log
 from engines.common.errors import BadInput
 from engines.common.log import log
 from realtime import config as configuration
-from realtime.arguments import DEMO_SECONDS, parser
+from realtime.about import load_about
+from realtime.arguments import DEMO_SECONDS, FORM, parser
 from realtime.capture.mediapipe.process import block_reports
-from realtime.capture.sources import FileSpec, RemoteSpec, SimulatedSpec, SourceSpec, StreamSpec, parse_source
+from realtime.capture.sources import RemoteSpec, SimulatedSpec, SourceSpec, StreamSpec, parse_source, recording_spec
 from realtime.capture.sources.camera import list_cameras
 from realtime.capture.sources.urls import check_listening
 from realtime.clock import MonotonicClock
@@ -27,6 +28,7 @@ from realtime.config import Config
 from realtime.display import Display, TerminalDisplay
 from realtime.latency import ROWS_FILES
 from realtime.latency_command import Files, measure, measure_events
+from realtime.output.lsl import LslOutput
 from realtime.output.observer import Observer
 from realtime.output.outputs import PublishOutput, RecordOutput, StdoutOutput
 from realtime.remote.camera_end import serve
@@ -99,16 +101,24 @@ def _session(
     """With the outputs that were asked for beside those given; its record comes last."""
     record = [] if arguments.record is None else [RecordOutput(arguments.record)]
     sources = _sources(arguments, config)
-    observers: list[Observer] = [*_publisher(config, sources), *record, *outputs]
+    speed = _speed(getattr(arguments, "speed", "realtime"))
+    if arguments.lsl is not None and speed != 1.0:
+        raise BadInput("--lsl at --speed realtime", f"--speed {arguments.speed}", "leave one of the two out")
+    streams = [LslOutput(arguments.lsl)] if arguments.lsl is not None else []
+    observers: list[Observer] = [*_publisher(config, sources), *streams, *record, *outputs]
     return Session(
         sources,
         arguments.model,
         observers,
         Display() if headless else TerminalDisplay(config.overlay.refresh_hz),
         config=config,
-        speed=_speed(getattr(arguments, "speed", "realtime")),
+        speed=speed,
         headless=headless,
         consent=arguments.consent,
+        record_landmarks=arguments.record_landmarks,
+        record_video=arguments.record_video,
+        control=arguments.control,
+        about=load_about(arguments.form, **{name: getattr(arguments, name) for name in FORM}),
         emotion=arguments.emotion,
         **settings,
     )
@@ -128,7 +138,7 @@ def _sources(arguments: argparse.Namespace, config: Config) -> list[SourceSpec]:
     if arguments.command == "demo":
         return [SimulatedSpec(arguments.seed, arguments.seconds, arguments.mode, moods=config.emotion.on)]
     if arguments.command == "replay":
-        return [FileSpec(str(file), fps=arguments.fps, stream=arguments.stream) for file in arguments.files]
+        return [recording_spec(file, arguments.fps, arguments.stream) for file in arguments.files]
     if arguments.command == "latency":
         return [_one_source(arguments, config, arguments.limit or DEMO_SECONDS)]
     return [_camera(one, config) for one in arguments.sources or [0]]
@@ -138,7 +148,7 @@ def _one_source(arguments: argparse.Namespace, config: Config, demo_seconds: flo
     if arguments.demo:
         return SimulatedSpec(arguments.seed, demo_seconds, NATURAL)
     if getattr(arguments, "file", None):
-        return FileSpec(str(arguments.file))
+        return recording_spec(arguments.file)
     return _camera(0 if arguments.source is None else arguments.source, config)
 
 
@@ -180,6 +190,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "view": {"crop": arguments.crop},
         "window": {"hop_s": arguments.hop},
         "engine": {"runtime": arguments.engine, "threads": arguments.threads},
+        "server": {"address": arguments.server, "fallback": arguments.engine_fallback},
         "aggregator": {"latency_s": arguments.latency, "baseline_s": arguments.baseline},
         "emotion": {"on": False if arguments.no_emotion else True if arguments.emotion else None},
         "overlay": {"picture": False if arguments.no_picture else None},

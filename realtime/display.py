@@ -12,6 +12,7 @@ from rich.live import Live
 
 from realtime.analysis.visibility import LOST_WITH, QUICK, SLOW, hidden
 from realtime.clock import NS_PER_S
+from realtime.keyboard import Keyboard
 from realtime.messages import MOST_PEOPLE, Framing
 from realtime.output.overlay import Overlay, OverlayState
 from realtime.output.overlay.panels import clock
@@ -33,6 +34,10 @@ class Display:
     def refresh(self, snapshot: Snapshot) -> bool:  # noqa: ARG002 - nothing is drawn
         """Draw, if a redraw is due; whether it was."""
         return False
+
+    def pressed_keys(self) -> list[tuple[str, int]]:
+        """Keys pressed since the last call, each with its moment (monotonic ns)."""
+        return []
 
     def leave(self) -> None:
         """Give the terminal back for a while, until `come_back`."""
@@ -58,14 +63,17 @@ class TerminalDisplay(Display):
         self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stderr=False)
         self._terminal = self._console.is_terminal
         self._snapshot: Snapshot = tuple
+        self._keyboard = Keyboard()
 
     def __enter__(self) -> Display:
         self._live.start()
+        self._keyboard.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._keyboard.close()
         if self.gone:
             with contextlib.suppress(OSError):
                 self._live.stop()
@@ -78,11 +86,16 @@ class TerminalDisplay(Display):
     def gone(self) -> bool:
         return self._terminal and not self._console.is_terminal
 
+    def pressed_keys(self) -> list[tuple[str, int]]:
+        return self._keyboard.pop()
+
     def leave(self) -> None:
+        self._keyboard.close()
         self._live.stop()
 
     def come_back(self) -> None:
         self._live.start()
+        self._keyboard.open()
         self._next_s = 0.0
 
     def refresh(self, snapshot: Snapshot) -> bool:

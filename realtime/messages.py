@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from engines.expressions import NUMBERS
 from engines.landmarks.steps import CHANNELS, POINTS
 from engines.taxonomy import ACTIONS
 from events.types import Stamps, check_array
@@ -45,6 +46,12 @@ def _check_image(name: str, image: UInt8Array, square: bool) -> None:
         shape, dtype = getattr(image, "shape", "?"), getattr(image, "dtype", type(image).__name__)
         want = "(S, S, 3)" if square else "(h, w, 3)"
         raise ValueError(f"{name}: expected uint8 {want} with sides up to {MAX_SIDE}, got {dtype} {shape}")
+
+
+def _check_numbers(name: str, numbers: Float32Array, shape: tuple[int, ...]) -> None:
+    check_array(name, numbers, np.float32, shape)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name}: expected finite values")
 
 
 class Framing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +92,7 @@ class Frame:
     viewed_ns: int = 0  # monotonic clock, when the body image was made; 0: not stamped
     generation: int = 0  # how often this camera's process had been restarted
     landmarks: Float32Array | None = None  # (POINTS, CHANNELS) as from `engines.landmarks.steps.pack`
+    expression: Float32Array | None = None  # (NUMBERS,) of the face, see `engines.expressions`; None: no fresh face
 
     def __post_init__(self) -> None:
         if min(self.camera_id, self.frame_id, self.captured_ns) < 0:
@@ -100,9 +108,9 @@ class Frame:
         if self.preview is not None:
             _check_image("preview", self.preview, square=False)
         if self.landmarks is not None:
-            check_array("landmarks", self.landmarks, np.float32, (POINTS, CHANNELS))
-            if not np.isfinite(self.landmarks).all():
-                raise ValueError("landmarks: expected finite values")
+            _check_numbers("landmarks", self.landmarks, (POINTS, CHANNELS))
+        if self.expression is not None:
+            _check_numbers("expression", self.expression, (NUMBERS,))
 
 
 class CaptureState(enum.Enum):
@@ -147,6 +155,8 @@ class CaptureStatus(WireMessage, frozen=True, tag="status"):
     dropped: Annotated[dict[Annotated[str, Meta(max_length=40)], Count], Meta(max_length=20)] = {}  # cause → frames
     clock: ClockReading | None = None  # the analysis' clock minus its own, where it runs on another machine
     recording: Recording | None = None  # where the source is a file that has been opened
+    media_fault: Annotated[str, Meta(max_length=MOST_DETAIL)] = ""  # why nothing more is recorded
+    media_left_out: Count = 0  # pictures missing in the recorded video
 
 
 class Sighting(WireMessage, frozen=True, tag="sighting"):
@@ -215,17 +225,21 @@ class StreamWindow(Window):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmotionWindow(Window):
-    """A longer window for the emotion model, with the face. Where nothing was seen the pixels are black."""
+    """A longer window for the emotion model, with the face. Where nothing was seen pixels are black, numbers 0."""
 
     body_seen: UInt8Array  # (T,) 1: a person was there; 0: nobody
     faces: UInt8Array  # (T, F, F, 3) RGB
-    face_seen: UInt8Array  # (T,) 1: a fresh face; 0: none
+    face_seen: UInt8Array  # (T,) 1: a fresh picture of the face; 0: none
+    expressions: Float32Array  # (T, NUMBERS)
+    expression_seen: UInt8Array  # (T,) 1: fresh expression numbers; 0: none
 
     def __post_init__(self) -> None:
         Window.__post_init__(self)
         length = len(self.frames)
         check_array("body_seen", self.body_seen, np.uint8, (length,))
         check_array("face_seen", self.face_seen, np.uint8, (length,))
+        check_array("expressions", self.expressions, np.float32, (length, NUMBERS))
+        check_array("expression_seen", self.expression_seen, np.uint8, (length,))
         if self.faces.ndim != 4 or len(self.faces) != length:
             raise ValueError(f"faces: expected ({length}, F, F, 3), got {self.faces.shape}")
         for image in self.faces:

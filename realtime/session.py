@@ -20,11 +20,12 @@ from realtime.analysis.actions import ActionModel, LandmarkActionModel
 from realtime.analysis.emotion import NOTE, EmotionModel
 from realtime.analysis.lane import Model
 from realtime.analysis.stream import StreamActionModel
-from realtime.capture.sources import SourceSpec, parse_source, probe
+from realtime.capture.sources import LandmarkFileSpec, SourceSpec, parse_source, probe
 from realtime.capture.sources.standard_input import with_standard_input
 from realtime.capture.views.make import fetch_models
 from realtime.clock import MonotonicClock
 from realtime.config import Config
+from realtime.control_socket import ControlSocket
 from realtime.display import Display
 from realtime.output.event_stream import EventStream
 from realtime.output.observer import Observer
@@ -56,6 +57,7 @@ class Session:
         model: name or folder of the bundle that finds actions.
         observers: who receives what is reported; they are closed with the session.
         display: draws it, where it is to be drawn.
+        models: opened by `open_models` for several sessions of one configuration; None: its own.
         settings: the other fields of a `Request`, among them `config`, `speed` and `emotion`.
 
     Raises:
@@ -68,12 +70,13 @@ class Session:
         model: str = DEFAULT_MODEL,
         observers: Sequence[Observer] = (),
         display: Display | None = None,
+        models: Sequence[Model] | None = None,
         **settings: Any,
     ) -> None:
         several = (sources,) if isinstance(sources, Source) else sources
         config = settings.setdefault("config", Config())
         self.request = Request(tuple(parse_source(one, config) for one in several), model, **settings)
-        self._display = display or Display()
+        self._display, self._models = display or Display(), models
         self._stream = EventStream(observers)
 
     def run(self, stop: threading.Event | None = None, handle_signals: bool = False) -> SessionLoop:
@@ -93,8 +96,9 @@ class Session:
             request = replace(self.request, sources=stack.enter_context(with_standard_input(self.request.sources)))
             for source in request.sources:
                 probe(source)
+            request.check_media()
             runtimes = stack.enter_context(ExitStack())
-            models = _open_models(request, runtimes)
+            models = open_models(request, runtimes) if self._models is None else tuple(self._models)
             emotion = any(model.task == "emotion" for model in models)
             if emotion and not request.headless:  # while the overlay is drawn nothing may be printed
                 log.info(NOTE)
@@ -112,7 +116,10 @@ class Session:
                     log.info(NOTE)
 
             try:
-                with closing(loop):
+                control = None if request.control is None else ControlSocket(request.control, loop.mark)
+                with closing(control) if control else nullcontext(), closing(loop):
+                    if control:
+                        control.start()
                     loop.run(stop, begin, suspend)
                     if request.lossless:
                         self._stream.drain(stop)
@@ -122,7 +129,7 @@ class Session:
             for line in loop.closing:
                 log.info(line)
             self._close()
-            for line in self._stream.lost.values():
+            for line in (*self._stream.lost.values(), *loop.media_faults):
                 raise SessionFailed(line)  # the session is over, but what was asked for is not all there
             return loop
 
@@ -135,7 +142,7 @@ class Session:
                 log.warning("%s: %d lines were not read in time and are lost", name, count - before.get(name, 0))
 
 
-def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
+def open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
     """The models of a session, ready, and what their view needs. Their runtimes are the stack's to close.
 
     Raises:
@@ -143,15 +150,23 @@ def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
     """
     bundle = Bundle.load(bundles.find(request.model))
     bundle.card.need("actions")  # an emotion model is none to find actions with
-    emotion_bundle = _emotion_bundle(request, bundle)
+    landmarks = next((one.name for one in request.sources if isinstance(one, LandmarkFileSpec)), None)
+    if bundle.card.view != "landmarks" and (landmarks or request.record_landmarks):
+        wanted = "a model that sees landmarks" if landmarks else "--record-landmarks with a model that sees landmarks"
+        raise BadInput(wanted, f"{bundle.card.name}, which sees pixels", "choose another --model, or leave it out")
+    tracked = all(source.tracked for source in request.sources)
+    if not tracked:
+        fetch_models(request.view([bundle]))
+    emotion_bundle = find_emotion(request, bundle, tracked)
     config = request.config
-    if not all(source.tracked for source in request.sources):
-        fetch_models(request.view([bundle, emotion_bundle] if emotion_bundle else [bundle]))
 
     def opened(one: Bundle) -> Runtime:
         engine = config.engine
         return runtimes.enter_context(
-            at_low_priority(engine.nice, lambda: open_runtime(one, engine.runtime, engine.threads, log.info, log.debug))
+            at_low_priority(
+                engine.nice,
+                lambda: open_runtime(one, engine.runtime, engine.threads, log.info, log.debug, config.server),
+            )
         )
 
     network = bundle.card.network
@@ -161,31 +176,42 @@ def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
     actions = kind(bundle, opened(bundle), config)
     if emotion_bundle is None:
         return (actions,)
-    return actions, EmotionModel(emotion_bundle, opened(emotion_bundle), config)
+    body = emotion_bundle.card.sees_body_of(bundle.card)
+    return actions, EmotionModel(emotion_bundle, opened(emotion_bundle), config, body)
 
 
-def _emotion_bundle(request: Request, model: Bundle) -> Bundle | None:
-    """The emotion model, which must see what the action model sees; None where there is none, or none is wanted.
+def find_emotion(request: Request, model: Bundle, tracked: bool) -> Bundle | None:
+    """The emotion model; None where none is wanted or there is none, and then says why.
 
     Raises:
-        BadInput: the one asked for does not fit.
+        BadInput: the one asked for does not fit, or what it needs cannot be had.
     """
     if not request.config.emotion.on:
         return None
-    if request.emotion is None and DEFAULT_EMOTION not in bundles.known():
+    asked = request.emotion is not None
+    if not asked and DEFAULT_EMOTION not in bundles.known():
+        log.warning("no emotion estimate: the model %s is not there", DEFAULT_EMOTION)
         return None
-    bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
+    bundle = Bundle.load(bundles.find(request.emotion or DEFAULT_EMOTION))
     spec, card = bundle.card.emotion, model.card
-    if bundle.card.view == card.view and (not card.size or spec.picture_size in (0, card.size)):
-        return bundle
-    if request.emotion is None:  # it is the default of its view alone
+    if asked and not bundle.card.sees_body_of(card) and not (bundle.card.view == card.view and not spec.picture_size):
+        wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
+        raise BadInput(
+            f"an emotion model that sees {wanted}, as {card.name} does",
+            f"{bundle.card.name}: {given}",
+            "choose another --emotion, or --no-emotion",
+        )
+    try:
+        if not tracked:
+            fetch_models(request.view([model, bundle]))
+    except BadInput as error:
+        if asked:
+            raise
+        log.warning("no emotion estimate: %s", error)  # the micro-actions do not depend on it
         return None
-    wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
-    raise BadInput(
-        f"an emotion model that sees {wanted}, as {card.name} does",
-        f"{bundle.card.name}: {given}",
-        "choose another --emotion, or --no-emotion",
-    )
+    if not bundle.card.sees_body_of(card):
+        log.info("emotions: from the face alone, as %s sees %s", card.name, f"{card.size} pixels of {card.view}")
+    return bundle
 
 
 def _description(request: Request, models: Sequence[Model]) -> Mapping[str, object]:
@@ -196,6 +222,8 @@ def _description(request: Request, models: Sequence[Model]) -> Mapping[str, obje
         "sources": [source.name for source in request.sources],  # by camera id
         "speed": "max" if request.speed is None else request.speed,
         "consent": request.consent,
+        "metadata": request.about.filled_in,
+        "media": request.media_files,
         "config": request.config,
         "model": models[0].bundle.card,
         "emotion_model": emotion.bundle.card if emotion else None,

@@ -21,7 +21,7 @@ from realtime.capture.supervisor import PAUSE_NS
 from realtime.clock import SessionStart, to_ns, to_s
 from realtime.display import Display
 from realtime.messages import CaptureState
-from realtime.output.lines import Line, SessionLine, StatsLine
+from realtime.output.lines import Line, MarkerLine, SessionLine, StatsLine
 from realtime.output.overlay import OverlayState
 from realtime.session_setup import Setup
 
@@ -67,7 +67,9 @@ class SessionLoop:
         self._next_stats_ns = self._stats_every_ns = to_ns(request.config.output.stats_every_s)
         self._refused_reported: dict[str, int] = {}
         self._outputs_reported: set[str] = set()
+        self._media_reported: set[tuple[int, str]] = set()  # camera, fault
         self._stop_by: float | None = None  # once it is closing
+        self._capture_share = 2 / 3 if request.media_files else 1 / 3  # of that time; a video has to be closed
         self.closing: list[str] = []
         self.messages: list[str] = []
         self.unfinished: list[str] = []
@@ -116,6 +118,9 @@ class SessionLoop:
                 if stood_ns > PAUSE_NS:
                     self._report("paused", f"this process stood still for {to_s(stood_ns):.1f} s")
                 self._check()
+                for key, at_ns in self._display.pressed_keys():
+                    if (label := self.request.about.markers.get(key)) is not None:
+                        self.mark(label, at_ns)
                 if any(pipeline.hopeless for pipeline in self.pipelines):
                     break
                 self._draw()
@@ -131,6 +136,23 @@ class SessionLoop:
             if model.task == "emotion":
                 card = model.bundle.card
                 self._report("emotion", f"{NOTE}; model {card.name}, trained on {card.provenance.trained_on}")
+
+    def mark(self, label: str, at_ns: int | None = None) -> float | None:
+        """Write a marker of this moment, or of one just past; callable from any thread.
+
+        Args:
+            at_ns: monotonic clock; it dates the marker of a live session, a recording's is dated by its newest picture.
+
+        Returns:
+            Its time in s; None before the first picture, when there is no clock to date it by.
+        """
+        if not self.begun:
+            return None
+        past_ns = self._clock.now_ns() - at_ns if at_ns is not None and self.request.live else 0
+        line = MarkerLine(round(max(to_s(self.position_ns - past_ns), 0.0), 3), label)
+        self._write(line)
+        self.messages.append(f"marker: {label}")
+        return line.time_s
 
     def snapshot(self) -> tuple[OverlayState, ...]:
         """What the overlay shows of this moment, by camera."""
@@ -161,7 +183,7 @@ class SessionLoop:
             pipeline.ask_to_stop()
         for turns in self._turns:
             turns.close()
-        running = [line for pipeline in self.pipelines for line in pipeline.close(left(1 / 3), left())]
+        running = [line for pipeline in self.pipelines for line in pipeline.close(left(self._capture_share), left())]
         self.unfinished = running + ([] if self.engine.stop(left()) else ["the engine"])
 
     def _suspend(self) -> None:
@@ -194,6 +216,10 @@ class SessionLoop:
                 raise self._broken(error) from None
             self._write(*lines, *pipeline.reports())
         self._report_losses()
+        self._report_media()
+        for model in self.setup.models:
+            if notice := model.runtime.notice():
+                self._report("engine", notice)
         if self.engine.error is not None:
             raise self._broken(self.engine.error)
         if self.position_ns >= self._next_stats_ns:
@@ -221,6 +247,7 @@ class SessionLoop:
         self.messages += self.closing
         self._write(*self.stats())
         self._report_losses()
+        self._report_media()
         failed = [pipeline for pipeline in self.pipelines if pipeline.status.state is CaptureState.FAILED]
         if self.unfinished:
             raise self._failed(f"still at work {STOP_S:g} s after the end: {', '.join(self.unfinished)}")
@@ -235,6 +262,22 @@ class SessionLoop:
         for output in (lost.keys() | lines_lost.keys()) - self._outputs_reported:
             self._outputs_reported.add(output)
             self._report("output", lost.get(output) or f"{output} does not keep up: its reader loses lines")
+
+    @property
+    def media_faults(self) -> list[str]:
+        """Why something that was to be recorded is not all there, one line each."""
+        return [pipeline.status.media_fault for pipeline in self.pipelines if pipeline.status.media_fault]
+
+    def _report_media(self) -> None:
+        for pipeline in self.pipelines:
+            status = pipeline.status
+            texts = [status.media_fault] if status.media_fault else []
+            if status.media_left_out:
+                texts.append("the video does not keep up: pictures are left out of it")
+            for text in texts:
+                if (pipeline.camera_id, text) not in self._media_reported:
+                    self._media_reported.add((pipeline.camera_id, text))
+                    self._write(self.setup.session_line("output", text, pipeline.camera_id))
 
     def _broken(self, error: BaseException) -> SessionFailed:
         return self._failed(f"{type(error).__name__}: {error}")

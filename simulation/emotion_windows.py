@@ -44,6 +44,7 @@ class EmotionWindows:
     felt: Float32Array  # (K, 6) share of each emotion, and of none
     actions: Float32Array  # (K, 52) 0 or 1
     faces: Float32Array  # (K, T, FACE_POINTS, 2) turned to the front, cm (`landmarks.face_drawing`); NaN: no face
+    expressions: Float32Array  # (K, T, NUMBERS), see engines.expressions; NaN: no face
 
 
 def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec | Pictures) -> EmotionWindows:
@@ -66,7 +67,11 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec |
         inputs["face_seen"] = faces_seen(faces)
     starts = ends_s - span_s
     return EmotionWindows(
-        inputs, felt(session.episodes, starts, ends_s), shown(events_of(session), starts, ends_s), faces
+        inputs,
+        felt(session.episodes, starts, ends_s),
+        shown(events_of(session), starts, ends_s),
+        faces,
+        session.expression[chosen],
     )
 
 

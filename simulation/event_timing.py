@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from engines.bundle import Bundle
+from engines.specs.base import LandmarkSpec
+from engines.taxonomy import ACTIONS
 from events.offline import JudgedSession, session_reports
 from events.scores import LEAST_TIOU, match
 from events.settings import AggregatorSettings
@@ -19,7 +21,7 @@ from events.types import ActionEvent, EventState
 from simulation.interview import NATURAL
 from simulation.windows import judge_sessions
 
-KNOBS_S = (0.25, 0.5, 1.9)
+WAITS_S = {"latency_s": (0.25, 0.5, 1.9), "lookahead_s": (0.2, 0.35, 0.95)}  # by the setting of the aggregator
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -30,12 +32,12 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """Events of one setting of the latency knob. Only true events that were found have errors and delays."""
+    """Events of one setting of the wait. Only true events that were found have errors and delays."""
 
-    latency_s: float
+    wait_s: float
     events: int  # true ones
     found: int
-    false: int  # detections without a true event
+    false: int  # detections without a true event; those of a body part alone: without any of that part
     onset_error_ms: Spread | None  # size of the error; None where nothing was found
     onset_bias_ms: float | None  # median of detected minus true
     provisional_delay_ms: Spread | None  # true onset to first report
@@ -46,6 +48,7 @@ class TimingReport(msgspec.Struct, frozen=True):
     """The timings of a model, as a table for people."""
 
     model: str
+    setting: str  # which wait: of windows or of steps
     trained: bool
     sessions: int
     seconds: float  # of each
@@ -59,13 +62,13 @@ class TimingReport(msgspec.Struct, frozen=True):
             f"{LEAST_TIOU:g} overlap; p50 / p90 in ms",
             title_justify="left",
         )
-        table.add_column("--latency")
+        table.add_column(f"aggregator.{self.setting}")
         for name in ("events", "found", "false", "onset error", "bias", "to provisional", "to confirmed"):
             table.add_column(name, justify="right")
         for one in self.settings:
             bias = "–" if one.onset_bias_ms is None else f"{one.onset_bias_ms:+.0f}"
             table.add_row(
-                f"{one.latency_s:g} s",
+                f"{one.wait_s:g} s",
                 str(one.events),
                 str(one.found),
                 str(one.false),
@@ -97,10 +100,9 @@ def event_timing(
     seconds: float,
     seed: int,
     threads: int = 0,
-    knobs_s: Sequence[float] = KNOBS_S,
     report: Callable[[str], None] = lambda _: None,
 ) -> TimingReport:
-    """Judge simulated interviews that nothing was trained on; aggregate them at every setting of the latency knob.
+    """Judge simulated interviews that nothing was trained on; aggregate them at three settings of the wait.
 
     Args:
         seconds: length of each session.
@@ -114,26 +116,33 @@ def event_timing(
     for one in judge_sessions(bundle, "test", NATURAL, sessions, seconds, seed, threads):
         judged.append(one)
         report(f"{len(judged)} of {sessions} interviews judged")
-    return TimingReport(
-        bundle.card.name, bundle.card.trained, sessions, seconds, [timing(bundle, judged, knob) for knob in knobs_s]
-    )
+    setting = setting_of(bundle)
+    each = [timing(bundle, judged, wait_s) for wait_s in WAITS_S[setting]]
+    return TimingReport(bundle.card.name, setting, bundle.card.trained, sessions, seconds, each)
 
 
-def timing(bundle: Bundle, judged: Sequence[JudgedSession], latency_s: float) -> Timing:
+def setting_of(bundle: Bundle) -> str:
+    """The aggregator's setting that says how long a moment waits to be judged."""
+    return "lookahead_s" if isinstance(bundle.card.network, LandmarkSpec) else "latency_s"
+
+
+def timing(bundle: Bundle, judged: Sequence[JudgedSession], wait_s: float) -> Timing:
     """Timing of judged sessions at one setting, with the thresholds of the model's card."""
-    settings = AggregatorSettings(latency_s=latency_s)
+    settings = msgspec.structs.replace(AggregatorSettings(), **{setting_of(bundle): wait_s})
     found: list[_Found] = []
-    events = detected = 0
+    events = detected = nothing = 0
     for session in judged:
         reported = session_reports(bundle, session, settings)
         events += len(session.events)
-        detected += sum(one.state is EventState.ENDED for one in reported)
+        ended = [one for one in reported if one.state is EventState.ENDED]
+        detected += sum(one.action is not None for one in ended)
+        nothing += sum(one.action is None and not _busy(session, one) for one in ended)
         found += _matched(session, reported)
     return Timing(
-        latency_s,
+        wait_s,
         events,
         len(found),
-        detected - len(found),
+        detected - len(found) + nothing,
         _spread([abs(one.error_ns) for one in found]),
         round(float(np.median([one.error_ns for one in found])) / 1e6, 1) if found else None,
         _spread([one.provisional_ns for one in found]),
@@ -144,7 +153,7 @@ def timing(bundle: Bundle, judged: Sequence[JudgedSession], latency_s: float) ->
 def _matched(session: JudgedSession, reported: Sequence[ActionEvent]) -> list[_Found]:
     """The true events of a session that were found, each with the detection that fits it best."""
     first = {
-        state: {one.id: one.emitted_ns for one in reported if one.state is state}
+        state: {one.id: one.emitted_ns for one in reversed(reported) if one.state is state}  # before it is renamed
         for state in (EventState.PROVISIONAL, EventState.CONFIRMED)
     }
     ended = [one for one in reported if one.state is EventState.ENDED]
@@ -163,6 +172,15 @@ def _matched(session: JudgedSession, reported: Sequence[ActionEvent]) -> list[_F
                 )
             )
     return found
+
+
+def _busy(session: JudgedSession, event: ActionEvent) -> bool:
+    """Whether an action of its body part runs at some time of the event."""
+    onset_s, offset_s = event.onset_ns * 1e-9, (event.offset_ns or event.onset_ns) * 1e-9
+    return any(
+        ACTIONS[index].body_part == event.body_part and onset < offset_s and offset > onset_s
+        for index, onset, offset in session.events
+    )
 
 
 def _spread(values_ns: list[int]) -> Spread | None:

@@ -10,11 +10,13 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
+from engines.specs.base import EmotionSpec
 from events.emotion import evidence
+from events.face_emotion import FaceEmotion
 from events.fit_emotion import JudgedEmotion, even
 from events.settings import EmotionSettings
 from simulation.emotion import MoodSettings
-from simulation.emotion_windows import cut, felt
+from simulation.emotion_windows import Pictures, UInt8Array, cut, felt
 from simulation.interview import NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.windows import live_ends
@@ -37,24 +39,18 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
     span_ns, hop_ns = round(card.span_s * 1e9), round(settings.hop_s * 1e9)
     ends_ns = live_ends(session, span_ns, hop_ns)
     ends_s = ends_ns.astype(np.float64) * 1e-9
-    logits, shares = [], []
+    reader = FaceEmotion(habituation_ns=round(settings.habituation_s * 1e9))
+    logits, faces, seen, said = [], [], [], []
     for start in range(0, len(ends_ns), BATCH):
-        part = cut(session, ends_s[start : start + BATCH], card.span_s, spec)
-        logits.append(runtime.run(part.inputs)["emotion"].astype(np.float64))
-        count = len(logits[-1])
-        shares.append(
-            [
-                part.inputs[name].mean(axis=1) if name in part.inputs else np.full(count, np.nan)
-                for name in ("body_seen", "face_seen")
-            ]
-        )
-    bodies, faces = np.concatenate(shares, axis=1)
-    seen = np.array(
-        [
-            evidence(None if np.isnan(body) else body, None if np.isnan(face) else face)
-            for body, face in zip(bodies, faces, strict=True)
-        ]
-    )
+        part = cut(session, ends_s[start : start + BATCH], card.span_s, Pictures(spec.length, spec.picture_size, 0))
+        logits.append(runtime.run(_with_hidden_faces(part.inputs, spec))["emotion"].astype(np.float64))
+        for row, numbers in enumerate(part.expressions):
+            there = np.isfinite(numbers).all(axis=1)
+            end_ns = int(ends_ns[start + row])
+            said.append(reader.take(end_ns - span_ns, end_ns, numbers[there]))
+            faces.append(float(there.mean()))
+            body = float(part.inputs["body_seen"][row].mean()) if "body_seen" in part.inputs else None
+            seen.append(evidence(body, faces[-1]))
     starts_s = ends_s - card.span_s
     new_s = np.concatenate([starts_s[:1], ends_s[:-1]])
     return JudgedEmotion(
@@ -63,9 +59,18 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
         np.concatenate(logits),
         even(felt(session.episodes, starts_s, ends_s)),
         even(felt(session.episodes, new_s, ends_s)),
-        seen,
-        np.nan_to_num(faces),
+        np.array(seen),
+        np.array(faces),
+        np.array([one.shares for one in said]),
+        np.array([one.neutral for one in said]),
     )
+
+
+def _with_hidden_faces(inputs: dict[str, UInt8Array], spec: EmotionSpec) -> dict[str, UInt8Array]:
+    """The inputs of a network whose face branch is shown nothing: faces are read as expression numbers."""
+    count = len(inputs["body"]) if "body" in inputs else 1
+    hidden = {name: np.zeros((count, *shape), np.uint8) for name, shape in spec.inputs.items()}
+    return hidden | inputs
 
 
 def judge_emotions(

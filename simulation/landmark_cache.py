@@ -6,8 +6,10 @@ their rates, what truly happens and a digest of all that decides them, the simul
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import concurrent.futures
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from engines.common.errors import BadInput
 from engines.landmarks.tracks import VALUES, Int16Array, encode
 from simulation.cache_folder import digest_of
 from simulation.interview import BALANCED, IDLE, NATURAL
-from simulation.session import Session, Settings, simulate
+from simulation.session import Settings, simulate
 from simulation.tracker_noise import NoiseSettings
 
 RATE_HZ = 30.0  # of cameras; lower ones come from leaving pictures out
@@ -39,14 +41,18 @@ class LandmarkPlan:
     seed: int
     mode: str | None = None  # of all sessions; None: drawn from `MODES`
 
-    def session(self, number: int) -> tuple[Session, str]:
-        """The session of this number, and its mode."""
+    def session(self, number: int) -> MadeSession:
+        """The session of this number: the same in every plan that differs in the number of sessions alone."""
         rng = np.random.default_rng([self.seed, number, 1])
         seed, mode = int(rng.integers(2**31)), str(rng.choice(MODES))
         mode = self.mode or mode
         missed_s = float(rng.uniform(0.0, MISSED_S))
         settings = Settings(mode=mode, split=self.split, noise=NOISE)
-        return simulate(seed, self.seconds + MISSED_S, RATE_HZ, settings).after(missed_s), mode
+        session = simulate(seed, self.seconds + MISSED_S, RATE_HZ, settings).after(missed_s)
+        camera, kept = session.camera, slice(0, round(self.seconds * session.fps))
+        frames = encode(session.pose[kept], session.hands[kept], session.face[kept], camera.height, camera.width)
+        events = [(number, one.index, one.onset_s, one.offset_s, one.seen) for one in session.truth]
+        return MadeSession(frames, np.array(events).reshape(-1, 5), session.fps, camera.width / camera.height, mode)
 
     def identity(self) -> str:
         """SHA-256 of all that decides the landmarks."""
@@ -54,10 +60,21 @@ class LandmarkPlan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class MadeSession:
+    """One session of a plan."""
+
+    frames: Int16Array  # (T, VALUES)
+    events: FloatArray  # (E, 5) as in `LandmarkSessions`
+    fps: float
+    aspect: float  # width / height of the picture
+    mode: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LandmarkSessions:
     """All sessions of a plan."""
 
-    frames: Int16Array  # (F, VALUES) of all sessions in a row
+    frames: Int16Array  # (F, VALUES) of all sessions in a row; a file, of which what is read takes memory
     first: npt.NDArray[np.int64]  # (S + 1,) where sessions begin and end
     fps: FloatArray  # (S,)
     aspect: FloatArray  # (S,)
@@ -65,62 +82,66 @@ class LandmarkSessions:
     events: FloatArray  # (E, 5): session, action, onset s, offset s, share that is seen
 
 
-def load_or_make(folder: Path, plan: LandmarkPlan, report: Callable[[int, int], None]) -> LandmarkSessions:
+def load_or_make(
+    folder: Path, plan: LandmarkPlan, report: Callable[[int, int], None], workers: int = 0
+) -> LandmarkSessions:
     """The sessions of a plan, from `folder` where they are there already.
 
     Args:
         folder: of these sessions alone.
         plan: which.
         report: receives how many are made, of how many.
+        workers: processes that make them; 0: this one.
 
     Raises:
         BadInput: the folder cannot be written, or holds other sessions.
     """
     table = folder / SESSIONS
-    if table.exists():
-        with np.load(table) as found:
-            if str(found["identity"]) != plan.identity():
-                raise BadInput("landmarks of these sessions", f"others in {folder}", "delete them or name another")
-            fields = [found[name] for name in ("first", "fps", "aspect", "modes", "events")]
-        first, fps, aspect, modes, events = fields
-        frames = np.load(folder / FRAMES, mmap_mode="r")
-        return LandmarkSessions(frames, first, fps, aspect, tuple(map(str, modes)), events)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        made = _make(folder, plan, report)
-    except OSError as error:
-        raise BadInput("a folder that can be written", f"{folder} ({error.strerror})", "choose another") from None
-    return made
+    if not table.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _make(folder, plan, report, workers)
+        except OSError as error:
+            raise BadInput("a folder that can be written", f"{folder} ({error.strerror})", "choose another") from None
+    with np.load(table) as found:
+        if str(found["identity"]) != plan.identity():
+            raise BadInput("landmarks of these sessions", f"others in {folder}", "delete them or name another")
+        first, fps, aspect, modes, events = (found[name] for name in ("first", "fps", "aspect", "modes", "events"))
+    frames = np.load(folder / FRAMES, mmap_mode="c")
+    return LandmarkSessions(frames, first, fps, aspect, tuple(map(str, modes)), events)
 
 
-def _make(folder: Path, plan: LandmarkPlan, report: Callable[[int, int], None]) -> LandmarkSessions:
-    frames: list[Int16Array] = []
-    events: list[tuple[float, ...]] = []
-    rates, aspects, modes = [], [], []
-    for number in range(plan.sessions):
-        session, mode = plan.session(number)
-        kept = slice(0, round(plan.seconds * session.fps))
-        camera = session.camera
-        frames.append(encode(session.pose[kept], session.hands[kept], session.face[kept], camera.height, camera.width))
-        events += [(number, one.index, one.onset_s, one.offset_s, one.seen) for one in session.truth]
-        rates.append(session.fps)
-        aspects.append(camera.width / camera.height)
-        modes.append(mode)
-        report(number + 1, plan.sessions)
-    first = np.cumsum([0, *(len(one) for one in frames)], dtype=np.int64)
-    whole = np.concatenate(frames) if frames else np.zeros((0, VALUES), np.int16)
-    table = np.array(events, np.float64).reshape(-1, 5)
-    np.save(folder / FRAMES, whole)
+def _make(folder: Path, plan: LandmarkPlan, report: Callable[[int, int], None], workers: int) -> None:
+    made: list[MadeSession] = []
+    first = [0]
+    shape = (plan.sessions * round(plan.seconds * RATE_HZ), VALUES)
+    frames = np.lib.format.open_memmap(folder / FRAMES, mode="w+", dtype=np.int16, shape=shape)
+    for one in _sessions(plan, workers):
+        first.append(first[-1] + len(one.frames))
+        frames[first[-2] : first[-1]] = one.frames
+        made.append(replace(one, frames=one.frames[:0]))
+        report(len(made), plan.sessions)
+    frames.flush()
     unfinished = folder / f".{SESSIONS}"
     with unfinished.open("wb") as file:
         np.savez(
             file,
-            first=first,
-            fps=np.array(rates),
-            aspect=np.array(aspects),
-            modes=np.array(modes),
-            events=table,
+            first=np.array(first, np.int64),
+            fps=np.array([one.fps for one in made]),
+            aspect=np.array([one.aspect for one in made]),
+            modes=np.array([one.mode for one in made]),
+            events=np.concatenate([one.events for one in made]),
             identity=np.array(plan.identity()),
         )
     unfinished.rename(folder / SESSIONS)  # last: its presence says that both are there
-    return LandmarkSessions(whole, first, np.array(rates), np.array(aspects), tuple(modes), table)
+
+
+def _sessions(plan: LandmarkPlan, workers: int) -> Iterator[MadeSession]:
+    """All sessions of a plan, in order."""
+    numbers = range(plan.sessions)
+    if workers < 1:
+        yield from map(plan.session, numbers)
+        return
+    context = multiprocessing.get_context("spawn")  # torch has threads, which a fork would lose
+    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+        yield from pool.map(plan.session, numbers, chunksize=8)

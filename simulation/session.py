@@ -13,6 +13,7 @@ from engines.taxonomy import ACTIONS
 from simulation.body import Posed, pose_body
 from simulation.camera import UPPER_BODY, Camera, draw_camera
 from simulation.emotion import Episode, MoodSettings, draw_mood, show
+from simulation.expression import expression_numbers
 from simulation.geometry import Array
 from simulation.interview import BALANCED, TrueAction, write_interview
 from simulation.subject import Subject, draw_subject
@@ -48,6 +49,7 @@ class Session:
     pose: Float32Array  # (T, 33, 4)
     hands: Float32Array  # (T, 2, 21, 3)
     face: Float32Array  # (T, FACE_POINTS, 3)
+    expression: Float32Array  # (T, NUMBERS), see engines.expressions; NaN where the face was not seen
     truth: tuple[TrueAction, ...]
     subject: Subject
     camera: Camera
@@ -78,6 +80,7 @@ class Session:
             pose=self.pose[first:],
             hands=self.hands[first:],
             face=self.face[first:],
+            expression=self.expression[first:],
             truth=_earlier(self.truth, cut_s),
             episodes=_earlier(self.episodes, cut_s),
         )
@@ -132,7 +135,10 @@ def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | 
     seen = observe(tracker, posed, project_body(posed, camera), camera, subject, fps, settings.noise)
     times = np.round(np.arange(controls.count) * (1e9 / fps)).astype(np.int64)
     shown = tuple(replace(one, seen=_seen(one, seen.pose[..., 3], fps)) for one in truth)
-    return Session(times, seen.pose, seen.hands, seen.face, shown, subject, camera, fps, mood.episodes if mood else ())
+    numbers = expression_numbers(np.random.default_rng(root.spawn(1)[0]), controls, fps)
+    numbers[np.isnan(seen.face[:, 0, 0])] = np.nan
+    episodes = mood.episodes if mood else ()
+    return Session(times, seen.pose, seen.hands, seen.face, numbers, shown, subject, camera, fps, episodes)
 
 
 def _seen(one: TrueAction, visibility: Float32Array, fps: float) -> float:

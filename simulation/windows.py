@@ -19,10 +19,13 @@ from engines.bundle import Bundle
 from engines.card import ModelCard
 from engines.common.errors import BadInput
 from engines.landmarks.drawing import draw_window
+from engines.landmarks.steps import VALID, at_steps, pack
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
+from engines.specs.base import LandmarkSpec
 from events.offline import HOP_S, JudgedSession, window_grid
 from events.scores import Event, FloatArray, activity
+from events.settings import AggregatorSettings
 from simulation.interview import BALANCED, IDLE, NATURAL
 from simulation.session import Session, Settings, simulate
 
@@ -32,6 +35,7 @@ Float32Array = npt.NDArray[np.float32]
 
 LEAST_SEEN = 0.5  # share of an action's time that the camera must show the limbs it moves: nobody could tell the others
 FOCUS = 0.5  # share of a window that its target speaks of, in training and calibration
+LEAST_S = 1.0  # of a session, before the first window of a network that scores every step, as in the live path
 FIT_SPLIT = "validation"  # whose sessions are fitted on
 BATCH = 128  # windows drawn at once: each time, the person is followed from the beginning
 
@@ -110,6 +114,8 @@ def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP
         RuntimeFailed: the runtime cannot run it.
     """
     check_view(card)
+    if isinstance(card.network, LandmarkSpec):
+        return _judge_steps(engine, card, session, hop_s)
     grid = window_grid(card, hop_s)
     ends_ns = live_ends(session, grid.span_ns, grid.hop_ns)
     chosen = samples(session.times_ns, ends_ns, grid.span_ns, card.length)
@@ -117,6 +123,33 @@ def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP
     for start in range(0, len(ends_ns), BATCH):
         logits.append(engine.infer(draw(session, chosen[start : start + BATCH], card.size)).logits)
     return JudgedSession(ends_ns, np.concatenate(logits), events_of(session), len(session) / session.fps)
+
+
+def _judge_steps(engine: Runtime, card: ModelCard, session: Session, hop_s: float) -> JudgedSession:
+    """The windows of a network that scores every step: the first after `LEAST_S`, the last at the last whole step."""
+    steps = card.length
+    step_s = card.span_s / steps
+    times_s = (session.times_ns - session.times_ns[0]) * 1e-9
+    last = int(times_s[-1] / step_s + 1e-6)
+    moments_s = np.arange(1 - steps, last + 1, dtype=np.float64) * step_s
+    landmarks = at_steps(times_s, pack(session.pose, session.hands, session.face), moments_s)
+    due = np.arange(round(LEAST_S / step_s), last + 1, max(round(hop_s / step_s), 1))
+    ends = np.unique(np.append(due, last))  # step number: the window begins at that row of `landmarks`
+    actions, parts = [], []
+    for at in range(0, len(ends), BATCH):
+        windows = np.stack([landmarks[end : end + steps] for end in ends[at : at + BATCH]])
+        outputs = engine.run({"landmarks": windows})
+        actions.append(outputs["actions"])
+        parts.append(outputs["parts"])
+    there = (np.arange(len(landmarks)) >= steps - 1) & (landmarks[:, :, VALID] > 0.0).any(axis=1)
+    return JudgedSession(
+        session.times_ns[0] + np.round(ends * (step_s * 1e9)).astype(np.int64),
+        np.concatenate(actions),
+        events_of(session),
+        len(session) / session.fps,
+        np.concatenate(parts),
+        np.stack([there[end : end + steps] for end in ends]),
+    )
 
 
 def judge_sessions(
@@ -176,6 +209,8 @@ def labelled_windows(
 ) -> tuple[FloatArray, FloatArray]:
     """Logits and targets, each (N, 52), of all windows of judged sessions."""
     card = bundle.card
+    if isinstance(card.network, LandmarkSpec):
+        return _labelled_steps(card, sessions)
     labels = [
         targets(one.events, one.ends_ns.astype(np.float64) * 1e-9, card.span_s, card.length, focus) for one in sessions
     ]
@@ -183,6 +218,21 @@ def labelled_windows(
         np.concatenate([one.logits for one in sessions]).astype(np.float64),
         np.concatenate(labels).astype(np.float64),
     )
+
+
+def _labelled_steps(card: ModelCard, sessions: Sequence[JudgedSession]) -> tuple[FloatArray, FloatArray]:
+    """The steps that the live path asks of each window at its default look-ahead, a hop of them."""
+    step_s = card.span_s / card.length
+    last = card.length - round(AggregatorSettings().lookahead_s / step_s)
+    asked = np.arange(last - round(HOP_S / step_s), last)
+    logits, labels = [], []
+    for one in sessions:
+        moments = one.ends_ns[:, None] * 1e-9 - step_s * (card.length - 1 - asked)
+        known = np.zeros(moments.shape, np.bool_) if one.seen is None else one.seen[:, asked]
+        at = moments[known]
+        logits.append(one.logits[:, asked][known].astype(np.float64))
+        labels.append(activity(one.events, at - 0.5 * step_s, at + 0.5 * step_s))
+    return np.concatenate(logits), np.concatenate(labels)
 
 
 class _Worker:

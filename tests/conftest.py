@@ -27,7 +27,7 @@ from hypothesis import settings
 
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
-from realtime.capture.mediapipe.model_files import FACE, HAND, POSE, ModelFile, model_path
+from realtime.capture.mediapipe.model_files import EXPRESSION_NETS, FACE, HAND, POSE, ModelFile, model_path
 from run_live import main as command_line
 from tests.bundles import untrained_streaming
 
@@ -204,6 +204,12 @@ def model_file(model: ModelFile) -> Path:
 def trackers() -> list[Path]:
     """The models of pose, hands and face."""
     return [model_file(model) for model in (POSE, HAND, FACE)]
+
+
+@pytest.fixture(scope="session")
+def expression_models() -> list[Path]:
+    """The weights of the expression nets."""
+    return [model_file(model) for model in EXPRESSION_NETS]
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import cv2
 import matplotlib
 import numpy as np
 import pytest
-from scipy.special import softmax
 
 from engines.bundle import Bundle, find
 from engines.runtimes import open_runtime
@@ -48,9 +47,11 @@ def counts(bundle: Bundle) -> float:
 def estimates(bundle: Bundle, one: JudgedEmotion) -> list[EmotionEstimate]:
     """As the live path makes them."""
     rolling = RollingEmotion(SETTINGS, counts(bundle))
-    shares = softmax(one.logits / bundle.card.calibration.temperature, axis=1)
+    shares, neutral = one.shares(bundle.card.calibration.temperature), one.neutral * one.faces
     return [
-        rolling.push(0, end - one.span_ns, end, shares[at], float(one.seen[at]), float(one.faces[at]))
+        rolling.push(
+            0, end - one.span_ns, end, shares[at], float(one.seen[at]), float(one.faces[at]), float(neutral[at])
+        )
         for at, end in enumerate(one.ends_ns.tolist())
     ]
 
@@ -91,7 +92,8 @@ def test_an_emotion_that_changes_is_followed_within_fifteen_seconds(bundle: Bund
 
 def test_with_the_face_covered_the_intervals_widen_and_without_anybody_it_abstains(bundle: Bundle) -> None:
     session = changing(3, "joy", "joy")
-    covered = replace(session, face=np.full_like(session.face, np.nan))
+    nothing = {"face": np.full_like(session.face, np.nan), "expression": np.full_like(session.expression, np.nan)}
+    covered = replace(session, **nothing)
     nobody = replace(covered, pose=np.full_like(session.pose, np.nan), hands=np.full_like(session.hands, np.nan))
     with open_runtime(bundle) as runtime:
         seen, blind, empty = (
@@ -119,7 +121,7 @@ def still(path: Path, seconds: float = 9.0) -> Path:
     return path
 
 
-@pytest.mark.usefixtures("trackers")
+@pytest.mark.usefixtures("trackers", "expression_models")
 def test_a_still_real_face_is_seen_and_not_called_an_emotion_with_confidence(tmp_path: Path) -> None:
     recording = still(tmp_path / "still.mp4")
     done = manet_live("replay", recording, "--speed", "max", "--headless", "--engine", "onnxruntime")

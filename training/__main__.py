@@ -5,19 +5,25 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from engines.bundle import Bundle, find
 from engines.common.command_line import Parser, run_command
 from engines.common.errors import BadInput
 from engines.common.new_files import check_names_free
+from engines.specs.sampling import FrameRule
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from training.loop import Options
+    from training.machine import Machine
+    from training.recipe import Recipe
 
 DEVICES = ("auto", "cpu", "cuda")
 AT_LEAST = {"sessions": 1, "windows": 1, "threads": 1, "save_every": 1} | dict.fromkeys(
@@ -36,28 +42,44 @@ def _parser() -> Parser:
 
     command = commands.add_parser("run", help="train by a recipe: from data to a bundle with calibration and report")
     command.add_argument("recipe", metavar="RECIPE", help="a .toml file, or the name of a shipped one")
-    command.add_argument("--data", type=Path, metavar="DIR", help="folder of the data (the recipe's data.folder)")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for all that is made")
     command.add_argument("--resume", action="store_true", help="continue the run in --out, if there is one")
-    command.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe: optimiser.epochs=2"
-    )
-    command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings, prepared videos (OUT/cache)")
-    command.add_argument("--workers", type=int, default=0, help="processes that prepare examples (0)")
-    command.add_argument("--draw-workers", type=int, default=2, help="processes that draw or judge sessions (2)")
-    command.add_argument("--save-every", type=int, metavar="N", help="batches between checkpoints (one a minute)")
-    _add_machine(command)
+    _add_training(command)
     command.set_defaults(run=_run)
 
+    _add_comparisons(commands)
+    _add_evaluations(commands)
+    return parser
+
+
+def _add_evaluations(commands: argparse._SubParsersAction[Parser]) -> None:
     command = commands.add_parser("evaluate", help="score a model on labelled clips; pictures; a submission")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder) or state.pt")
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
     command.add_argument("--list", type=Path, required=True, metavar="FILE", help="`name.mp4 index` a line")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for scores and pictures")
+    command.add_argument("--against", metavar="MODEL", help="another model, beside it in the table and the pictures")
+    command.add_argument("--engine", metavar="NAME", help="score what is deployed: auto, openvino ... (torch, fp32)")
+    command.add_argument("--frames", choices=get_args(FrameRule), default="even", help="of a clip (even)")
     command.add_argument("--pictures", type=int, default=6, help="clips to plot the probabilities of (6)")
     command.add_argument("--workers", type=int, default=0, help="processes that read videos (0)")
     _add_machine(command)
     command.set_defaults(run=_evaluate)
+
+    command = commands.add_parser("statistics", help="clips and durations of each action in a list")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
+    command.add_argument("--list", type=Path, required=True, metavar="FILE", help="`name.mp4 index` a line")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the table and the picture")
+    command.set_defaults(run=_statistics)
+
+    command = commands.add_parser("evaluate-untrimmed", help="score a model on untrimmed videos: windows and events")
+    command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the videos")
+    command.add_argument(
+        "--list", type=Path, required=True, metavar="FILE", help="intervals: .csv, or ActivityNet's .json"
+    )
+    command.add_argument("--engine", default="auto", metavar="NAME", help="what runs it (the fastest that agrees)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scores")
+    command.set_defaults(run=_evaluate_untrimmed)
 
     command = commands.add_parser("evaluate-simulated", help="score a landmark model on sessions never trained on")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
@@ -79,7 +101,32 @@ def _parser() -> Parser:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scores")
     _add_sessions(command, 400, "simulated")
     command.set_defaults(run=_evaluate_emotion)
-    return parser
+
+
+def _add_comparisons(commands: argparse._SubParsersAction[Parser]) -> None:
+    command = commands.add_parser("compare", help="train, score and time several recipes; continues where it stood")
+    command.add_argument("--recipes", required=True, metavar="A,B", help="names of shipped ones, or .toml files")
+    _add_training(command)
+    command.set_defaults(run=_compare)
+
+    command = commands.add_parser("tables", help="the same of the rows of a table of MANet's paper")
+    command.add_argument("table", choices=("III", "IV", "V", "VI", "VII"), help="ablations of MANet (III-V) or MAENet")
+    command.add_argument("--recipe", metavar="RECIPE", help="that the rows change (as in the paper)")
+    _add_training(command)
+    command.set_defaults(run=_tables)
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, metavar="DIR", help="folder of the data (the recipe's data.folder)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for all that is made")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe: optimiser.epochs=2"
+    )
+    command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings, prepared videos (OUT/cache)")
+    command.add_argument("--workers", type=int, default=0, help="processes that prepare examples (0)")
+    command.add_argument("--draw-workers", type=int, default=2, help="processes that draw or judge sessions (2)")
+    command.add_argument("--save-every", type=int, metavar="N", help="batches between checkpoints (one a minute)")
+    _add_machine(command)
 
 
 def _add_machine(command: argparse.ArgumentParser) -> None:
@@ -94,29 +141,78 @@ def _add_sessions(command: argparse.ArgumentParser, sessions: int, which: str) -
 
 
 def _run(options: argparse.Namespace) -> None:
-    from training.loop import Options, progress_bar
-    from training.machine import Machine
     from training.recipe import read_recipe
     from training.run import run
 
     _check_numbers(options)
     recipe = read_recipe(options.recipe, options.set, options.data)
+    with _training(options, options.resume) as (machine, how):
+        run(recipe, machine, how)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from training.recipe import read_recipe
+
+    names = [name for name in options.recipes.split(",") if name]
+    _compare_recipes({Path(name).stem: read_recipe(name, options.set, options.data) for name in names}, options)
+
+
+def _tables(options: argparse.Namespace) -> None:
+    from training.ablations import TABLES
+    from training.recipe import read_recipe
+
+    table = TABLES[options.table]
+    recipe = options.recipe or table.recipe
+    rows = {name: (*options.set, *changes) for name, changes in table.rows.items()}
+    _compare_recipes({name: read_recipe(recipe, changes, options.data) for name, changes in rows.items()}, options)
+
+
+def _compare_recipes(recipes: dict[str, Recipe], options: argparse.Namespace) -> None:
+    from training.compare import TEXT_FILE, compare
+
+    _check_numbers(options)
+    if not recipes:
+        raise BadInput("--recipes A,B", repr(options.recipes), "name one or more")
+    with _training(options, resume=True) as (machine, how):
+        compare(recipes, machine, how)
+    print((options.out / TEXT_FILE).read_text(encoding="utf-8"), end="")
+
+
+@contextmanager
+def _training(options: argparse.Namespace, resume: bool) -> Iterator[tuple[Machine, Options]]:
+    """Where and how to train, with bars."""
+    from training.loop import Options, progress_bar
+    from training.machine import Machine
+
     cache = options.cache or options.out / "cache"
     with progress_bar() as progress:
         machine = Machine(
             options.out, cache, options.workers, options.draw_workers, options.threads or 0, partial(_report, progress)
         )
-        run(recipe, machine, Options(options.resume, options.device, options.save_every, progress))
+        yield machine, Options(resume, options.device, options.save_every, progress)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from training.data.clip_lists import read_list
-    from training.evaluate import evaluate
+    from training.evaluate import Scored, evaluate
 
     _check_numbers(options)
     entries = read_list(options.list, options.data)
-    more = {"pictures": options.pictures, "workers": options.workers, "device": options.device}
-    evaluate(options.model, entries, options.data, options.out, **more)
+    scored = Scored(entries, options.data, options.frames, options.engine, options.workers, options.device)
+    evaluate(options.model, scored, options.out, pictures=options.pictures, against=options.against)
+
+
+def _statistics(options: argparse.Namespace) -> None:
+    from training.data.clip_lists import read_list
+    from training.list_statistics import describe_list
+
+    describe_list(read_list(options.list, options.data), options.data, options.out)
+
+
+def _evaluate_untrimmed(options: argparse.Namespace) -> None:
+    from training.evaluate_untrimmed import evaluate_untrimmed
+
+    evaluate_untrimmed(options.model, options.list, options.data, options.engine, options.out)
 
 
 def _evaluate_simulated(options: argparse.Namespace) -> None:

@@ -29,6 +29,7 @@ STATE_FILE = "state.pt"
 REPORT, SCORES = "report.md", "scores"
 RUN_FILES = (STATE_FILE, CSV_FILE, PICTURE_FILE, REPORT, SCORES)  # of a training run in its folder
 KEYS = {"format", "run", "network", "parts", "rng", "cuda_rng", "state"}
+AUXILIARY = "auxiliary"  # a module that training adds to a network, and its model does without
 HINT = "give a state.pt that training wrote"
 BROKEN = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)  # what bad content ends in
 
@@ -155,6 +156,7 @@ def network_of(path: Path) -> Opened:
         parts, state = content["parts"], content["state"]
         weights = {name.removeprefix("module."): value for name, value in parts.get("average", parts["model"]).items()}
         weights.pop("n_averaged", None)
+        weights = {name: value for name, value in weights.items() if not name.startswith(f"{AUXILIARY}.")}
         network.load_state_dict(weights)
         about = f"recipe {content['run']['name']}, {state['epoch']} of {content['run']['optimiser.epochs']} epochs"
     except BROKEN as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CSV_FILE, PICTURE_FILE = "curves.csv", "curves.png"
-LOSSES = ("loss", "classification", "embedding", "actions", "emotion", "val_loss")
+LOSSES = ("loss", "classification", "embedding", "f1", "parts", "margin", "auxiliary", "actions", "emotion", "val_loss")
 NOT_SCORES = frozenset({"epoch", "learning_rate", "seconds", *LOSSES})
 
 

@@ -14,12 +14,13 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.common.new_files import check_new_file
 from engines.taxonomy import ACTIONS, BODY_PARTS
-from events.offline import session_events
-from events.scores import EventScores, FloatArray, score_events
+from events.offline import ended, ended_parts, session_reports
+from events.scores import Event, EventScores, FloatArray, score_events
 from simulation.windows import FOCUS, judge_sessions, labelled_windows
 from training.metrics import average_precision, mean_average_precision
 
 SPLIT = "test"
+_FIRST_OF_PART = [next(one.index for one in ACTIONS if one.part_index == at) for at in range(len(BODY_PARTS))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,12 +65,19 @@ def score_mode(bundle: Bundle, mode: str, test: SimulatedTest) -> SimulatedScore
     judged = list(
         judge_sessions(bundle, SPLIT, mode, test.sessions, test.seconds, test.seed, test.threads, test.workers)
     )
-    pairs = [(one.events, session_events(bundle, one)) for one in judged]
+    reported = [session_reports(bundle, one) for one in judged]
+    pairs = [(one.events, ended(found)) for one, found in zip(judged, reported, strict=True)]
+    of_parts = [(one.events, as_any_action(ended_parts(found))) for one, found in zip(judged, reported, strict=True)]
     total_s = sum(one.seconds for one in judged)
     logits, wanted = labelled_windows(bundle, judged, test.focus)
     return SimulatedScores(
-        mode, score_events(pairs, total_s), score_events(pairs, total_s, by_part=True), logits, wanted
+        mode, score_events(pairs, total_s), score_events(of_parts, total_s, by_part=True), logits, wanted
     )
+
+
+def as_any_action(events: Sequence[Event]) -> list[Event]:
+    """Events of body parts, as events of any action of them, as `score_events` takes them."""
+    return [(_FIRST_OF_PART[part], onset, offset) for part, onset, offset in events]
 
 
 def evaluate_simulated(bundle: Bundle, modes: Sequence[str], test: SimulatedTest, out: Path | None = None) -> None:

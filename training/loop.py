@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 import os
@@ -31,6 +32,7 @@ Batch = dict[str, Tensor]
 SAVE_EVERY_S = 60.0
 # One cycle (Smith and Topin 2018), its shape in common use: up to the highest rate, then down to almost nothing.
 WARM_UP_SHARE, START_RATE, END_RATE = 0.15, 0.04, 0.002
+FIRST_RATE = 0.1  # of "steps" and "cosine" where a warm-up begins, as mmaction2 has it
 
 
 class TrainingFailed(Failed):
@@ -85,14 +87,14 @@ def train(recipe: Recipe, task: Task, out: Path, options: Options | None = None)
     _seed(recipe.seed)
     network = build(recipe.spec).to(device)
     _set_up(network, settings)
-    frozen = begin(network, recipe.start)
+    frozen = begin(network, recipe)
     task.prepare(network)
     average = _average(network, settings)
     kept = network if average is None else cast(Network, average.module)  # what is evaluated and kept in the end
     optimiser = make_optimiser(settings, network)
     steps = [task.steps(epoch) for epoch in range(settings.epochs)]
     schedule = make_schedule(settings, optimiser, steps)
-    data = f"{task.data} {digest_of_start(recipe.start)}"
+    data = f"{task.data} {digest_of_start(recipe)}"
     checkpoint = Checkpoint(file, recipe, data, network, average, optimiser, schedule)
     state = checkpoint.load() if options.resume and file.exists() else State()
 
@@ -143,7 +145,7 @@ def make_optimiser(settings: Optimiser, network: Network) -> torch.optim.Optimiz
     for group in groups:
         group["lr"] = settings.learning_rate * group.pop("scale")
     if settings.kind == "sgd":
-        return torch.optim.SGD(groups, momentum=settings.momentum)
+        return torch.optim.SGD(groups, momentum=settings.momentum, nesterov=settings.nesterov)
     return torch.optim.AdamW(groups)
 
 
@@ -163,7 +165,17 @@ def make_schedule(
         )
     ends = [0, *itertools.accumulate(steps)]
     milestones = settings.milestones if settings.schedule == "steps" else ()
-    return lr_scheduler.MultiStepLR(optimiser, [ends[epoch] for epoch in milestones if epoch < len(ends)], gamma=0.1)
+    falls = [ends[epoch] for epoch in milestones if epoch < len(ends)]
+    warm_up = settings.warm_up * ends[-1] / len(steps)
+
+    def share(step: int) -> float:
+        """Of the full rate, before a step."""
+        rising = FIRST_RATE + (1.0 - FIRST_RATE) * step / warm_up if step < warm_up else 1.0
+        if settings.schedule == "cosine":
+            return rising * (1.0 + math.cos(math.pi * step / ends[-1])) / 2.0
+        return rising * 0.1 ** bisect.bisect_right(falls, step)
+
+    return lr_scheduler.LambdaLR(optimiser, share)
 
 
 def pick_device(name: str) -> torch.device:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from msgspec import Meta
 from torch import Tensor
 from torch.nn import functional
 
+from engines.taxonomy import BODY_PARTS
+from training.metrics import PART_OF
 from training.recipe import Strict
+
+ARC_SCALE, ARC_MARGIN = 30.0, 0.5  # Deng et al. 2019, section 3; the scale for features of few classes
 
 Activation = Literal["softmax", "sigmoid"]
 EmbeddingForm = Literal["squared_distance", "mean_square"]
@@ -23,6 +27,11 @@ class ActionLosses(Strict, frozen=True):
     # squared_distance: ‖X_q − X_z‖², summed over the 300 dimensions (Eq. 2). mean_square: their mean (released code).
     embedding: EmbeddingForm = "squared_distance"
     alpha: Weight = 5.0  # of networks with an embedding
+    # Weights of what later papers on MA-52 add, of any network.
+    f1: Weight = 0.0  # 1 - macro F1 of the batch, with probabilities for counts
+    parts: Weight = 0.0  # cross-entropy of the 7 body parts, each the sum of its actions' probabilities
+    margin: Weight = 0.0  # ArcFace on the classifier's input and rows (Deng et al. 2019)
+    auxiliary: Weight = 0.0  # cross-entropy of body parts by a head of its own, which the model does without
 
 
 class EmotionLosses(Strict, frozen=True):
@@ -32,8 +41,20 @@ class EmotionLosses(Strict, frozen=True):
     class_weights: bool = True  # against a long tail, see `class_weights`
 
 
+class Head(NamedTuple):
+    """What a network's classifier reads and is, in a batch."""
+
+    features: Tensor  # (B, C)
+    rows: Tensor  # (52, C)
+    parts: Tensor | None = None  # (B, 7), logits of the auxiliary head
+
+
 def action_losses(
-    outputs: dict[str, Tensor], targets: Tensor, label_vectors: Tensor | None, settings: ActionLosses
+    outputs: dict[str, Tensor],
+    targets: Tensor,
+    label_vectors: Tensor | None,
+    settings: ActionLosses,
+    head: Head | None = None,
 ) -> dict[str, Tensor]:
     """Losses of a batch, means over it.
 
@@ -41,21 +62,64 @@ def action_losses(
         outputs: logits (B, 52) and maybe embedding (B, 300).
         targets: (B, 52), 0..1. One-hot for clips; for windows the share of each action.
         label_vectors: (52, 300), of networks with an embedding.
-        settings: which loss.
+        settings: which losses.
+        head: for `margin` and `auxiliary`.
 
     Returns:
-        loss, classification, and embedding before α where there is one.
+        loss, and what it is the weighted sum of: classification, and the others that have a weight.
     """
-    classification = classification_loss(outputs["logits"].float(), targets, settings.activation)
-    if label_vectors is None or settings.alpha == 0.0 or "embedding" not in outputs:
-        return {"loss": classification, "classification": classification}
-    with torch.autocast(targets.device.type, enabled=False):
-        embedding = embedding_loss(outputs["embedding"].float(), targets, label_vectors, settings.embedding)
-    return {
-        "loss": classification + settings.alpha * embedding,
-        "classification": classification,
-        "embedding": embedding,
-    }
+    logits = outputs["logits"].to(targets.dtype)
+    terms = {"classification": (1.0, classification_loss(logits, targets, settings.activation))}
+    if label_vectors is not None and settings.alpha > 0.0 and "embedding" in outputs:
+        with torch.autocast(targets.device.type, enabled=False):
+            embedding = outputs["embedding"].to(targets.dtype)
+            terms["embedding"] = settings.alpha, embedding_loss(embedding, targets, label_vectors, settings.embedding)
+    probs = logits.softmax(dim=1) if settings.activation == "softmax" else logits.sigmoid()
+    if settings.f1 > 0.0:
+        terms["f1"] = settings.f1, f1_loss(probs, targets)
+    if settings.parts > 0.0:
+        terms["parts"] = settings.parts, part_loss(probs, targets)
+    if settings.margin > 0.0 and head is not None:
+        terms["margin"] = settings.margin, margin_loss(head.features.to(targets.dtype), head.rows, targets)
+    if settings.auxiliary > 0.0 and head is not None and head.parts is not None:
+        own = functional.cross_entropy(head.parts.to(targets.dtype), parts_of(targets))
+        terms["auxiliary"] = settings.auxiliary, own
+    total = sum((weight * value for weight, value in terms.values()), targets.new_zeros(()))
+    return {"loss": total} | {name: value for name, (_, value) in terms.items()}
+
+
+def f1_loss(probs: Tensor, targets: Tensor) -> Tensor:
+    """1 - the mean F1 of the classes of a batch, its counts sums of probabilities (B, C); `targets` (B, C), 0..1."""
+    right = (probs * targets).sum(dim=0)
+    f1 = 2.0 * right / (probs.sum(dim=0) + targets.sum(dim=0)).clamp_min(1e-6)  # (C,)
+    there = targets.sum(dim=0) > 0.0
+    return 1.0 - f1[there].mean() if there.any() else probs.sum() * 0.0
+
+
+def parts_of(probs: Tensor) -> Tensor:
+    """(B, 52) of actions → (B, 7) of body parts: sums."""
+    part = torch.as_tensor(PART_OF, device=probs.device)
+    return probs.new_zeros(len(probs), len(BODY_PARTS)).index_add_(1, part, probs)
+
+
+def part_loss(probs: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the body parts, from probabilities (B, 52) of actions."""
+    return -(parts_of(targets) * parts_of(probs).clamp_min(1e-8).log()).sum(dim=1).mean()
+
+
+def margin_loss(features: Tensor, rows: Tensor, targets: Tensor) -> Tensor:
+    """ArcFace: cross-entropy of scaled cosines, the true class's angle enlarged by a margin.
+
+    Args:
+        features: (B, C), what the classifier reads.
+        rows: (52, C), its weights.
+        targets: (B, 52), one-hot.
+    """
+    cosines = functional.normalize(features) @ functional.normalize(rows).T
+    angles = torch.acos(cosines.clamp(-1.0 + 1e-6, 1.0 - 1e-6))
+    return functional.cross_entropy(
+        ARC_SCALE * torch.where(targets > 0.5, (angles + ARC_MARGIN).cos(), cosines), targets
+    )
 
 
 def classification_loss(logits: Tensor, targets: Tensor, activation: Activation) -> Tensor:

@@ -23,6 +23,7 @@ from msgspec import Meta
 
 from engines.card import NAME_PATTERN
 from engines.common.errors import BadInput
+from engines.networks.contract import Kind
 from engines.networks.registry import read_spec
 from engines.specs.base import Spec
 
@@ -50,11 +51,15 @@ class Optimiser(Strict, frozen=True):
     learning_rate: Positive  # the highest, in a one-cycle schedule
     kind: Literal["sgd", "adamw"] = "adamw"
     momentum: Share = 0.9  # of SGD
+    nesterov: bool = False  # of SGD
     weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
+    undecayed: tuple[Kind, ...] = ("biases", "batch_norms")  # parameters without weight decay
     bias_rate: Positive = 1.0  # learning rate of biases, relative
-    decay_all: bool = False  # biases and norms decay, too
-    schedule: Literal["constant", "steps", "one_cycle"] = "one_cycle"
+    head_rate: Positive = 1.0  # learning rate of the last layer, relative; of its bias, bias_rate comes on top
+    layer_decay: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None  # a layer's rate relative to the next one's
+    schedule: Literal["constant", "steps", "one_cycle", "cosine"] = "one_cycle"
     milestones: tuple[Count, ...] = ()  # of "steps": epochs after which the rate is divided by 10
+    warm_up: Annotated[float, Meta(ge=0.0)] = 0.0  # of "steps" and "cosine": epochs in which the rate rises to its own
     clip_norm: Positive | None = None  # largest norm of the gradient
     dropout: Share | None = None  # instead of the network's own
     mixed_precision: bool = False  # bfloat16 autocast of the network, float32 losses and weights
@@ -80,11 +85,23 @@ class Stage(Strict, frozen=True):
 
 
 class Start(Strict, frozen=True):
-    """The first weights, where they are not random."""
+    """The first weights, where they are not random: those of a model of ours, or of a published checkpoint."""
 
-    model: str  # bundle (name or folder) or checkpoint
-    part: str | None = None  # of the network that takes them; without: all of it
+    model: str | None = None  # bundle (name or folder) or state.pt
+    checkpoint: str | None = None  # file inside the data's folder, in a layout that the network knows
+    part: str | None = None  # of the network that takes a model's; without: all of it
     freeze: bool = False  # they stay as they are
+
+    def __post_init__(self) -> None:
+        if (self.model is None) == (self.checkpoint is None):
+            raise ValueError("a model or a checkpoint to start from")
+        if self.checkpoint is not None and (self.part is not None or self.freeze):
+            raise ValueError("part and freeze of a model, not of a checkpoint")
+
+    @property
+    def name(self) -> str:
+        """Without folders."""
+        return Path(self.model or self.checkpoint or "").name
 
 
 class Recipe(Strict, frozen=True):
@@ -111,6 +128,11 @@ class Recipe(Strict, frozen=True):
             raise BadInput(
                 f"a network that can be built in recipe {self.name}", str(error), "change [network]"
             ) from None
+
+    @property
+    def folder(self) -> Path:
+        """Of the data."""
+        return Path(self.data.get("folder", "."))
 
     @property
     def digest(self) -> str:

@@ -16,11 +16,11 @@ from engines.bundle import Bundle, check_target
 from engines.card import MOST_LETTERS, ModelCard, Provenance
 from engines.export.onnx_export import write_bundle
 from engines.networks.contract import Network
-from training.checkpoint import REPORT, SCORES, State
+from training.checkpoint import AUXILIARY, REPORT, SCORES, State
 from training.loop import Options, train
 from training.machine import Machine
 from training.recipe import Recipe
-from training.start import open_network
+from training.start import digest_of_start, open_network
 from training.tasks import open_task
 from training.tasks.base import RecipeTask
 
@@ -38,8 +38,11 @@ def run(recipe: Recipe, machine: Machine, options: Options) -> Bundle:
     check_target(target, options.resume)
     if machine.threads:
         torch.set_num_threads(machine.threads)
+    digest_of_start(recipe)  # before anything is made: what it starts from is there
     task = open_task(recipe, machine)
     network, state = train(recipe, task, machine.out, options)
+    if hasattr(network, AUXILIARY):
+        delattr(network, AUXILIARY)
     bundle, fitted = _bundle(recipe, task, network, target, options.resume)
     if not (machine.out / SCORES).exists():
         with tempfile.TemporaryDirectory(dir=machine.out, prefix=".scores-") as folder:
@@ -78,9 +81,10 @@ def provenance(recipe: Recipe, task: RecipeTask[Any]) -> Provenance:
     """Where the weights come from: the recipe, this program's revision, the data."""
     about = task.about
     if recipe.start is not None:
-        name = Path(recipe.start.model).name
         how = "kept" if recipe.start.freeze else "begun with"
-        about += f"; {how} {name}, trained on {open_network(recipe.start.model).trained_on}"
+        about += f"; {how} {recipe.start.name}"
+        if recipe.start.model is not None:
+            about += f", trained on {open_network(recipe.start.model).trained_on}"
     return Provenance(
         trained=True,
         trained_on=_line(about),

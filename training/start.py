@@ -10,8 +10,9 @@ from engines.bundle import CARD_FILE, Bundle, find
 from engines.common.digest import digest_file
 from engines.common.errors import BadInput
 from engines.networks.contract import Network
+from engines.networks.pretrained import load_checkpoint, read_checkpoint
 from training.checkpoint import Opened, network_of
-from training.recipe import Start
+from training.recipe import Recipe
 
 
 def open_network(model: str) -> Opened:
@@ -29,23 +30,28 @@ def open_network(model: str) -> Opened:
     return Opened(read_network(bundle), bundle.card.provenance.trained_on)
 
 
-def digest_of_start(start: Start | None) -> str:
+def digest_of_start(recipe: Recipe) -> str:
     """What decides the first weights. Raises BadInput: the model is not there."""
+    start = recipe.start
     if start is None:
         return ""
-    path = Path(start.model)
-    return digest_file(path) if path.is_file() else Bundle.load(find(start.model)).card.seal
+    path = Path(start.model) if start.model else published(recipe)
+    return digest_file(path) if path.is_file() else Bundle.load(find(str(path))).card.seal
 
 
-def begin(network: Network, start: Start | None) -> list[nn.Module]:
-    """Take over the weights of another model; the parts that stay as they are.
+def begin(network: Network, recipe: Recipe) -> list[nn.Module]:
+    """Take over the weights of another model or of a published checkpoint; the parts that stay as they are.
 
     A part's weights are found by their names within the other network, whatever its own name is there.
 
     Raises:
         BadInput: no such part, or a tensor is missing or of another shape.
     """
+    start = recipe.start
     if start is None:
+        return []
+    if start.model is None:
+        load_checkpoint(network, read_checkpoint(published(recipe)))
         return []
     part: nn.Module | None = network if start.part is None else getattr(network, start.part, None)
     if not isinstance(part, nn.Module):
@@ -56,6 +62,19 @@ def begin(network: Network, start: Start | None) -> list[nn.Module]:
     if start.freeze:
         part.requires_grad_(False)
     return [part] if start.freeze else []
+
+
+def published(recipe: Recipe) -> Path:
+    """The published checkpoint that a recipe starts from. Raises BadInput: it is not there."""
+    name = recipe.start.checkpoint if recipe.start else None
+    path = recipe.folder / (name or "")
+    if not path.is_file():
+        raise BadInput(
+            f"{name} in the data's folder, to start from",
+            f"{recipe.folder} without it",
+            "put it there, or give --set start=null: random weights, which learn less",
+        )
+    return path
 
 
 def _matching(part: nn.Module, other: Network, optional: set[str]) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.metrics import BodyRule, body_scores
+from training.metrics import PART_OF
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,24 +25,22 @@ HEADER = [
 EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock time: the same predictions give the same bytes
 
 
-def write_submission(path: Path, names: Sequence[str], probs: FloatArray, body_rule: BodyRule = "mapping") -> None:
-    """Write the five best actions and body parts of each clip.
+def write_submission(path: Path, names: Sequence[str], scores: FloatArray) -> None:
+    """Write the five best actions of each clip, and the body parts of these, which may repeat: as the released code.
 
     Args:
         path: the zip to write.
         names: N file names, as listed.
-        probs: (N, 52).
-        body_rule: how body parts are ranked.
+        scores: (N, 52), probabilities or logits.
 
     Raises:
-        ValueError: names and probabilities differ in number.
+        ValueError: names and scores differ in number.
     """
-    actions = np.argsort(-probs, axis=1, kind="stable")[:, :RANKS]
-    parts = np.argsort(-body_scores(probs, body_rule), axis=1, kind="stable")[:, :RANKS]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :RANKS]
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(HEADER)
-    for name, best, body in zip(names, actions.tolist(), parts.tolist(), strict=True):
-        writer.writerow([name, *best, *body])
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    for name, actions in zip(names, best, strict=True):
+        writer.writerow([name, *actions.tolist(), *PART_OF[actions].tolist()])
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo(CSV_NAME, EPOCH), text.getvalue())

@@ -1,7 +1,8 @@
 """What MANet puts before the branch of every residual block: squeeze-and-excitation, then a shift in time.
 
 The released network differs from the paper: Eq. 1 has a 3×3 convolution inside the shift step, the official checkpoint
-has SE → shift → conv1, all on the residual branch, and leaves the identity path untouched. We follow the checkpoint.
+has SE → shift → conv1 of 1×1, all on the residual branch, and leaves the identity path untouched. We follow the
+checkpoint, unless a spec has `shift_kernel = 3`.
 """
 
 from __future__ import annotations

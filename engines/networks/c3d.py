@@ -38,6 +38,11 @@ class C3D(VideoNetwork):
         cells = spec.length // 16 * (spec.size // 32 + 1) ** 2  # frames are halved four times, pixels five times
         self.hidden1 = nn.Linear(inputs * cells, spec.hidden)
         self.hidden2 = nn.Linear(spec.hidden, spec.hidden)
+        for layer in (*layers.values(), self.hidden1, self.hidden2):
+            # Nothing is normalised: with torch's own weights, ten layers leave nothing of their input (He et al. 2015).
+            if isinstance(layer, nn.Conv3d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.get_parameter("bias"))
 
     def features(self, clips: Tensor) -> Tensor:
         """uint8 RGB (N, T, S, S, 3) → (N, C)."""

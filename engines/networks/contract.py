@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from engines.common.errors import BadInput
 from engines.networks.layers import Pixels
 from engines.networks.layouts import Layout
 from engines.specs.base import EmotionSpec, LandmarkSpec, Spec, VideoSpec
 
+# Of parameters; tables are learnt places and tokens.
+Kind = Literal["weights", "biases", "batch_norms", "layer_norms", "tables"]
+
 
 class OptimiserSettings(Protocol):
-    """What a recipe says of a network's parameters."""
+    """What a recipe says of a network's parameters. Rates are relative to the recipe's."""
 
     @property
     def weight_decay(self) -> float: ...
 
     @property
-    def decay_all(self) -> bool:
-        """Biases and norms decay, too."""
+    def undecayed(self) -> Iterable[Kind]:
+        """What does not decay."""
 
     @property
     def bias_rate(self) -> float:
-        """Learning rate of biases relative to the recipe's."""
+        """Learning rate of biases."""
+
+    @property
+    def head_rate(self) -> float:
+        """Learning rate of the last layer; of its bias, `bias_rate` comes on top."""
+
+    @property
+    def layer_decay(self) -> float | None:
+        """Learning rate of a layer relative to that of the next one."""
 
 
 class Network(nn.Module):
@@ -36,6 +48,7 @@ class Network(nn.Module):
     """
 
     spec: Spec
+    layers: tuple[str, ...] = ()  # modules and parameters from the input on, each a layer; what is left is the last one
     # Tensors (N, ...) of `spec.inputs`, in order → those of `spec.outputs` by name.
     forward: Callable[..., dict[str, Tensor]]
     # Of a network whose spec has `states`: the next frames (N, ...) and the states before → outputs and states after.
@@ -45,24 +58,44 @@ class Network(nn.Module):
     def heads(self) -> Mapping[str, nn.Linear]:
         """The last linear layers, by the output that each gives."""
 
-    def parameter_groups(self, recipe: OptimiserSettings) -> list[dict[str, Any]]:
-        """Groups for an optimiser: weights, biases of other layers than norms, batch norms.
+    def last_layer(self) -> nn.Linear:
+        """The layer that `head_rate` is for: the last head."""
+        return list(self.heads().values())[-1]
 
-        `scale` is a group's learning rate relative to the recipe's.
+    def parameter_groups(self, recipe: OptimiserSettings) -> list[dict[str, Any]]:
+        """Groups for an optimiser: parameters of one rate and one decay.
+
+        `scale` is a group's learning rate relative to the recipe's. Raises BadInput: `layer_decay`, and no layers.
         """
-        weights: list[nn.Parameter] = []
-        biases: list[nn.Parameter] = []
-        norms: list[nn.Parameter] = []
-        for module in self.modules():
-            for name, parameter in module.named_parameters(recurse=False):
-                kind = norms if isinstance(module, _BatchNorm) else biases if name == "bias" else weights
-                kind.append(parameter)
-        decay = recipe.weight_decay if recipe.decay_all else 0.0
+        if recipe.layer_decay is not None and not self.layers:
+            raise BadInput("optimiser.layer_decay of a plain transformer", self.spec.title, "leave it out")
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        last = self.last_layer()
+        for name, parameter, module, kind in self._kinds():
+            scale = recipe.bias_rate if kind == "biases" else 1.0
+            scale *= recipe.head_rate if module is last else 1.0
+            scale *= (recipe.layer_decay or 1.0) ** (len(self.layers) - self._layer_of(name))
+            decay = 0.0 if kind in recipe.undecayed else recipe.weight_decay
+            groups.setdefault((scale, decay), []).append(parameter)
         return [
-            {"params": weights, "scale": 1.0, "weight_decay": recipe.weight_decay},
-            {"params": biases, "scale": recipe.bias_rate, "weight_decay": decay},
-            {"params": norms, "scale": 1.0, "weight_decay": decay},
+            {"params": parameters, "scale": scale, "weight_decay": decay}
+            for (scale, decay), parameters in groups.items()
         ]
+
+    def _kinds(self) -> Iterator[tuple[str, nn.Parameter, nn.Module, Kind]]:
+        """Every parameter with its name, its module and its kind."""
+        norms: dict[type[nn.Module], Kind] = {_BatchNorm: "batch_norms", nn.LayerNorm: "layer_norms"}
+        for prefix, module in self.named_modules():
+            kind = next((kind for norm, kind in norms.items() if isinstance(module, norm)), None)
+            for name, parameter in module.named_parameters(prefix, recurse=False):
+                leaf = name.rpartition(".")[2]
+                other: Kind = "biases" if leaf.endswith("bias") else "weights" if "weight" in leaf else "tables"
+                yield name, parameter, module, kind or other
+
+    def _layer_of(self, name: str) -> int:
+        """Number of the layer of a parameter; behind all layers that of the head."""
+        found = (at for at, layer in enumerate(self.layers) if name == layer or name.startswith(f"{layer}."))
+        return next(found, len(self.layers))
 
     def pretrained_layouts(self) -> Mapping[str, Layout]:
         """Layouts of published checkpoints by name."""

@@ -11,10 +11,11 @@ from engines.landmarks.mirror import mirror_places
 from engines.networks.blocks import Shift, SqueezeExciteShift
 from engines.networks.layouts import RESNET, Layout, torchvision
 from engines.networks.registry import register
-from engines.networks.resnet2d import SegmentNetwork
+from engines.networks.resnet2d import HEAD_STD, SegmentNetwork
 from engines.specs.manet import EMBEDDING_SIZE, MANetSpec
 
 DROPOUT = 0.5  # official checkpoint
+EQUATION_1 = ((3, 3), (3, 3), (1, 1))  # a 3×3 convolution takes what was shifted (MANet paper)
 # Makes the official checkpoint's mean confidence (0.790 on the test set, against 61.3 % accuracy) equal its accuracy.
 OFFICIAL_TEMPERATURE = 1.589
 OFFICIAL_BASIS = "makes the official checkpoint's mean confidence equal its MA-52 test accuracy; not calibrated here"
@@ -29,6 +30,9 @@ class EmbeddingHead(nn.Module):
         super().__init__()
         self.hidden = nn.Linear(features, EMBEDDING_SIZE)
         self.output = nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE)
+        for layer in (self.hidden, self.output):
+            nn.init.normal_(layer.weight, std=HEAD_STD)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N·T, C) → (N·T, 300)."""
@@ -51,7 +55,8 @@ class MANet(SegmentNetwork):
     spec: MANetSpec
 
     def __init__(self, spec: MANetSpec) -> None:
-        super().__init__(spec, mixer(spec), dropout=DROPOUT)
+        kernels = EQUATION_1 if spec.shift_kernel and spec.depth >= 50 else None  # smaller ones have 3×3 anyway
+        super().__init__(spec, mixer(spec), dropout=DROPOUT, kernels=kernels)
         self.embedding = EmbeddingHead(spec.features) if spec.embedding else None
         places = torch.from_numpy(mirror_places(spec.size)) if spec.mirrored else torch.empty(0, dtype=torch.int64)
         self.register_buffer("_places", places.clamp_min(0), persistent=False)
@@ -76,6 +81,10 @@ class MANet(SegmentNetwork):
             embedded = self.embedding(frames.flatten(0, 1))  # rows: an export folds other products' weights
             scores["embedding"] = embedded.reshape(-1, self.spec.length, embedded.shape[-1]).mean(dim=1)
         return scores
+
+    def last_layer(self) -> nn.Linear:
+        """As in the released code: the embedding's, where there is one."""
+        return self.classifier if self.embedding is None else self.embedding.output
 
     def predict(self, frames: Tensor, states: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The next frame of N videos, of a network that shifts from the past alone.

@@ -8,20 +8,22 @@ from typing import Any
 from torch import Tensor, nn
 
 from engines.networks.contract import VideoNetwork
-from engines.networks.layers import ConvNorm, block_outputs, residual_stages
+from engines.networks.layers import ConvNorm, Kernels, block_outputs, residual_stages
 from engines.specs.manet import MANetSpec
 from engines.specs.video import STAGE_BLOCKS, SegmentSpec
 
 BOTTLENECK = ((1, 1), (3, 3), (1, 1))
 BASIC = ((3, 3), (3, 3))
+Mixer = Callable[[int], nn.Module]  # makes what stands before a block's branch, from its channels
+HEAD_STD = 0.001  # of the initial weights of TSM's and MANet's heads
 
 
 class ResNet2d(nn.Module):
-    """Frames to feature maps; `mix` makes what exchanges between frames before a block's branch, from its channels."""
+    """Frames to feature maps; `mix` makes what exchanges between frames; `kernels` are a block's, by default He's."""
 
-    def __init__(self, depth: int, width: int, mix: Callable[[int], nn.Module] | None = None) -> None:
+    def __init__(self, depth: int, width: int, mix: Mixer | None = None, kernels: Kernels | None = None) -> None:
         super().__init__()
-        kernels = BOTTLENECK if depth >= 50 else BASIC
+        kernels = kernels or (BOTTLENECK if depth >= 50 else BASIC)
         # In a deep network every second block mixes, as published.
         every = 2 if depth > 50 else 1
         self.outputs = block_outputs(width << 3, kernels)
@@ -67,12 +69,13 @@ class SegmentNetwork(VideoNetwork):
     def __init__(
         self,
         spec: SegmentSpec | MANetSpec,
-        mix: Callable[[int], nn.Module] | None = None,
+        mix: Mixer | None = None,
         *,
         dropout: float = 0.5,
-        std: float = 0.001,
+        std: float = HEAD_STD,
+        kernels: Kernels | None = None,
     ) -> None:
-        backbone = ResNet2d(spec.depth, spec.width, mix)
+        backbone = ResNet2d(spec.depth, spec.width, mix, kernels)
         super().__init__(spec, backbone.outputs, dropout, std)
         self.spec: SegmentSpec | MANetSpec = spec
         self.backbone = backbone

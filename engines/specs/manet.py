@@ -28,6 +28,8 @@ class MANetSpec(VideoSpec, SpecStruct, frozen=True, tag="manet"):
     se_ratio: Annotated[int, Meta(ge=0, le=16)] = 4
     shift_fraction: Annotated[int, Meta(ge=2, le=64)] = 8  # one in this many channels is shifted, each way
     embedding: bool = True  # has the label-embedding head
+    # Kernel of the convolution behind the shift. 3: as in Eq. 1; the official checkpoint has 1. Left out as `mirrored`.
+    shift_kernel: Literal[3] | UnsetType = UNSET
     num_classes: Annotated[int, Meta(ge=NUM_CLASSES, le=NUM_CLASSES)] = NUM_CLASSES
     # The exported graph's scores are the mean of those of a landmark drawing and of its mirror image; same weights.
     # A card leaves it out where it is not so, and older cards stay as they were sealed.

@@ -11,7 +11,8 @@ from msgspec import Meta
 from engines.preprocess import clip_frame_indices
 
 Indices = np.ndarray[tuple[int], np.dtype[np.int64]]
-Generation = Literal["0.x", "1.x"]
+# even: in order of time, over all of a clip that is too short. Else as mmaction2 of a generation takes them.
+FrameRule = Literal["even", "mmaction2-0.x", "mmaction2-1.x"]
 
 
 class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,27 +22,22 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layout: Literal["segments", "dense"] = "segments"
     stride: Annotated[int, Meta(ge=1)] = 1  # of the dense layout, in frames
 
-    def indices(self, count: int) -> Indices:
-        """The T frames of a clip of `count` frames, in order of time, (T,).
+    def indices(self, count: int, rule: FrameRule = "even") -> Indices:
+        """The T frames that a clip of `count` frames is scored by, (T,).
 
-        A clip shorter than `frames * stride` has the T frames spread over all of it, as a live window has.
+        A clip shorter than `frames * stride` has the T frames spread over all of it, as a live window has; mmaction2
+        goes on from its start, so that the frames are out of order in time.
         """
         if count < 1:
             raise ValueError(f"expected a clip of 1 frame or more, got {count}")
-        reach = (self.frames - 1) * self.stride
-        if self.layout == "dense" and reach < count:
-            return (count - reach - 1) // 2 + np.arange(self.frames) * self.stride
-        return clip_frame_indices(count, self.frames)
-
-    def mmaction2_indices(self, count: int, generation: Generation) -> Indices:
-        """The T frames that mmaction2 tests one clip with, (T,).
-
-        Where a dense clip is too short, it goes on from the start: the frames are then out of order in time.
-        """
-        if self.layout == "segments":
-            return self.indices(count)
-        # 0.x counts the stride behind the last frame as part of the clip.
-        reach = (self.frames - 1) * self.stride + (1 if generation == "1.x" else self.stride)
+        reach = self.reach(rule)
+        if self.layout == "segments" or (rule == "even" and reach > count):
+            return clip_frame_indices(count, self.frames)
         beyond = max(count - reach, 0)
-        start = beyond // 2 if generation == "1.x" else (beyond + 1) // 2 * (count >= reach)
+        # 0.x rounds up, unless the clip is too short.
+        start = (beyond + 1) // 2 * (count >= reach) if rule == "mmaction2-0.x" else beyond // 2
         return (start + np.arange(self.frames) * self.stride) % count
+
+    def reach(self, rule: FrameRule) -> int:
+        """Frames of the recording that a dense clip takes; 0.x counts the stride behind the last one, too."""
+        return (self.frames - 1) * self.stride + (self.stride if rule == "mmaction2-0.x" else 1)

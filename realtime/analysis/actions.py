@@ -11,7 +11,7 @@ import numpy as np
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime, Scores
-from engines.taxonomy import BODY_PARTS
+from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.aggregator import Aggregator
 from events.hierarchy import PART_OF_ACTION
 from events.limits import limits
@@ -22,11 +22,11 @@ from realtime.analysis.landmark_window import SlidingLandmarks
 from realtime.analysis.lane import CameraContext, Consumer, Lane, Model
 from realtime.analysis.queues import WindowQueue
 from realtime.analysis.window import SlidingWindow
-from realtime.clock import NS_PER_S, Clock, to_ns
+from realtime.clock import NS_PER_S, Clock, to_ns, to_s
 from realtime.config import Config
 from realtime.counts import Counts
 from realtime.messages import LandmarkWindow, Window
-from realtime.output.lines import WindowTotals, action_line
+from realtime.output.lines import Posteriors, WindowTotals, action_line
 from realtime.output.overlay import top_actions
 
 RATE_OVER_WINDOWS = 20
@@ -147,10 +147,15 @@ class ActionConsumer(Consumer):
         self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
         self._ends_ns: deque[int] = deque(maxlen=RATE_OVER_WINDOWS)
         self._finished = False
+        self._to_captured_ns = 0  # to be added to media time
         self._baseline_reported = ""
 
     def push(self, window: Window, result: Prediction) -> None:
-        self._emit(self.aggregator.push(result))
+        events = self.aggregator.push(result)
+        if self._camera.stream.wants_posteriors:
+            self._to_captured_ns = result.stamps.captured_ns - int(window.times_ns[-1])
+            self._write_posteriors()
+        self._emit(events)
         stamps = replace(result.stamps, reported_ns=self._camera.clock.now_ns())
         self._camera.latency.window(window.index, int(window.frame_ids[-1]), stamps)
         self._ends_ns.append(stamps.infer_end_ns)
@@ -160,12 +165,25 @@ class ActionConsumer(Consumer):
         """Events still open are ended or retracted."""
         if not self._finished:
             self._finished = True
-            self._emit(self.aggregator.finish())
+            events = self.aggregator.finish()
+            if self._camera.stream.wants_posteriors:
+                self._write_posteriors()
+            self._emit(events)
 
     def _emit(self, events: list[ActionEvent]) -> None:
         for event in events:
             self.events.append(event)
             self._camera.stream.write(action_line(event, self._camera.start.ns or 0))
+
+    def _write_posteriors(self) -> None:
+        """The cells that were just judged."""
+        start_ns = self._camera.start.ns or 0
+        for cell in self.aggregator.judged:
+            media_ns = (cell.start_ns + cell.end_ns) // 2
+            values = np.full(len(ACTIONS) + len(BODY_PARTS), np.nan, np.float32)
+            values[: len(cell.probs)] = cell.probs
+            time_s, captured_ns = to_s(media_ns - start_ns), media_ns + self._to_captured_ns
+            self._camera.stream.write_posteriors(Posteriors(self._camera.camera_id, time_s, captured_ns, values))
 
     @property
     def windows_per_s(self) -> float:

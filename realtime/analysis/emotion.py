@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,9 +13,9 @@ import numpy.typing as npt
 
 from engines.bundle import Bundle
 from engines.runtimes.base import Runtime
-from engines.specs.base import EmotionSpec
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion, evidence
+from events.face_emotion import FaceEmotion, fused
 from realtime.analysis.lane import CameraContext, Consumer, Lane, Model
 from realtime.analysis.queues import WindowQueue
 from realtime.analysis.window import SlidingEmotionWindow
@@ -35,73 +36,143 @@ NOTE = (
 )
 
 
-def seen(spec: EmotionSpec, window: EmotionWindow) -> tuple[float, float]:
-    """How much of a window there was something to see for this model, and how much of it a face; both 0..1.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a model says of a window, before the expression numbers of its camera's person are read."""
 
-    A picture that is held to fill the window counts once.
-    """
-    counted = slice(None) if window.recorded_end_ns is None else np.unique(window.frame_ids, return_index=True)[1]
-    body, face = float(window.body_seen[counted].mean()), float(window.face_seen[counted].mean())
-    return evidence(body if spec.picture_size else None, face if spec.face_size else None), face
-
-
-def inputs(spec: EmotionSpec, window: EmotionWindow) -> dict[str, npt.NDArray[np.uint8]]:
-    """What the model takes, (1, ...) each."""
-    given = {"body": window.frames, "body_seen": window.body_seen, "face": window.faces, "face_seen": window.face_seen}
-    return {name: np.ascontiguousarray(given[name][None]) for name in spec.inputs}
+    shares: FloatArray  # (5,) calibrated
+    seen: float  # 0..1: how much of the window there was something to see for the model
+    face: float  # 0..1: how much of it there was a face
 
 
 class EmotionModel(Model):
-    """The network that estimates emotions. A window of it may wait until the next one is due."""
+    """The network that estimates emotions. A window of it may wait until the next one is due.
+
+    Where the network sees no pixels of faces, they are read as expression numbers, which each camera's consumer adds.
+
+    Args:
+        body: the network sees what the micro-action model sees; else the face alone counts.
+    """
 
     task = "emotion"
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, config: Config) -> None:
+    def __init__(self, bundle: Bundle, runtime: Runtime, config: Config, body: bool = True) -> None:
         super().__init__(bundle, runtime)
-        self.spec = bundle.card.emotion
-        self.face_size, self.staleness_ns = self.spec.face_size, to_ns(config.emotion.hop_s)
+        self.spec, self.body = bundle.card.emotion, body
+        self.staleness_ns = to_ns(config.emotion.hop_s)
+        self.reads_faces = not bundle.card.pixel_faces
 
     def lane(self, camera: CameraContext, queue: WindowQueue) -> Lane:
         span_ns, hop_ns = to_ns(self.bundle.card.span_s), to_ns(camera.config.emotion.hop_s)
         max_gap_ns = to_ns(camera.config.window.max_gap_s)
-        cutter = SlidingEmotionWindow(
-            camera.camera_id, self.spec.length, span_ns, hop_ns, max_gap_ns, self.spec.face_size
-        )
+        size = 0 if self.reads_faces else self.spec.face_size
+        cutter = SlidingEmotionWindow(camera.camera_id, self.spec.length, span_ns, hop_ns, max_gap_ns, size)
         return Lane(cutter, queue, EmotionConsumer(camera, self))
 
-    def judge(self, windows: Sequence[Window], clock: Clock) -> list[FloatArray]:  # noqa: ARG002 - nothing is stamped
-        """(5,) calibrated shares of the emotions in each window; the same of each where nothing was seen."""
-        return [self.shares(window) for window in windows if isinstance(window, EmotionWindow)]
+    def judge(self, windows: Sequence[Window], clock: Clock) -> list[Judged]:  # noqa: ARG002 - nothing is stamped
+        """What the network says of each window; even shares where it saw nothing."""
+        return [self.judged(window) for window in windows if isinstance(window, EmotionWindow)]
 
-    def shares(self, window: EmotionWindow) -> FloatArray:
-        """(5,) of one window."""
-        if not seen(self.spec, window)[0]:
-            return np.full(len(EMOTIONS), 1.0 / len(EMOTIONS))
-        outputs = self.runtime.run(inputs(self.spec, window))
-        return np.asarray(self.bundle.probabilities(outputs["emotion"])[0], np.float64)
+    def judged(self, window: EmotionWindow) -> Judged:
+        """What the network says of one window."""
+        counted = _counted(window)
+        body = float(window.body_seen[counted].mean()) if self.body and self.spec.picture_size else None
+        face = float(window.face_seen[counted].mean()) if self.spec.face_size and not self.reads_faces else None
+        share_seen = evidence(body, face)
+        shares = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS))
+        if share_seen:
+            outputs = self.runtime.run(self._inputs(window))
+            shares = np.asarray(self.bundle.probabilities(outputs["emotion"])[0], np.float64)
+        return Judged(shares, share_seen, face or 0.0)
+
+    def _inputs(self, window: EmotionWindow) -> dict[str, npt.NDArray[np.uint8]]:
+        """What the network takes, (1, ...) each."""
+        given = {
+            "body": window.frames,
+            "body_seen": window.body_seen,
+            "face": window.faces,
+            "face_seen": window.face_seen,
+        }
+        if self.reads_faces and self.spec.face_size:  # it is shown none
+            shape = (self.spec.length, self.spec.face_size, self.spec.face_size, 3)
+            given |= {"face": np.zeros(shape, np.uint8), "face_seen": np.zeros(self.spec.length, np.uint8)}
+        return {name: np.ascontiguousarray(given[name][None]) for name in self.spec.inputs}
+
+
+def _counted(window: EmotionWindow) -> npt.NDArray[np.int64]:
+    """The places of its pictures; one that is held to fill the window counts once."""
+    places = np.arange(len(window.frame_ids))
+    return places if window.recorded_end_ns is None else np.unique(window.frame_ids, return_index=True)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What face and body of a window say together."""
+
+    end_ns: int
+    shares: FloatArray  # (5,)
+    seen: float  # 0..1
+    face_visible: float  # 0..1
+    neutral: float  # 0..1 of the window
+
+
+class Fusion:
+    """One camera's windows: what the network says of each, with what the expression numbers say."""
+
+    def __init__(self, model: EmotionModel, config: Config) -> None:
+        self._reads = model.reads_faces
+        rest_ns, used_ns = to_ns(config.aggregator.baseline_s), to_ns(config.emotion.habituation_s)
+        self._face = FaceEmotion(rest_ns, used_ns)
+        self._notice = ""
+
+    def take(self, window: EmotionWindow, judged: Judged) -> Stretch:
+        """The next window."""
+        end_ns = window.end_ns if window.recorded_end_ns is None else window.recorded_end_ns
+        if not self._reads:
+            return Stretch(end_ns, judged.shares, judged.seen, judged.face, 0.0)
+        counted = _counted(window)
+        there = counted[window.expression_seen[counted] > 0]
+        face = len(there) / len(counted)
+        measuring = self._face.measuring
+        said = self._face.take(window.start_ns, end_ns, window.expressions[there])
+        if measuring and not self._face.measuring:
+            self._notice = str(self._face)
+        shares = judged.shares
+        if len(there):
+            shares = fused(said.shares, shares) if judged.seen else said.shares
+        return Stretch(end_ns, shares, evidence(judged.seen, face), face, said.neutral * face)
+
+    def notice(self) -> str:
+        """What was taken off the face, once that is known."""
+        notice, self._notice = self._notice, ""
+        return notice
 
 
 class EmotionConsumer(Consumer):
     """One camera's shares to estimates."""
 
     def __init__(self, camera: CameraContext, model: EmotionModel) -> None:
-        self._camera, self._spec = camera, model.spec
+        self._camera, self._fusion = camera, Fusion(model, camera.config)
         fitted = model.bundle.card.calibration.counts_per_s
         counts_per_s = None if isinstance(fitted, msgspec.UnsetType) else fitted
         self._rolling = RollingEmotion(camera.config.emotion, counts_per_s)
         self.history: deque[EmotionEstimate] = deque()  # newest last, of the last minute
 
-    def push(self, window: Window, result: FloatArray) -> None:
+    def push(self, window: Window, result: Judged) -> None:
         if not isinstance(window, EmotionWindow):
             raise TypeError(f"expected an emotion window, got {type(window).__name__}")
-        share_seen, face_visible = seen(self._spec, window)
-        end_ns = window.end_ns if window.recorded_end_ns is None else window.recorded_end_ns
-        estimate = self._rolling.push(window.camera_id, window.start_ns, end_ns, result, share_seen, face_visible)
+        one = self._fusion.take(window, result)
+        estimate = self._rolling.push(
+            window.camera_id, window.start_ns, one.end_ns, one.shares, one.seen, one.face_visible, one.neutral
+        )
         while self.history and estimate.time_ns - self.history[0].time_ns > HISTORY_NS:
             self.history.popleft()
         self.history.append(estimate)
         self.judged += 1
         self._camera.stream.write(emotion_line(estimate, self._camera.start.ns or 0))
+
+    def notice(self) -> str:
+        return self._fusion.notice()
 
     def stats(self, totals: WindowTotals) -> dict[str, Any]:
         return {"emotion_windows": totals}
@@ -121,6 +192,7 @@ class EmotionConsumer(Consumer):
                 evidence_s=newest.evidence_s,
                 face_visible=newest.face_visible,
                 abstains=newest.abstains,
+                neutral=newest.neutral if newest.is_neutral else None,
                 history=tuple(past),
                 true=true,
             )

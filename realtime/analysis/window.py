@@ -12,10 +12,13 @@ from dataclasses import fields
 
 import numpy as np
 
+from engines.expressions import NUMBERS
 from events.types import Stamps
 from realtime.counts import Counts
 from realtime.messages import EmotionWindow, Frame, Window
 
+NO_PICTURE = np.zeros((1, 1, 3), np.uint8)  # the body of frames that have none, where a window wants none
+NO_NUMBERS = np.zeros(NUMBERS, np.float32)
 MOST_FRAMES = 512  # in one window (270 frames/s over 1.9 s): a source that is faster, or says so, is thinned
 
 
@@ -151,7 +154,7 @@ class SlidingWindow:
                 index=self._next - 1,
                 start_ns=start_ns,
                 end_ns=end_ns,
-                frames=np.stack([frame.body for frame in frames if frame.body is not None]),  # (T, S, S, 3)
+                frames=np.stack([NO_PICTURE if frame.body is None else frame.body for frame in frames]),  # (T, S, S, 3)
                 frame_ids=np.array([frame.frame_id for frame in frames], np.int64),
                 times_ns=np.array([frame.media_ns for frame in frames], np.int64),
                 largest_gap_ns=largest_gap_ns,
@@ -174,7 +177,7 @@ class SlidingWindow:
 
 
 class SlidingEmotionWindow(SlidingWindow):
-    """The same for the emotion model: windows that carry the faces, and whether anybody was seen."""
+    """The same for the emotion estimate: windows that carry what was seen of the face, and whether anybody was seen."""
 
     def __init__(self, camera_id: int, length: int, span_ns: int, hop_ns: int, max_gap_ns: int, face_size: int) -> None:
         """face_size: side F of the face images, 0 for none; frames without one are black and marked."""
@@ -184,10 +187,13 @@ class SlidingEmotionWindow(SlidingWindow):
     def _made(self, window: Window, frames: list[Frame]) -> EmotionWindow:
         bodies = np.array([frame.framing.person_found is not False for frame in frames], np.uint8)
         faces = [self._no_face if frame.face is None else frame.face for frame in frames]
+        numbers = [NO_NUMBERS if frame.expression is None else frame.expression for frame in frames]
         return EmotionWindow(
             **{field.name: getattr(window, field.name) for field in fields(Window)}
             | {"frames": window.frames * bodies[:, None, None, None]},
             body_seen=bodies,
             faces=np.stack(faces),
             face_seen=np.array([frame.face is not None for frame in frames], np.uint8),
+            expressions=np.stack(numbers),
+            expression_seen=np.array([frame.expression is not None for frame in frames], np.uint8),
         )

@@ -20,6 +20,7 @@ class ViewSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: ViewSettings = ViewSettings()  # which part of a picture of pixels
     face_size: SideOrNone = 0  # side of the face image, pixels; 0: none is made
     face_margin: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.3  # around the face, in pictures of pixels
+    expression: bool = False  # expression numbers of the face
     preview: bool = False  # a small body image for the overlay
     codes: bool = False  # read the codes of a filmed screen
 

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from engines.common.errors import BadInput
+from realtime.capture.media import MediaFiles, MediaRecorder
 from realtime.capture.mediapipe.process import block_reports
 from realtime.capture.order import CaptureOrder
 from realtime.capture.sources import LocalSpec, open_source
@@ -58,6 +59,7 @@ class CaptureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: str
     keys: ClientKeys | Token  # for the endpoint
     speed: Annotated[float, Meta(gt=0)] | None = 1.0  # media seconds per second; None: full speed, lossless
+    media: MediaFiles = MediaFiles()  # what is kept on disk
 
     def to_json(self) -> bytes:
         """One line. Python's own JSON: a recording's name may be any bytes, which msgspec takes for no text."""
@@ -84,6 +86,7 @@ class Capture:
         self._sender = wire.Sender(spec.endpoint, spec.order.queue_frames, spec.keys)
         self._status = CaptureStatus(spec.order.camera_id, spec.order.generation, CaptureState.OPENING)
         self._recording: Recording | None = None
+        self._media = MediaRecorder(spec.media, spec.source.name, spec.order.generation, spec.source.live)
         self._left_out: Counter[str] = Counter()  # by the source
         self._dropped: Counter[str] = Counter()  # here
         self._grabbed = self._sent = 0
@@ -105,6 +108,7 @@ class Capture:
         """Capture until the end, then wait for `stop`; every way out is reported as a status."""
         try:
             self._capture()
+            self._media.close(CLOSING_S)
             self._stop.wait()  # until the analysis has read everything: it would lose what is under way at a close
         finally:
             self._sender.close()
@@ -112,13 +116,17 @@ class Capture:
     def _capture(self) -> None:
         self._report(CaptureState.OPENING, self._spec.source.name)
         try:
-            view = make_view(self._spec.order.view, self._spec.source.tracked)
+            view = make_view(
+                self._spec.order.view, self._spec.source.tracked, keep=self._spec.media.landmarks is not None
+            )
             with contextlib.closing(view), open_source(self._spec.source) as source:
                 self._recording = source.recording
                 try:
                     self._stream(source, view)
                 except EndOfSource:
                     self._left_out = Counter(source.left_out)
+                    while not self._media.close(HEARTBEAT_S) and not self._stop.is_set():
+                        self._report(self._status.state, self._status.detail)
                     self._report(CaptureState.ENDED, source.detail)
         except BadInput as error:
             self._report(CaptureState.FAILED, str(error), bad_input=True)
@@ -152,6 +160,7 @@ class Capture:
                 media_ns=image.media_ns,
                 body=body,
                 face=view.face(image),
+                expression=view.expression(image) if order.view.expression else None,
                 preview=view.preview(body) if order.view.preview else None,
                 landmarks=view.landmarks(),
                 framing=framing,
@@ -160,7 +169,8 @@ class Capture:
                 generation=order.generation,
             )
             frame = frame if self._offset is None else _brought_over(frame, self._offset)
-            self._push(frame)
+            if self._push(frame):
+                self._media.take(image, frame, view.rounded, source.recording)
             if reader is not None:  # behind the frame, which must not wait for it
                 self._send_codes(frame, reader.read(image.pixels))
             if self._clock.now_ns() - self._reported_ns > NS_PER_S:
@@ -186,16 +196,18 @@ class Capture:
                 self._report(self._status.state, self._status.detail)
         return replace(image, captured_ns=self._clock.now_ns())
 
-    def _push(self, frame: Frame) -> None:
+    def _push(self, frame: Frame) -> bool:
+        """Send a frame; False where it was dropped."""
         parts = wire.encode(frame)
         if not self._spec.source.live:  # it can wait: the analysis sets the pace, or was stopped for a while
             while not self._sender.send(parts, HEARTBEAT_S):
                 if self._stop.is_set():
-                    return
+                    return False
         elif not self._sender.send(parts, 0.0):
             self._dropped["wire"] += 1
-            return
+            return False
         self._sent += 1
+        return True
 
     def _send_codes(self, frame: Frame, codes: tuple[int, ...]) -> None:
         sighting = Sighting(frame.camera_id, frame.generation, frame.captured_ns, codes[:MOST_CODES])
@@ -212,6 +224,8 @@ class Capture:
             dropped=dict(self._left_out + self._dropped),
             clock=self._offset.reading(self._clock.now_ns()) if self._offset else None,
             recording=self._recording,
+            media_fault=self._media.fault[:MOST_DETAIL],
+            media_left_out=self._media.left_out,
         )
         self._reported_ns = self._clock.now_ns()
         final = state in (CaptureState.ENDED, CaptureState.FAILED)

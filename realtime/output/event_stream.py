@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from realtime.output.lines import Line
+from realtime.output.lines import Line, Posteriors
 from realtime.output.observer import Observer
 from realtime.output.writer import OutputWriter
 
@@ -34,6 +34,18 @@ class EventStream:
         with self._lock:
             for writer in self._writers:
                 writer.put(line)
+
+    @property
+    def wants_posteriors(self) -> bool:
+        """An observer wants the posteriors, too."""
+        return any(writer.output.wants_posteriors for writer in self._writers)
+
+    def write_posteriors(self, posteriors: Posteriors) -> None:
+        """Hand the posteriors of a moment to those who want them."""
+        with self._lock:
+            for writer in self._writers:
+                if writer.output.wants_posteriors:
+                    writer.put(posteriors)
 
     def wait_for_space(self, stop: threading.Event) -> None:
         """Until no output is far behind, or `stop` is set: for who sets the pace of what is written."""

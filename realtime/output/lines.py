@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate
-from events.types import ActionEvent
+from events.types import ActionEvent, Float32Array
 from realtime.clock import NS_PER_MS, NS_PER_S
 
 
@@ -48,6 +52,8 @@ class EmotionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="emotion"):
     evidence_s: float
     face_visible: float
     abstains: bool
+    neutral: float = 0.0  # 0..1: how neutral the faces of the last seconds were
+    newest: dict[str, float] | None = None  # emotion → share in the newest stretch alone, also where it abstains
 
 
 class WindowTotals(msgspec.Struct, frozen=True):
@@ -111,6 +117,14 @@ class VisibilityLine(msgspec.Struct, frozen=True, tag_field="kind", tag="visibil
     unreliable: dict[str, str]  # part out of view → the actions that cannot be told without it
 
 
+class MarkerLine(msgspec.Struct, frozen=True, tag_field="kind", tag="marker"):
+    """A moment that a person marked while the session ran: a question, a silence."""
+
+    time_s: float
+    label: str
+    camera: int | None = None  # null: of the session as a whole
+
+
 class SummaryLine(msgspec.Struct, frozen=True, tag_field="kind", tag="summary"):
     """What of one camera was judged; `judged` + `baseline` + Σ `skipped` = `windows_due`."""
 
@@ -141,7 +155,17 @@ class SessionLine(msgspec.Struct, frozen=True, tag_field="kind", tag="session"):
     consent: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | SummaryLine | SessionLine
+Line = ActionLine | EmotionLine | StatsLine | RecordingLine | VisibilityLine | MarkerLine | SummaryLine | SessionLine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posteriors:
+    """The posteriors of one moment: no line of the stream, but for observers that want them."""
+
+    camera: int
+    time_s: float  # since the session's first frame
+    captured_ns: int  # when that moment was filmed or shown; monotonic clock
+    values: Float32Array  # (59,) of the actions, then of the body parts; NaN where the model does not score parts
 
 
 def _seconds(ns: int) -> float:
@@ -179,7 +203,7 @@ def action_line(event: ActionEvent, session_start_ns: int) -> ActionLine:
 
 def emotion_line(estimate: EmotionEstimate, session_start_ns: int) -> EmotionLine:
     """An estimate as it is reported; `session_start_ns` is the media time of the session's first frame."""
-    probs = {name: round(float(value), 4) for name, value in zip(EMOTIONS, estimate.probs, strict=True)}
+    probs = _named(estimate.probs)
     interval = {
         name: (round(float(low), 4), round(float(high), 4))
         for name, (low, high) in zip(EMOTIONS, estimate.interval, strict=True)
@@ -192,7 +216,13 @@ def emotion_line(estimate: EmotionEstimate, session_start_ns: int) -> EmotionLin
         evidence_s=round(estimate.evidence_s, 3),
         face_visible=round(estimate.face_visible, 3),
         abstains=estimate.abstains,
+        neutral=round(estimate.neutral, 3),
+        newest=None if estimate.newest is None else _named(estimate.newest),
     )
+
+
+def _named(shares: npt.NDArray[np.float64]) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in zip(EMOTIONS, shares, strict=True)}
 
 
 encode = msgspec.json.Encoder().encode

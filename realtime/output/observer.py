@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from realtime.output.lines import ActionLine, EmotionLine, Line
+from realtime.output.lines import ActionLine, EmotionLine, Line, Posteriors
 
 
 class OutputLost(Exception):
@@ -25,11 +25,13 @@ class Observer:
         name: for people, and the key in `lines_lost`.
         whole: it holds all lines up to some moment, without a hole: one that does not keep up stops.
         lost: lines that it could not pass on.
+        wants_posteriors: `on_posteriors` is called, too.
     """
 
     name: str = "an observer"
     whole: bool = False
     lost: int = 0
+    wants_posteriors: bool = False
 
     def on_line(self, line: Line) -> None:
         """Take any line. Raises OutputLost: nothing more can be written here."""
@@ -43,6 +45,9 @@ class Observer:
 
     def on_emotion(self, estimate: EmotionLine) -> None:
         """The estimate of the emotions that the expression shows."""
+
+    def on_posteriors(self, posteriors: Posteriors) -> None:
+        """The posteriors of the next moment, before the lines that follow from them."""
 
     def start(self, session: Mapping[str, object]) -> None:
         """Everything else is open. Called in the session's thread.

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 
-from realtime.output.lines import Line
+from realtime.output.lines import Line, Posteriors
 from realtime.output.observer import Observer, OutputLost, ReaderLeft
 
 CAPACITY = 4096  # lines that may wait for one output; some minutes of events
@@ -23,7 +23,7 @@ class OutputWriter:
 
     def __init__(self, output: Observer, capacity: int = CAPACITY) -> None:
         self.output, self._capacity = output, capacity
-        self._lines: deque[Line] = deque()  # the first is being written
+        self._lines: deque[Line | Posteriors] = deque()  # the first is being written
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"output {output.name}", daemon=True)
         self._accepted = self._lost = 0
@@ -36,7 +36,7 @@ class OutputWriter:
         """Lines that were not written."""
         return self._lost + self.output.lost
 
-    def put(self, line: Line) -> None:
+    def put(self, line: Line | Posteriors) -> None:
         """Queue a line; never waits. A line that finds no room is lost and counted."""
         with self._changed:
             if self._closing or self.reader_left:
@@ -84,7 +84,10 @@ class OutputWriter:
     def _run(self) -> None:
         try:
             while (line := self._next()) is not None:
-                self.output.on_line(line)
+                if isinstance(line, Posteriors):
+                    self.output.on_posteriors(line)
+                else:
+                    self.output.on_line(line)
                 with self._changed:
                     if self._lines:  # unless it was counted as lost meanwhile
                         self._lines.popleft()
@@ -99,7 +102,7 @@ class OutputWriter:
                 self._changed.notify_all()
         self.output.close()
 
-    def _next(self) -> Line | None:
+    def _next(self) -> Line | Posteriors | None:
         """The oldest line, which stays in the queue while it is written; None at the end."""
         with self._changed:
             while not self._lines and not self._closing:

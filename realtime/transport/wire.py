@@ -1,24 +1,27 @@
 """The one module that knows the wire: frames and reports ↔ framed bytes on a ZeroMQ PUSH/PULL pair.
 
 A message is one byte of protocol version and a msgpack header, followed by the raw bytes of each image that the header
-announces, and of the landmarks. Everything in a header is bounded before anything is allocated from it; whatever does
-not fit is a `WireError` that names the fault, never end-of-stream.
+announces, and of the landmarks; the few expression numbers are in the header. Everything in it is bounded before
+anything is allocated from it; whatever does not fit is a `WireError` that names the fault, never end-of-stream.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 import numpy as np
 import zmq
+from msgspec import Meta
 
+from engines.expressions import NUMBERS
 from engines.landmarks.steps import CHANNELS, POINTS
 from realtime.bounded_fields import MAX_SIDE, Count, Side, Time
 from realtime.messages import CaptureStatus, Float32Array, Frame, Framing, Sighting, WireMessage
 from realtime.transport.authentication import Authenticator, ClientKeys, ServerKeys, Token
 
-PROTOCOL = 8
+PROTOCOL = 9
 MAX_HEADER_BYTES = 8192
 ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
 IMAGES = ("body", "face", "preview")  # of a frame, in the order of their parts; landmarks follow
@@ -47,6 +50,7 @@ class _FrameHeader(WireMessage, frozen=True, tag="frame"):
     face: Shape | None
     preview: Shape | None
     landmarks: bool
+    expression: Annotated[tuple[float, ...], Meta(min_length=NUMBERS, max_length=NUMBERS)] | None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -66,6 +70,7 @@ def encode(message: Message) -> Parts:
         fields["landmarks"] = message.landmarks is not None
         if message.landmarks is not None:
             payload.append(np.ascontiguousarray(message.landmarks).data.cast("B"))
+        fields["expression"] = None if message.expression is None else tuple(message.expression.tolist())
         header = _FrameHeader(**fields)
     else:
         header = message
@@ -111,6 +116,8 @@ def _frame(header: _FrameHeader, payload: Parts) -> Frame:
         fields[name] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
         fields[name].flags.writeable = False
     fields["landmarks"] = _landmarks(header, payload[-1]) if header.landmarks else None
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused as not finite
+        fields["expression"] = None if header.expression is None else np.array(header.expression, np.float32)
     try:
         return Frame(**fields)
     except ValueError as error:

@@ -28,7 +28,8 @@ def answers(seed: int, heat: float, noise: float, seconds: int = 90) -> JudgedEm
     truth = np.array([newest[max(0, at - 3) : at + 1].mean(axis=0) for at in range(seconds)])
     logits = heat * (np.log(truth) + noise * rng.normal(size=truth.shape))
     ends = SPAN_NS + np.arange(seconds) * NS
-    return JudgedEmotion(ends, SPAN_NS, logits, truth, newest, np.ones(seconds), np.ones(seconds))
+    faces, said = np.zeros(seconds), np.full((seconds, 5), 0.2)  # the body alone
+    return JudgedEmotion(ends, SPAN_NS, logits, truth, newest, np.ones(seconds), faces, said, np.zeros(seconds))
 
 
 @pytest.mark.parametrize("heat", [0.5, 1.0, 3.0])

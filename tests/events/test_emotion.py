@@ -35,6 +35,21 @@ def test_the_counts_are_what_the_definition_says():
     assert second.probs == pytest.approx((PRIOR + 2.0 * mass) / (5 * PRIOR + 2.0 * mass.sum()))
 
 
+def test_neutral_seconds_count_for_less_and_neutral_is_the_answer_until_an_emotion_shows():
+    rolling = RollingEmotion(EmotionSettings())
+    calm = [
+        rolling.push(0, k * HOP_NS, k * HOP_NS + SPAN_NS, FLAT, 1.0, 1.0, 0.9 if k < 30 else 0.0) for k in range(30)
+    ]
+    assert calm[0].evidence_s == pytest.approx(3.8 * (1 - 0.5 * 0.9))
+    assert not calm[5].abstains
+    assert all(one.neutral == pytest.approx(0.9) and one.is_neutral for one in calm)
+    joy = np.array([0.92, 0.02, 0.02, 0.02, 0.02])
+    happy = [rolling.push(0, k * HOP_NS, k * HOP_NS + SPAN_NS, joy, 1.0, 1.0, 0.0) for k in range(30, 45)]
+    assert happy[0].is_neutral
+    assert not happy[-1].is_neutral
+    assert happy[-1].newest == pytest.approx(joy)
+
+
 @given(
     st.lists(
         st.tuples(st.lists(st.floats(0.01, 1.0), min_size=5, max_size=5), st.floats(0.0, 1.0)), min_size=1, max_size=30
@@ -110,5 +125,5 @@ def test_what_was_fitted_is_taken_unless_the_settings_say_otherwise():
 
 def test_evidence_is_what_the_branches_that_are_there_can_see():
     assert evidence(1.0, 1.0) == 1.0
-    assert evidence(1.0, 0.0) == evidence(0.0, 1.0) == 0.5
+    assert (evidence(1.0, 0.0), evidence(0.0, 1.0)) == (0.5, 1.0)
     assert evidence(None, 0.25) == evidence(0.25, None) == 0.25

@@ -150,6 +150,7 @@ def trained(data: DataSet, recipe: Path, tmp_path_factory: pytest.TempPathFactor
         'data.label_vectors="vectors.npy"',
         "network.embedding=true",
         "losses.alpha=1.0",
+        "losses.auxiliary=0.1",
         'losses.embedding="mean_square"',
         "optimiser.epochs=6",
         "optimiser.batch_size=6",

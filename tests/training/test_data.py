@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -11,9 +14,9 @@ from engines.preprocess import center_crop, clip_frame_indices
 from engines.specs.sampling import Sampling
 from engines.taxonomy import ACTIONS
 from tests.conftest import number_in, write_numbered
-from tests.training.conftest import COLORS, DataSet
+from tests.training.conftest import COLORS, DataSet, write_clip
 from training.data.clip_lists import Entry, read_list, withheld
-from training.data.clips import ClipSource, varied_indices, vary
+from training.data.clips import ClipSource, varied_indices
 from training.data.examples import batches, epoch_order
 from training.data.video import read_frames
 
@@ -44,6 +47,34 @@ def test_training_takes_one_frame_of_each_segment(frames: int) -> None:
         assert set(drawn[:, 0].tolist()) == set(range(8))
 
 
+@pytest.mark.parametrize(
+    ("frames", "first", "last"),
+    [(15, range(8), range(8)), (30, range(0, 22, 3), range(2, 24, 3)), (60, range(0, 50, 7), range(6, 56, 7))],
+)
+def test_the_released_code_never_draws_the_tail(frames: int, first: range, last: range) -> None:
+    """Eight segments of N // 8 frames."""
+    rng = np.random.default_rng(0)
+    drawn = np.stack([varied_indices(frames, Sampling(8), rng, "mmaction2-0.x") for _ in range(300)])
+    assert drawn.min(axis=0).tolist() == list(first)
+    assert drawn.max(axis=0).tolist() == list(last)
+
+
+@pytest.mark.parametrize(("frames", "wanted"), [(8, range(8)), (5, (0, 1, 1, 2, 2, 3, 4, 4)), (1, (0,) * 8)])
+def test_the_released_codes_choice_of_few_frames_is_fixed(frames: int, wanted: range) -> None:
+    rng = np.random.default_rng(0)
+    assert all(varied_indices(frames, Sampling(8), rng, "mmaction2-1.x").tolist() == list(wanted) for _ in range(20))
+
+
+def test_a_dense_clip_of_mmaction2_goes_on_from_its_start() -> None:
+    drawn = varied_indices(57, Sampling(8, "dense", 32), np.random.default_rng(0), "mmaction2-1.x")
+    assert drawn.tolist() == [0, 32, 7, 39, 14, 46, 21, 53]
+    starts = {
+        int(varied_indices(70, Sampling(32, "dense", 2), np.random.default_rng(seed), "mmaction2-0.x")[0])
+        for seed in range(200)
+    }
+    assert starts == set(range(7))
+
+
 def test_dense_sampling_keeps_its_stride_wherever_it_begins() -> None:
     rng = np.random.default_rng(0)
     drawn = np.stack([varied_indices(60, Sampling(8, "dense", 4), rng) for _ in range(300)])
@@ -67,18 +98,6 @@ def test_evaluation_sees_what_live_views_see(data: DataSet) -> None:
     frames = read_frames(data.folder / entry.name, lambda count: clip_frame_indices(count, 4))
     np.testing.assert_array_equal(example["clips"], np.stack([center_crop(frame, 32) for frame in frames]))
     assert (example["targets"][entry.index], example["targets"].sum()) == (1.0, 1.0)
-
-
-def test_variation_is_the_same_for_all_frames_of_a_clip_and_keeps_their_size() -> None:
-    image = np.random.default_rng(0).integers(0, 255, (60, 50, 3), np.uint8)
-    seen = set()
-    for seed in range(40):
-        clip = vary([image, image, image], 32, np.random.default_rng(seed))
-        assert (clip.shape, clip.dtype) == ((3, 32, 32, 3), np.uint8)
-        assert (clip[0] == clip[1]).all()
-        assert (clip[0] == clip[2]).all()
-        seen.add(clip.tobytes())
-    assert len(seen) > 35
 
 
 def test_examples_depend_on_seed_epoch_and_index_alone(data: DataSet) -> None:
@@ -113,6 +132,36 @@ def test_unreadable_videos_are_bad_input_in_any_process(content: bytes | None, w
     source = ClipSource([Entry("broken.mp4", 0)], tmp_path, Sampling(4), 32)
     with pytest.raises(BadInput, match=r"expected a video that can be read, got .*broken\.mp4"):
         list(batches(source, [0], 0, 1, workers))
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_recording_is_seen_upright(degrees: int, tmp_path: Path) -> None:
+    """As ffmpeg itself turns it."""
+    write_clip(tmp_path / "plain.mp4", (200, 40, 40), 1)
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
+    turned = ["-display_rotation", str(degrees), "-i", tmp_path / "plain.mp4", "-c", "copy", tmp_path / "turned.mp4"]
+    subprocess.run([*ffmpeg, *turned], check=True)
+    raw = ["-i", tmp_path / "turned.mp4", "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    pixels = subprocess.run([*ffmpeg, *raw], check=True, capture_output=True).stdout
+    image = read_frames(tmp_path / "turned.mp4", lambda _: np.zeros(1, np.int64))[0]
+    wanted = np.frombuffer(pixels, np.uint8).reshape(image.shape)
+    assert image.shape[:2] == ((60, 50) if degrees == 180 else (50, 60))
+    assert np.abs(image.astype(int) - wanted).max() <= 2
+
+
+def test_frames_that_an_edit_list_cuts_off_do_not_count(tmp_path: Path) -> None:
+    """Cut without decoding: the file holds 60 frames from the key frame on, and shows the last 30."""
+    path = write_numbered(tmp_path / "whole.mp4", range(0, 2000, 33))
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
+    subprocess.run([*ffmpeg, "-ss", "0.98", "-i", path, "-c", "copy", tmp_path / "cut.mp4"], check=True)
+    counts: list[int] = []
+    frames = read_frames(tmp_path / "cut.mp4", lambda count: counts.append(count) or np.arange(count))
+    numbers = [number_in(frame) for frame in frames]
+    with av.open(str(tmp_path / "cut.mp4")) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert counts == [len(numbers)]
+    assert len(packets) > len(numbers)
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def test_a_video_cut_short_gives_what_there_is(data: DataSet, tmp_path: Path) -> None:

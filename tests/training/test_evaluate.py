@@ -51,6 +51,32 @@ def test_evaluate_writes_scores_pictures_and_a_submission(
     )
 
 
+def test_what_is_deployed_is_scored_as_torch_scores_it(trained: Path, data: DataSet, tmp_path: Path) -> None:
+    """Through a runtime: the same scores from nearly the same logits, and no features to plot."""
+    words = ["evaluate", str(trained / "model"), "--data", str(data.folder), "--list", str(data.val), "--pictures", "0"]
+    assert main([*words, "--out", str(tmp_path / "torch")]) == 0
+    assert main([*words, "--out", str(tmp_path / "deployed"), "--engine", "onnxruntime"]) == 0
+    assert main([*words, "--out", str(tmp_path / "other"), "--engine", "nonesuch"]) == 2
+    plain, deployed = (np.load(tmp_path / name / "scores.npz") for name in ("torch", "deployed"))
+    np.testing.assert_array_equal(plain["labels"], deployed["labels"])
+    assert np.abs(plain["logits"] - deployed["logits"]).max() <= 1e-3 * np.abs(plain["logits"]).max()
+    assert not (tmp_path / "deployed" / "tsne_fine.png").exists()
+
+
+def test_two_models_stand_side_by_side(
+    trained: Path, data: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second model is the first one's state.pt: the same scores, in columns of their own."""
+    words = ["evaluate", str(trained / "model"), "--against", str(trained / "state.pt"), "--pictures", "1"]
+    words += ["--data", str(data.folder), "--list", str(data.val)]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").open()))
+    assert list(rows[0]) == ["score", "body_mapping", "body_sum", "against_body_mapping", "against_body_sum"]
+    assert [row["body_mapping"] for row in rows] == [row["against_body_mapping"] for row in rows]
+    width = int.from_bytes((tmp_path / "out" / "confusion_coarse.png").read_bytes()[16:20], "big")
+    assert width == 2 * 605  # two panels of 5.5 inches at 110 dots each
+
+
 def test_withheld_labels_give_a_submission_and_no_scores(
     trained: Path, data: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,14 +94,13 @@ def test_withheld_labels_give_a_submission_and_no_scores(
     assert all(0 <= int(value) <= 6 for row in rows[1:] for value in row[6:])
 
 
-def test_submissions_rank_actions_and_parts(tmp_path: Path) -> None:
+def test_submissions_rank_actions_and_their_parts(tmp_path: Path) -> None:
     probs = np.zeros((1, 52))
     probs[0, [9, 24, 25, 48]] = 0.4, 0.3, 0.2, 0.1
-    for rule, parts in (("mapping", ["1", "3", "6", "0", "2"]), ("sum", ["3", "1", "6", "0", "2"])):
-        write_submission(tmp_path / "s.zip", ["0003_01_0005.mp4"], probs, rule)
-        with zipfile.ZipFile(tmp_path / "s.zip") as archive:
-            row = archive.read("prediction.csv").decode().splitlines()[1].split(",")
-        assert row == ["0003_01_0005.mp4", "9", "24", "25", "48", "0", *parts]
+    write_submission(tmp_path / "s.zip", ["0003_01_0005.mp4"], probs)
+    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+        row = archive.read("prediction.csv").decode().split("\r\n")[1].split(",")
+    assert row == ["0003_01_0005.mp4", "9", "24", "25", "48", "0", "1", "3", "3", "6", "0"]
     first = (tmp_path / "s.zip").read_bytes()
-    write_submission(tmp_path / "s.zip", ["0003_01_0005.mp4"], probs, "sum")
+    write_submission(tmp_path / "s.zip", ["0003_01_0005.mp4"], probs)
     assert (tmp_path / "s.zip").read_bytes() == first

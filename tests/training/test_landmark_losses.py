@@ -25,7 +25,9 @@ def test_steps_without_anybody_and_what_cannot_be_told_do_not_count() -> None:
     outputs = logits(0.0)
     targets, found = torch.zeros(1, 16, 52), torch.ones(1, 16)
     assert step_loss(outputs, targets, found).item() == pytest.approx(59 * math.log(2), rel=1e-5)
-    targets[0, :, 30] = -1.0
+    targets[0, :, 30] = -1.0  # neither can its part
+    assert step_loss(outputs, targets, found).item() == pytest.approx(57 * math.log(2), rel=1e-5)
+    targets[0, :, 31] = 1.0  # another action of the part is seen
     assert step_loss(outputs, targets, found).item() == pytest.approx(58 * math.log(2), rel=1e-5)
     outputs["actions"][0, 8:] = 20.0  # wrong where nobody is
     found[0, 8:] = 0.0

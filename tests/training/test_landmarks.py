@@ -13,13 +13,14 @@ import torch
 from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.landmarks.recordings import load_sequences
-from engines.landmarks.steps import STEP_S, VALID
+from engines.landmarks.steps import STEP_S, VALID, VISIBILITY
 from lab.__main__ import main as lab
-from simulation.landmark_cache import LandmarkPlan, load_or_make
+from simulation.landmark_cache import LandmarkPlan, LandmarkSessions, load_or_make
 from tests.lab.test_evaluate_real import write
 from training.__main__ import main
-from training.landmarks.augment import REAL, SIMULATED, augment
+from training.landmarks.augment import OF_ARMS, OF_LEGS, REAL, SIMULATED, augment, framed
 from training.landmarks.batches import MixedBatches, RealWindows, SimulatedWindows, at_rest, running, thinned
+from training.landmarks.limits import shown_events
 from training.machine import Machine
 from training.recipe import read_recipe
 from training.tasks import open_task
@@ -73,6 +74,22 @@ def test_targets_are_what_runs_at_each_step_and_what_cannot_be_told() -> None:
     assert targets.sum() == 2.0 - 3.0
 
 
+def test_limits_are_fitted_on_what_is_recorded() -> None:
+    """Sessions go on behind what is kept of them, and actions may be under way when they begin."""
+    events = np.array(
+        [
+            (0, 9, -1.0, 1.5, 1.0),
+            (0, 8, -1.0, 0.1, 1.0),
+            (0, 7, 5.0, 9.0, 1.0),
+            (0, 6, 6.0, 7.0, 1.0),
+            (0, 5, 1.0, 2.0, 0.2),
+        ]
+    )
+    none = np.zeros((0, 498), np.int16)
+    sessions = LandmarkSessions(none, np.zeros(2, np.int64), np.array([30.0]), np.ones(1), ("balanced",), events)
+    assert shown_events(sessions, 0, 6.0) == [(9, 0.0, 1.5), (7, 5.0, 6.0)]
+
+
 def test_cameras_are_never_faster_than_the_recording() -> None:
     rng = np.random.default_rng(0)
     counts = [len(thinned(rng, 300, 30.0)) for _ in range(200)]
@@ -100,6 +117,39 @@ def test_augmentation_leaves_what_was_not_found_at_zero(simulated: SimulatedWind
         assert (changed[gone] == 0.0).all()
         assert torch.isfinite(changed).all()
         assert (changed[..., VALID] <= 1.0).all()
+
+
+def test_what_a_camera_does_not_show_is_unknown(simulated: SimulatedWindows) -> None:
+    landmarks, _ = simulated.batch(np.random.default_rng(1), 64)
+    targets = torch.zeros(64, 48, 52)
+    targets[..., [9, 23, 24, 41]] = 1.0  # nodding, gestures, shaking legs, touching the face
+    changed, told = framed(landmarks, targets, torch.Generator().manual_seed(2))
+    legs = (told[..., 24] == -1.0).all(1)  # windows whose legs are hidden
+    arms = (told[..., 23] == -1.0).any(1)  # of which there are some that show head and shoulders alone
+    assert 8 <= legs.sum() <= 32
+    assert 0 < arms.sum() < legs.sum()
+    assert (told[..., [9, 41]] == 1.0).all()
+    assert (told[~legs] == targets[~legs]).all()
+    assert torch.equal(changed[~legs], landmarks[~legs])
+    assert (changed[legs][:, :, 25:33, VISIBILITY] <= 0.21).all()
+    ears = changed[arms][:, :, 7:9]
+    assert torch.equal(ears, landmarks[arms][:, :, 7:9])
+    assert not set(OF_ARMS) & set(OF_LEGS)
+
+
+def test_half_of_the_windows_show_an_action_drawn_evenly(simulated: SimulatedWindows) -> None:
+    _, anywhere = simulated.batch(np.random.default_rng(1), 256)
+    _, chosen = simulated.batch(np.random.default_rng(1), 256, 1.0)
+    busy = [(one[:, -20:-3] > 0.0).any(1).any(1).float().mean().item() for one in (anywhere, chosen)]
+    assert busy[1] > max(0.9, busy[0])
+
+
+def test_sessions_made_in_processes_are_the_same(tmp_path: Path) -> None:
+    plan = LandmarkPlan("train", 2, 5.0, 1)
+    one = load_or_make(tmp_path / "one", plan, lambda *_: None)
+    two = load_or_make(tmp_path / "two", plan, lambda *_: None, workers=1)
+    assert np.array_equal(one.frames, two.frames)
+    assert np.array_equal(one.events, two.events)
 
 
 def test_rest_is_background(real: Path) -> None:

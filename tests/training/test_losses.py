@@ -11,12 +11,16 @@ from engines.specs.manet import MANetSpec
 from training.losses import (
     ActionLosses,
     EmotionLosses,
+    Head,
     action_losses,
     class_weights,
     classification_loss,
     embedding_loss,
     emotion_losses,
     emotion_target,
+    f1_loss,
+    margin_loss,
+    part_loss,
 )
 
 PAPER, CODE = ActionLosses(), ActionLosses(embedding="mean_square", alpha=50.0)
@@ -121,3 +125,43 @@ def test_class_weights_make_a_long_tail_weigh_alike() -> None:
 def test_where_nothing_is_felt_all_emotions_are_alike() -> None:
     felt = torch.tensor([[0, 0, 0, 0, 0, 1.0], [0.5, 0, 0, 0, 0, 0.5], [0, 1, 0, 0, 0, 0]])
     np.testing.assert_allclose(emotion_target(felt), [[0.2] * 5, [0.6, 0.1, 0.1, 0.1, 0.1], [0, 1, 0, 0, 0]], atol=1e-6)
+
+
+def test_f1_loss_by_hand() -> None:
+    """Class 3: 0.8 of one right, 0.3 elsewhere: 2 · 0.8 / (1.1 + 1). Class 7: 0.6 of one: 2 · 0.6 / (0.6 + 1)."""
+    probs = torch.zeros(2, 52)
+    probs[0, 3], probs[1, 3], probs[1, 7] = 0.8, 0.3, 0.6
+    want = 1 - (1.6 / 2.1 + 1.2 / 1.6) / 2
+    assert f1_loss(probs, one_hot(3, 7)).item() == pytest.approx(want, rel=1e-6)
+    assert f1_loss(probs, torch.zeros(2, 52)).item() == 0.0
+
+
+def test_part_loss_sums_a_parts_actions() -> None:
+    """Nodding and shaking the head are both of the head: 0.5 + 0.3."""
+    probs = torch.zeros(1, 52)
+    probs[0, 5], probs[0, 6], probs[0, 30] = 0.5, 0.3, 0.2
+    assert part_loss(probs, one_hot(6)).item() == pytest.approx(-math.log(0.8), rel=1e-6)
+
+
+def test_margin_loss_by_hand() -> None:
+    """A feature along the true row at an angle of 60 degrees: cos(60° + 0.5) against 51 rows at a right angle."""
+    rows = torch.zeros(52, 53)
+    rows[:, :52] = torch.eye(52)
+    features = torch.zeros(1, 53)
+    features[0, 4], features[0, 52] = 0.5, math.sqrt(0.75)
+    true = 30 * math.cos(math.pi / 3 + 0.5)
+    want = math.log(math.exp(true) + 51) - true
+    assert margin_loss(7 * features, 3 * rows, one_hot(4)).item() == pytest.approx(want, rel=1e-4)
+
+
+def test_losses_add_up_by_their_weights() -> None:
+    settings = ActionLosses(alpha=0.0, f1=2.0, parts=0.5, margin=0.1, auxiliary=3.0)
+    torch.manual_seed(0)
+    outputs, targets = {"logits": torch.randn(3, 52)}, one_hot(1, 9, 40)
+    head = Head(torch.randn(3, 8), torch.randn(52, 8), torch.randn(3, 7))
+    found = action_losses(outputs, targets, None, settings, head)
+    weights = {"classification": 1.0, "f1": 2.0, "parts": 0.5, "margin": 0.1, "auxiliary": 3.0}
+    assert found.keys() == {"loss", *weights}
+    assert found["loss"].item() == pytest.approx(sum(weights[name] * found[name].item() for name in weights), rel=1e-6)
+    parts = torch.tensor([0, 1, 5])
+    assert found["auxiliary"].item() == pytest.approx(torch.nn.functional.cross_entropy(head.parts, parts).item())

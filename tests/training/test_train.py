@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import signal
 import subprocess
 import sys
@@ -12,16 +13,19 @@ import pytest
 import torch
 
 from engines.bundle import Bundle
-from engines.networks.registry import build
+from engines.common.errors import BadInput
+from engines.networks.registry import SPECS, build, make_spec, names
 from tests.conftest import ROOT
 from tests.training.conftest import DataSet, run_command, train_recipe
 from training.checkpoint import STATE_FILE, network_of, read
 from training.loop import make_optimiser, make_schedule
+from training.losses import ActionLosses
 from training.machine import Machine
 from training.recipe import SHIPPED, read_recipe
 from training.run import provenance
 from training.start import open_network
 from training.tasks import open_task
+from training.tasks.clips import ClipData
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -60,19 +64,114 @@ def test_recipes_say_what_the_paper_and_the_code_say() -> None:
     )
 
 
-def test_parameter_groups_of_paper_and_code() -> None:
-    changes = ("network.depth=18", "network.width=8", "network.size=32")
-    for name, decays, scales in (("manet-paper", [1e-4] * 3, [1, 1, 1]), ("manet-code", [1e-4, 0, 0], [1, 2, 1])):
-        recipe = read_recipe(name, changes)
+SMALL = {
+    "manet": ("depth=18", "width=8", "size=32"),
+    "tsn": ("depth=18", "width=8", "size=32"),
+    "tsm": ("depth=18", "width=8", "size=32"),
+    "tin": ("depth=18", "width=16", "size=32"),
+    "c3d": ("width=8", "hidden=64", "size=32"),
+    "i3d": ("width=8", "size=32"),
+    "slowfast": ("width=32", "length=16", "slow_length=2", "size=32"),
+    "video_swin": ("width=24", "depths=[2,2,2,2]", "size=32"),
+    "timesformer": ("width=48", "heads=4", "layers=2", "size=32"),
+    "uniformer": ("depths=[1,1,1,1]", "widths=[16,32,64,64]", "head_width=16", "size=32"),
+    "videomae": ("width=48", "heads=4", "layers=2", "size=32"),
+}
+VIDEO_RECIPES = sorted(path.stem for path in SHIPPED.glob("*.toml") if read_recipe(path.stem).task == "clips")
+
+
+def shares(name: str) -> dict[str, tuple[float, float]]:
+    """Learning rate relative to the recipe's, and decay, of every parameter of a recipe's network at small size."""
+    recipe = read_recipe(name)
+    changes = [f"network.{change}" for change in SMALL[recipe.network["architecture"]]]
+    recipe = read_recipe(name, changes)
+    with torch.device("meta"):
         network = build(recipe.spec)
-        groups = make_optimiser(recipe.optimiser, network).param_groups
-        assert [group["weight_decay"] for group in groups] == decays
-        assert [group["lr"] for group in groups] == pytest.approx(
-            [recipe.optimiser.learning_rate * one for one in scales]
+    groups = make_optimiser(recipe.optimiser, network).param_groups
+    rate = recipe.optimiser.learning_rate
+    found = {id(p): (round(one["lr"] / rate, 6), one["weight_decay"]) for one in groups for p in one["params"]}
+    named = {key: found.pop(id(parameter)) for key, parameter in network.named_parameters()}
+    assert not found
+    return named
+
+
+@pytest.mark.parametrize("name", VIDEO_RECIPES)
+def test_every_video_recipe_builds_its_network_and_moves_all_of_it(name: str) -> None:
+    assert shares(name)
+    recipe = read_recipe(name)
+    assert recipe.part("data", ClipData, {"folder": ".", **recipe.data}).train_list == "train_list.txt"
+    recipe.part("losses", ActionLosses, recipe.losses)
+
+
+def test_every_video_network_has_a_recipe() -> None:
+    shipped = [name for name in names("actions") if SPECS[name].__module__.startswith("engines.")]
+    networks = {name for name in shipped if "clips" in make_spec(name).inputs}
+    assert {read_recipe(name).network["architecture"] for name in VIDEO_RECIPES} == networks
+
+
+def test_parameter_groups_of_the_published_configurations() -> None:
+    """Relative rate and decay of a few parameters of each."""
+    paper, code, tsm, swin = (shares(name) for name in ("manet-paper", "manet-code", "tsm", "video_swin"))
+    timesformer, videomae = shares("timesformer"), shares("videomae")
+    assert set(paper.values()) == {(1.0, 1e-4)}
+    assert code["embedding.output.weight"] == (5.0, 1e-4)
+    assert code["embedding.output.bias"] == (10.0, 0.0)
+    assert code["classifier.weight"] == (1.0, 1e-4)
+    assert code["classifier.bias"] == (2.0, 0.0)
+    assert code["backbone.stem.bn.weight"] == (1.0, 0.0)
+    assert (tsm["classifier.weight"], tsm["classifier.bias"]) == ((5.0, 1e-4), (10.0, 0.0))
+    assert swin["classifier.weight"] == swin["classifier.bias"] == (10.0, 0.02)
+    assert swin["patch.weight"] == (1.0, 0.02)
+    assert swin["norm.weight"] == swin["stages.0.0.attention.table"] == (1.0, 0.0)
+    assert timesformer["places"] == timesformer["times"] == timesformer["token"] == (1.0, 0.0)
+    assert timesformer["norm.weight"] == (1.0, 1e-4)
+    rates = [videomae[key][0] for key in ("patch.weight", "blocks.0.feed.hidden.weight", "blocks.1.norm1.weight")]
+    assert rates == pytest.approx([0.75**3, 0.75**2, 0.75])
+    assert videomae["classifier.weight"] == (1.0, 0.05)
+    assert videomae["blocks.0.attention.query_value_bias"] == (pytest.approx(0.75**2), 0.0)
+
+
+def test_a_cosine_with_warm_up_rises_and_falls_to_nothing() -> None:
+    """As mmaction2: a line from a tenth times a cosine from the first step on."""
+    found = rates("video_swin", 10, 20)
+    assert found[0] == pytest.approx(0.1 * 1.25e-5)
+    warm_up = 2.5 * 20
+    assert found[30] == pytest.approx(1.25e-5 * (0.1 + 0.9 * 30 / warm_up) * (1 + math.cos(math.pi * 30 / 200)) / 2)
+    assert found[100] == pytest.approx(1.25e-5 / 2)
+    assert found[-1] < 1e-3 * 1.25e-5
+
+
+def test_layers_rates_need_layers() -> None:
+    with pytest.raises(BadInput, match="layer_decay of a plain transformer"):
+        make_optimiser(
+            read_recipe("tsn", ["optimiser.layer_decay=0.5"]).optimiser,
+            build(make_spec("tsn", ["depth=18", "width=8"])),
         )
-        assert sum(p.numel() for group in groups for p in group["params"]) == sum(
-            p.numel() for p in network.parameters()
-        )
+
+
+def test_a_run_begins_with_a_published_checkpoint(
+    data: DataSet, recipe: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    """It is searched beside the lists, and named in the model's card; its classifier of other classes stays out."""
+    start = ("start.checkpoint=resnet.pth", "optimiser.epochs=1", "optimiser.learning_rate=1e-9")
+    missing = refused(*run_command(recipe, tmp_path / "none", *start, data=data.folder))
+    assert "expected resnet.pth in the data's folder" in missing
+    assert "start=null" in missing
+    assert not (tmp_path / "none").exists()
+    network = build(read_recipe(str(recipe)).spec)
+    layout = network.pretrained_layouts()["torchvision"]
+    weights = {layout.theirs(name)[0]: value for name, value in network.state_dict().items() if ".mix." not in name}
+    weights["fc.weight"], weights["fc.bias"] = torch.zeros(1000, 64), torch.zeros(1000)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for file in data.folder.iterdir():
+        (folder / file.name).symlink_to(file)
+    torch.save(weights, folder / "resnet.pth")
+    after = train_recipe(recipe, tmp_path / "out", *start, data=folder).state_dict()
+    torch.testing.assert_close(after["backbone.stem.conv.weight"], weights["conv1.weight"], atol=1e-6, rtol=0)
+    made = read_recipe(str(recipe), start, folder)
+    trained_on = provenance(made, open_task(made, Machine(tmp_path, tmp_path))).trained_on
+    assert trained_on == "MA-52: 18 clips of 3 actions; begun with resnet.pth"
 
 
 def test_one_cycle_rises_once_and_falls_to_almost_nothing() -> None:

@@ -11,6 +11,7 @@ from engines.specs.manet import EMBEDDING_SIZE
 from engines.taxonomy import ACTIONS
 from training.data.examples import Float32Array
 
+SHIPPED = Path(__file__).with_name("label_vectors.npy")  # GloVe's, as in the released code
 SHAPE = (len(ACTIONS), EMBEDDING_SIZE)
 DROPPED = frozenset({"or"})
 WORDS_OF = {"arms akimbo": ("akimbo",)}  # as in the released code

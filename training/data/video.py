@@ -12,6 +12,7 @@ import numpy.typing as npt
 from engines.common.errors import BadInput
 
 UInt8Array = npt.NDArray[np.uint8]
+VIDEO, FIX = "a video that can be read", "replace it, or take it out of the list"
 Indices = npt.NDArray[np.int64]
 
 
@@ -38,8 +39,28 @@ def read_frames(path: Path, choose: Callable[[int], Indices]) -> list[UInt8Array
         return _refuse(path, error.strerror or type(error).__name__)
 
 
+def frame_times_ns(path: Path) -> Indices:
+    """Times of the pictures of a video from its first one, ns. Raises BadInput: not a video, or no pictures."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            packets = [one for one in container.demux(stream) if one.size and not one.is_discard]
+            times = sorted(float(one.pts * one.time_base) for one in packets if one.pts is not None)
+    except (OSError, IndexError, av.error.FFmpegError) as error:
+        raise BadInput(VIDEO, f"{path} ({type(error).__name__})", FIX) from None
+    if not times:
+        raise BadInput(VIDEO, f"{path} (no pictures)", FIX)
+    return np.round((np.array(times) - times[0]) * 1e9).astype(np.int64)
+
+
+def upright(frame: av.VideoFrame) -> UInt8Array:
+    """uint8 (H, W, 3) RGB, turned as the file's rotation has it."""
+    image = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+    return np.ascontiguousarray(image, np.uint8)
+
+
 def _refuse(path: Path, why: str) -> list[UInt8Array]:
-    raise BadInput("a video that can be read", f"{path} ({why})", "replace it, or take it out of the list")
+    raise BadInput(VIDEO, f"{path} ({why})", FIX)
 
 
 def _count(path: Path) -> int:
@@ -47,7 +68,7 @@ def _count(path: Path) -> int:
     with av.open(str(path)) as container:
         if not container.streams.video:
             return 0
-        return sum(1 for packet in container.demux(video=0) if packet.size)
+        return sum(1 for packet in container.demux(video=0) if packet.size and not packet.is_discard)
 
 
 def _decode(path: Path, indices: Indices) -> list[UInt8Array]:
@@ -66,5 +87,5 @@ def _decode(path: Path, indices: Indices) -> list[UInt8Array]:
                 newest, decoded = frame, decoded + 1
             if newest is None:
                 return _refuse(path, "no pictures")
-            images.append(np.asarray(newest.to_ndarray(format="rgb24"), np.uint8))
+            images.append(upright(newest))
     return images

@@ -17,7 +17,7 @@ from torch import Tensor
 from engines.landmarks.recordings import GESTURES, RealSequence
 from engines.taxonomy import ACTIONS
 from simulation.landmark_cache import LandmarkSessions
-from training.landmarks.augment import REAL, SIMULATED, augment
+from training.landmarks.augment import REAL, SIMULATED, augment, framed
 from training.landmarks.windows import Cut, cut, gather
 
 RATES_HZ = (8.0, 34.0)  # of cameras, log-uniform: simulated pictures are left out to get there
@@ -26,6 +26,8 @@ UNEVEN = 0.1  # std of a picture's time, of the time between two
 COLD_START = 0.2  # share of windows in which the recording has only just begun
 AT_THE_START = 0.2  # share of windows that lie anywhere, so also at the session's beginning
 LEAST_S = 0.5
+CHOSEN = 0.5  # share of windows that show an action drawn evenly: some are rare, or cannot be seen by every camera
+AFTER_ONSET_S, AFTER_OFFSET_S = 0.3, 1.2  # where such windows end
 SEEN = 0.5  # share of an action's time in which it must be visible; less: it cannot be told
 UNSURE = {"high": 1.0, "medium": 0.5, "low": 0.0}
 LEAST_REST = 8  # pictures
@@ -38,30 +40,43 @@ class SimulatedWindows:
     """Windows at random places and camera rates, with what runs at each step."""
 
     def __init__(self, sessions: LandmarkSessions, steps: int) -> None:
-        self._frames = torch.from_numpy(np.array(sessions.frames))
+        self._frames = torch.from_numpy(sessions.frames)
         self._sessions, self._steps = sessions, steps
         order = np.argsort(sessions.events[:, 0], kind="stable")
         ends = np.searchsorted(sessions.events[order, 0], np.arange(len(sessions.fps) + 1))
         self._events = [sessions.events[order[a:b], 1:] for a, b in itertools.pairwise(ends)]
+        seen = sessions.events[:, 4] >= SEEN
+        shown = [np.flatnonzero(seen & (sessions.events[:, 1] == at)) for at in range(len(ACTIONS))]
+        self._shown = [events for events in shown if len(events)]  # rows of the events of each action
 
-    def batch(self, rng: Rng, count: int) -> tuple[Tensor, Tensor]:
-        """Landmarks (count, T, POINTS, CHANNELS) as tracked, and targets (count, T, 52): 1, 0, or -1 for unseen."""
+    def batch(self, rng: Rng, count: int, chosen: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Landmarks (count, T, POINTS, CHANNELS) as tracked, and targets (count, T, 52): 1, 0, or -1 for unseen.
+
+        chosen: share of windows that end in or soon after an event of an action drawn at random; the others are
+            anywhere.
+        """
         cuts, aspects, targets = [], [], []
         for _ in range(count):
-            number = int(rng.integers(len(self._sessions.fps)))
-            window = self._window(rng, number)
+            number, end_s = int(rng.integers(len(self._sessions.fps))), None
+            if rng.random() < chosen and self._shown:
+                at = int(rng.choice(self._shown[int(rng.integers(len(self._shown)))]))
+                session, _, onset, offset, _ = self._sessions.events[at]
+                number, end_s = int(session), rng.uniform(onset + AFTER_ONSET_S, offset + AFTER_OFFSET_S)
+            window = self._window(rng, number, end_s)
             cuts.append(window)
             aspects.append(float(self._sessions.aspect[number]))
             targets.append(running(self._events[number], window.times_s))
         return gather(self._frames, cuts, aspects), torch.from_numpy(np.stack(targets))
 
-    def _window(self, rng: Rng, number: int) -> Cut:
+    def _window(self, rng: Rng, number: int, end_s: float | None) -> Cut:
         first, last = (int(one) for one in self._sessions.first[number : number + 2])
         fps, count = float(self._sessions.fps[number]), last - first
         kept = thinned(rng, count, fps)
         times = kept / fps
         span = 0.05 * self._steps
         end = rng.uniform(LEAST_S if rng.random() < AT_THE_START else min(span, times[-1] - LEAST_S), times[-1])
+        if end_s is not None:
+            end = min(max(end_s, LEAST_S), times[-1])
         stop = max(int(np.searchsorted(times, end, side="right")), 2)
         start = 0
         if rng.random() < COLD_START:
@@ -151,7 +166,8 @@ class MixedBatches:
         """landmarks (B, T, POINTS, CHANNELS); targets of the simulated ones, which come first; sets and weights."""
         rng = np.random.default_rng([self._seed, epoch, number])
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        landmarks, targets = self._simulated.batch(rng, self._size - self._real_count)
+        landmarks, targets = self._simulated.batch(rng, self._size - self._real_count, CHOSEN)
+        landmarks, targets = framed(landmarks, targets, generator)
         batch = {"landmarks": augment(landmarks, SIMULATED, generator), "targets": targets}
         if self._real is not None and self._real_count:
             real, sets, weights = self._real.batch(rng, self._real_count)

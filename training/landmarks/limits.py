@@ -20,6 +20,7 @@ from events.fit_step_limits import KnownEvents, KnownSet, StepLimits, fit_step_l
 from events.limits import of_part
 from events.step_scores import score_steps
 from events.types import Float32Array
+from simulation.interview import SEEN_S
 from simulation.landmark_cache import LandmarkSessions
 from simulation.windows import LEAST_SEEN
 from training.landmarks.losses import PART_OF
@@ -72,11 +73,20 @@ def _known_events(bundle: Bundle, engine: Runtime, sessions: LandmarkSessions) -
         times = np.arange(last - first) / fps
         frames = np.array(sessions.frames[first:last])
         moments, probs = _probabilities(bundle, engine, frames, float(sessions.aspect[number]), times)
-        mine = sessions.events[sessions.events[:, 0] == number]
-        events = [(int(index), onset, offset) for _, index, onset, offset, seen in mine if seen >= LEAST_SEEN]
+        events = shown_events(sessions, number, float(times[-1]))
         events += _of_parts(events)
         spans = [(key, *np.searchsorted(moments, (onset, offset)).tolist()) for key, onset, offset in events]
         yield KnownEvents(probs, tuple((key, start, max(stop, start + 1)) for key, start, stop in spans))
+
+
+def shown_events(sessions: LandmarkSessions, number: int, end_s: float) -> list[tuple[int, float, float]]:
+    """The events of a session of which the camera shows enough before the recording ends."""
+    mine = sessions.events[sessions.events[:, 0] == number]
+    return [
+        (int(index), max(onset, 0.0), min(offset, end_s))
+        for _, index, onset, offset, seen in mine
+        if seen >= LEAST_SEEN and onset < end_s - SEEN_S and offset > SEEN_S
+    ]
 
 
 def _of_parts(events: Sequence[tuple[int, float, float]]) -> list[tuple[int, float, float]]:

@@ -10,6 +10,8 @@ from torch.nn import functional
 from engines.taxonomy import ACTIONS, BODY_PARTS
 
 POOLED_STEPS = 8  # half a second: a sequence's score is the mean of as many best steps
+JUDGED = slice(-20, -3)  # steps that the live path asks, at look-aheads of 0.2 to 0.95 s and a hop of 0.25 s
+JUDGED_WEIGHT = 2.0
 LEAST = 1e-6
 PART_OF = np.array([action.part_index for action in ACTIONS])
 _MEMBERS = [torch.from_numpy(np.flatnonzero(part == PART_OF)) for part in range(len(BODY_PARTS))]
@@ -23,6 +25,8 @@ def of_parts(actions: Tensor) -> Tensor:
 def step_loss(outputs: dict[str, Tensor], targets: Tensor, found: Tensor) -> Tensor:
     """Binary cross-entropy of actions and parts, summed over classes, mean over the steps with a person.
 
+    The steps that the live path asks count more than others: those a look-ahead and a hop before the window's end.
+
     Args:
         outputs: logits (N, T, 52) and (N, T, 7).
         targets: (N, T, 52): 1 runs, 0 does not, -1 cannot be told.
@@ -31,8 +35,14 @@ def step_loss(outputs: dict[str, Tensor], targets: Tensor, found: Tensor) -> Ten
     known = (targets >= 0.0).float()
     on = targets.clamp(min=0.0)
     actions = functional.binary_cross_entropy_with_logits(outputs["actions"], on, known, reduction="none").sum(-1)
-    parts = functional.binary_cross_entropy_with_logits(outputs["parts"], of_parts(on), reduction="none").sum(-1)
-    total: Tensor = ((actions + parts) * found).sum() / found.sum().clamp(min=1.0)
+    busy = of_parts(on)
+    known_parts = torch.maximum(
+        busy, 1.0 - of_parts(1.0 - known)
+    )  # another action of the part is seen, or none is unseen
+    parts = functional.binary_cross_entropy_with_logits(outputs["parts"], busy, known_parts, reduction="none").sum(-1)
+    weights = found.clone()
+    weights[:, JUDGED] *= JUDGED_WEIGHT
+    total: Tensor = ((actions + parts) * weights).sum() / weights.sum().clamp(min=1.0)
     return total
 
 

@@ -13,12 +13,11 @@ from engines.landmarks.recordings import ASSUMED_FPS, RealSequence
 from engines.landmarks.steps import VALID
 from engines.taxonomy import ACTIONS
 from training.landmarks.batches import SimulatedWindows
-from training.landmarks.losses import PART_OF, POOLED_STEPS, of_parts
+from training.landmarks.losses import JUDGED, PART_OF, POOLED_STEPS, of_parts
 from training.landmarks.windows import cut, gather
 from training.metrics import mean_average_precision
 
 BATCH = 128
-UNDECIDED_STEPS = 4  # newest steps of a simulated window that the live path, looking ahead, would not ask
 
 
 class Validation:
@@ -49,8 +48,8 @@ class Validation:
         network.eval()
         actions, parts = _run(network, self._simulated)
         found = self._simulated[:, :, 0, VALID] > 0.0
-        found[:, -UNDECIDED_STEPS:] = False
-        known = found.numpy()
+        known = np.zeros(found.shape, np.bool_)
+        known[:, JUDGED] = found[:, JUDGED].numpy()
         targets = self._targets.numpy()[known]
         precision = mean_average_precision(actions.numpy()[known], targets > 0.0)
         of_part = mean_average_precision(parts.numpy()[known], of_parts(self._targets).numpy()[known] > 0.0)

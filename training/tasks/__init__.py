@@ -12,6 +12,7 @@ from training.tasks.base import RecipeTask
 
 TASKS = {
     "clips": "training.tasks.clips:Clips",
+    "untrimmed": "training.tasks.untrimmed:Untrimmed",
     "drawings": "training.tasks.drawings:Drawings",
     "landmarks": "training.tasks.landmarks:Landmarks",
     "emotion-videos": "training.tasks.emotion:EmotionVideos",

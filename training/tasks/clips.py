@@ -9,20 +9,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.special import log_softmax
-from torch import Tensor
+from torch import Tensor, nn
 
 from engines.bundle import Bundle
 from engines.card import Calibration
 from engines.common.digest import digest_file
 from engines.common.errors import BadInput
 from engines.networks.contract import Network
+from engines.specs.sampling import FrameRule
+from engines.taxonomy import BODY_PARTS
 from events.fit_temperature import LEAST_WINDOWS, fit_temperature
+from training.checkpoint import AUXILIARY
 from training.data.clip_lists import Entry, read_list, withheld
 from training.data.clips import ClipSource
+from training.data.crops import Crop
 from training.data.examples import Source
-from training.data.label_vectors import read_label_vectors
-from training.evaluate import evaluate
-from training.losses import ActionLosses, action_losses
+from training.data.label_vectors import SHIPPED, read_label_vectors
+from training.evaluate import Scored, evaluate
+from training.losses import ActionLosses, Head, action_losses
 from training.machine import Machine
 from training.metrics import score_clips
 from training.recipe import Recipe, Strict
@@ -36,8 +40,11 @@ class ClipData(Strict, frozen=True):
     name: str = "MA-52"  # for the model card
     videos: str = "."
     train_list: str = "train_list.txt"  # `name.mp4 index` a line
+    more_lists: tuple[str, ...] = ()  # that are trained on, too
     val_list: str | None = None  # scored after each epoch; the temperature is fitted on it
-    label_vectors: str | None = None  # .npy (52, 300), or a GloVe text file: of networks with an embedding
+    label_vectors: str | None = None  # .npy (52, 300), or a GloVe text file, instead of the shipped ones
+    frames: FrameRule = "even"
+    crop: Crop = Crop()
 
 
 class TemperatureSettings(Strict, frozen=True):
@@ -59,13 +66,13 @@ class Clips(ExampleTask[ClipData]):
         if len(self.stages) > 1:
             raise BadInput("no [[curriculum]] of clips", f"one in recipe {recipe.name}", "leave it out")
         self._folder = Path(data.folder) / data.videos
-        self._entries = _labelled(Path(data.folder) / data.train_list, self._folder)
+        lists = (data.train_list, *data.more_lists)
+        self._entries = [one for name in lists for one in _labelled(Path(data.folder) / name, self._folder)]
         self._held = None if data.val_list is None else _labelled(Path(data.folder) / data.val_list, self._folder)
         self._vectors: Tensor | None = None
         if "embedding" in self.spec.outputs and self._losses.alpha > 0.0:
-            if data.label_vectors is None:
-                raise BadInput("data.label_vectors for the embedding loss", "none", "give them, or losses.alpha=0")
-            self._vectors = torch.from_numpy(read_label_vectors(Path(data.folder) / data.label_vectors))
+            path = SHIPPED if data.label_vectors is None else Path(data.folder) / data.label_vectors
+            self._vectors = torch.from_numpy(read_label_vectors(path))
         self.about = f"{data.name}: {len(self._entries)} clips of {len({one.index for one in self._entries})} actions"
         self.data = self._digest()
 
@@ -76,12 +83,21 @@ class Clips(ExampleTask[ClipData]):
         return self._source(self._entries, augment=True)
 
     def prepare(self, network: Network) -> None:
+        device = next(network.parameters()).device
         if self._vectors is not None:
-            self._vectors = self._vectors.to(next(network.parameters()).device)
+            self._vectors = self._vectors.to(device)
+        if self._losses.auxiliary > 0.0:
+            width = network.heads()["logits"].in_features
+            network.add_module(AUXILIARY, nn.Linear(width, len(BODY_PARTS)).to(device))
 
     def loss(self, network: Network, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        classifier, read = network.heads()["logits"], list[Tensor]()
+        hook = classifier.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
         outputs = network(*inputs_of(self.spec, batch))
-        return action_losses(outputs, batch["targets"], self._vectors, self._losses)
+        hook.remove()
+        own = getattr(network, AUXILIARY, None)
+        head = Head(read[0], classifier.weight, None if own is None else own(read[0]))
+        return action_losses(outputs, batch["targets"], self._vectors, self._losses, head)
 
     def evaluate(self, network: Network) -> dict[str, float]:
         if self._held is None:
@@ -106,15 +122,17 @@ class Clips(ExampleTask[ClipData]):
 
     def judge(self, bundle: Bundle, folder: Path) -> None:
         if self._held is not None:
-            evaluate(str(bundle.path), self._held, self._folder, folder)
+            evaluate(str(bundle.path), Scored(self._held, self._folder, self.settings(0).frames), folder)
 
     def _predict(self, network: Network) -> dict[str, np.ndarray]:
         source = self._source(self._held or (), augment=False)
         return predict(network, source, self.recipe.optimiser.batch_size, self.machine.workers)
 
     def _source(self, entries: Sequence[Entry], augment: bool) -> ClipSource:
-        spec = self.spec
-        return ClipSource(entries, self._folder, spec.sampling, spec.picture_size, self.recipe.seed, augment)
+        spec, data, seed = self.spec, self.settings(0), self.recipe.seed
+        return ClipSource(
+            entries, self._folder, spec.sampling, spec.picture_size, seed, augment, data.frames, data.crop
+        )
 
     def _digest(self) -> str:
         """Of the lists, every video, and the label vectors."""

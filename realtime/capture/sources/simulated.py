@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
+
 from engines.landmarks.drawing import LandmarkDrawing
 from realtime.capture.sources import SimulatedSpec, SourceSpec
 from realtime.capture.sources.base import EndOfSource, Image, Source
@@ -39,10 +41,17 @@ class SimulatedSource(Source):
         if self._session is None or self._next >= len(self._session):
             self.state = CaptureState.ENDED
             raise EndOfSource
-        landmarks = self._session.landmarks(self._next)
+        landmarks, numbers = self._session.landmarks(self._next), self._session.expression[self._next]
         self._next += 1
         self.pictures += 1
-        return Image(self._drawing.draw(landmarks), self._next - 1, time.monotonic_ns(), landmarks.time_ns, landmarks)
+        return Image(
+            self._drawing.draw(landmarks),
+            self._next - 1,
+            time.monotonic_ns(),
+            landmarks.time_ns,
+            landmarks,
+            expression=numbers if np.isfinite(numbers).all() else None,
+        )
 
     def close(self) -> None:
         self._session = None

@@ -7,8 +7,9 @@ import abc
 import cv2
 import numpy as np
 
+from engines.landmarks.landmark_file import Rounded
 from realtime.capture.sources.base import Image
-from realtime.capture.views.faces import FaceView
+from realtime.capture.views.faces import FaceReader, FaceView
 from realtime.capture.views.people import Box
 from realtime.messages import Float32Array, Framing, UInt8Array
 
@@ -28,10 +29,10 @@ def shrunk(image: UInt8Array, side: int = PREVIEW_SIDE) -> UInt8Array:
 class View(abc.ABC):
     """Turns a picture into the square body crop, and the face where it is wanted, and says how it was cut."""
 
-    def __init__(self, size: int, faces: FaceView | None = None) -> None:
-        """faces: what finds the face in a picture of pixels; None: it is not wanted."""
+    def __init__(self, size: int, faces: FaceView | None = None, reader: FaceReader | None = None) -> None:
+        """faces: what crops the face of a picture of pixels, reader: what reads its expression; None: not wanted."""
         self.size = size
-        self._faces = faces
+        self._faces, self._reader = faces, reader
 
     @abc.abstractmethod
     def apply(self, image: Image) -> tuple[UInt8Array | None, Framing]:
@@ -44,8 +45,17 @@ class View(abc.ABC):
         """The face of the picture that `apply` was just given, uint8 (F, F, 3); None: no fresh one, or not wanted."""
         return self._faces.apply(image.pixels, image.media_ns, self._person) if self._faces else None
 
+    def expression(self, image: Image) -> Float32Array | None:
+        """Expression numbers (NUMBERS,) of the picture that `apply` was just given; None: no face, or not wanted."""
+        return self._reader.find(image.pixels, image.media_ns, self._person) if self._reader else None
+
     def landmarks(self) -> Float32Array | None:
         """The landmarks of the picture that `apply` was just given, (POINTS, CHANNELS), where these are wanted."""
+        return None
+
+    @property
+    def rounded(self) -> Rounded | None:
+        """The landmarks of that picture as a file keeps them, where they are to be kept."""
         return None
 
     def preview(self, body: UInt8Array | None) -> UInt8Array | None:
@@ -59,5 +69,6 @@ class View(abc.ABC):
 
     def close(self) -> None:
         """Release what the view holds."""
-        if self._faces is not None:
-            self._faces.close()
+        for each in (self._faces, self._reader):
+            if each is not None:
+                each.close()

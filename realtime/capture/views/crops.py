@@ -7,7 +7,7 @@ import msgspec
 from engines.preprocess import center_crop, center_seen, letterbox, short_side_for
 from realtime.capture.sources.base import Image
 from realtime.capture.views.base import View
-from realtime.capture.views.faces import FaceView
+from realtime.capture.views.faces import FaceReader, FaceView
 from realtime.capture.views.people import Box, Follower, PersonFinder
 from realtime.clock import NS_PER_S
 from realtime.messages import MOST_PEOPLE, Framing, UInt8Array
@@ -41,8 +41,15 @@ class PersonView(View):
     so that a recording gives the same crops on every machine.
     """
 
-    def __init__(self, size: int, margin: float, finder: PersonFinder, faces: FaceView | None = None) -> None:
-        super().__init__(size, faces)
+    def __init__(
+        self,
+        size: int,
+        margin: float,
+        finder: PersonFinder,
+        faces: FaceView | None = None,
+        reader: FaceReader | None = None,
+    ) -> None:
+        super().__init__(size, faces, reader)
         self._finder = finder
         self._follower = Follower(margin)
         self._next_search_ns: int | None = None

@@ -58,6 +58,7 @@ class LandmarkTracker:
         self._follower = Follower(PERSON_MARGIN)
         self.people = 0  # in the last picture, as far as they are told apart
         self.followed_ns: int | None = None  # how long the person of the last picture has been followed
+        self.mesh: Float32Array | None = None  # (478, 3) all of the last picture's face, in its pixels
         self._forget()
 
     def _forget(self) -> None:
@@ -67,6 +68,7 @@ class LandmarkTracker:
     def track(self, pixels: UInt8Array, time_ns: int) -> Landmarks:
         """Landmarks of the person in uint8 (H, W, 3) RGB; `Landmarks.nobody` where there is none."""
         height, width = pixels.shape[:2]
+        self.mesh = None
         body, head = self._follower.at(time_ns), self._head.at(time_ns)
         hands = self._threads.submit(self._hands.track, pixels, body, self._wrists, self._unit, time_ns)
         face_crop = cut(pixels, head, FACE_SIDE) if head else None
@@ -82,11 +84,17 @@ class LandmarkTracker:
         self._head.update(time_ns, [_head_box(pose, unit)], (height, width))
         points = np.full((FACE_POINTS, 3), np.nan, np.float32)
         if face_crop and found_face and found_face.face_landmarks:
-            points = face_crop.points(found_face.face_landmarks[0])[FACE_INDEX]
+            self.mesh = face_crop.points(found_face.face_landmarks[0])
+            points = self.mesh[FACE_INDEX]
         both = self._assign(found_hands, pose, unit, time_ns)
         self._wrists, self._unit = _places(pose, unit, (height, width)), unit
         pose = self._steady_head.step(pose, face_found=not bool(np.isnan(points[0, 0])))
         return Landmarks(time_ns, height, width, pose, both, points)
+
+    @property
+    def person(self) -> Box | None:
+        """Who is followed, where last seen."""
+        return self._follower.person
 
     def _poses(self, pixels: UInt8Array, time_ns: int) -> list[Float32Array]:
         """The people in the picture: surely the one we follow, and others that have been there for a moment."""

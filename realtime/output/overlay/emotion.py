@@ -19,21 +19,23 @@ FILLED, POSSIBLE = Style(color="magenta"), Style(color="grey62")
 
 
 def emotion(shown: EmotionShown, width: int, rows: int) -> list[Text]:
-    """A heading and five rows, or one row where there is no room; faint and without figures while it abstains."""
+    """A heading and five rows, or one row where there is no room; faint where it abstains or the face is neutral."""
     if rows < 1:
         return []
     if rows < ROWS:
         return [_line(shown, width)]
     face = f"face {shown.face_visible:.0%}" if shown.shares else "no face yet"
-    hint = "not enough to go on" if shown.abstains else f"{face}, {shown.evidence_s:.0f} s to go on"
+    calm = "" if shown.neutral is None else f"neutral {shown.neutral:.2f}, "
+    hint = "not enough to go on" if shown.abstains else f"{calm}{face}, {shown.evidence_s:.0f} s to go on"
+    silent = shown.abstains or shown.neutral is not None
     truth = f"truth: {shown.true}, " if shown.true else ""
     lines = [heading("EXPRESSION", width, Text(truth + hint, LABEL))]
     spark = max(min(width - NAME_WIDTH - NUMBERS_WIDTH - LEAST_BAR - 1, 20), 0)
     spark = spark if spark >= LEAST_SPARK else 0
     bar_width = max(width - NAME_WIDTH - 1 - NUMBERS_WIDTH - spark, 1)
     for index, name in enumerate(EMOTIONS):
-        line = Text().append(f"{name:<{NAME_WIDTH}} ", LABEL if shown.abstains else "")
-        if shown.abstains:
+        line = Text().append(f"{name:<{NAME_WIDTH}} ", LABEL if silent else "")
+        if silent:
             line.append("─" * bar_width, TRACK).append(" " * NUMBERS_WIDTH)
         else:
             share, (low, high) = shown.shares[index], shown.intervals[index]
@@ -50,6 +52,8 @@ def _line(shown: EmotionShown, width: int) -> Text:
     line = Text().append("EXPRESSION ", HEADING)
     if shown.abstains:
         return fitted(line.append("not enough to go on", LABEL), width)
+    if shown.neutral is not None:
+        return fitted(line.append(f"neutral {shown.neutral:.2f}"), width)
     best = max(range(len(EMOTIONS)), key=lambda index: shown.shares[index])
     low, high = shown.intervals[best]
     line.append(f"{EMOTIONS[best]} {shown.shares[best]:.2f} ").append(f"{low:.2f}–{high:.2f}", LABEL)

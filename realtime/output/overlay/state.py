@@ -41,6 +41,7 @@ class EmotionShown:
     evidence_s: float = 0.0
     face_visible: float = 0.0  # 0..1
     abstains: bool = True
+    neutral: float | None = None  # 0..1 where that is the answer
     history: tuple[tuple[float, tuple[float, ...] | None], ...] = ()  # (seconds ago, shares or abstained), oldest first
     true: str = ""  # what a simulated person feels
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from engines.__main__ import main
+from engines.bundle import Bundle
 from engines.networks.contract import VideoNetwork
 from engines.networks.cost import cost_of
 from engines.networks.layouts import best_layout, load_pretrained
+from engines.runtimes import open_runtime
 from engines.specs.base import VideoSpec
 from tests.engines.networks import oracle
 from tests.engines.networks.cases import CASES, Case
@@ -136,6 +142,23 @@ def test_parameters_and_multiplications(case: Case) -> None:
     cost = cost_of(case.full)
     assert cost.parameters == case.parameters
     assert cost.multiplications / 1e9 == pytest.approx(case.gmac, abs=0.006)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("case", CASES, ids=str, scope="function")
+def test_an_imported_checkpoint_gives_the_oracles_logits_in_every_runtime(case: Case, tmp_path: Path) -> None:
+    """mmaction2's layout, written as a file, through `engines import` into ONNX Runtime and OpenVINO."""
+    recorded = oracle.recorded()
+    torch.save({"state_dict": oracle.weights(case.name, **case.replaced)}, tmp_path / "published.pth")
+    fields = msgspec.to_builtins(case.small)
+    settings = [f"--set={key}={fields[key]}" for key in ("size", "slow_length") if key in fields]
+    arguments = ["import", str(tmp_path / "published.pth"), "--network", fields["architecture"]]
+    assert main([*arguments, *settings, "--out", str(tmp_path / "bundle")]) == 0
+    clips, wanted = oracle.clips(2, *case.small.clip_shape).numpy(), recorded[f"{case.name}/logits"]
+    for name in ("onnxruntime", "openvino"):
+        with open_runtime(Bundle.load(tmp_path / "bundle"), name, threads=1) as runtime:
+            got = runtime.infer(clips).logits
+        assert np.abs(got - wanted).max() <= 1e-3 * np.abs(wanted).max(), name
 
 
 @pytest.mark.large

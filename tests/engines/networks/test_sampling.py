@@ -25,7 +25,7 @@ def test_equals_mmaction2_on_demand(kind: str) -> None:
     assert len(names) == 10
     for name in names:
         _, _, count, version = name.split("/")
-        got = KINDS[kind].mmaction2_indices(int(count[1:]), "0.x" if version == "v0" else "1.x")
+        got = KINDS[kind].indices(int(count[1:]), "mmaction2-0.x" if version == "v0" else "mmaction2-1.x")
         np.testing.assert_array_equal(got, recorded[name], name)
 
 

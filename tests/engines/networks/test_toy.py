@@ -27,7 +27,7 @@ from realtime.cli import main as live
 from tests.conftest import write_numbered
 from tests.engines.networks.toy import ToySpec
 
-RECIPE = SimpleNamespace(weight_decay=1e-4, decay_all=True, bias_rate=2.0)
+RECIPE = SimpleNamespace(weight_decay=1e-4, undecayed=(), bias_rate=2.0, head_rate=1.0, layer_decay=None)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,15 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle
+from engines.expressions import EXPRESSIONS, NUMBERS
 from engines.runtimes import open_runtime
 from engines.taxonomy import EMOTIONS
-from realtime.analysis.emotion import EmotionModel, inputs, seen
+from events.face_emotion import fused, shares_of
+from realtime.analysis.emotion import EmotionModel, Fusion, Judged
 from realtime.analysis.window import SlidingEmotionWindow
+from realtime.capture.mediapipe.model_files import EXPRESSION_NETS
+from realtime.capture.order import ViewSpec
+from realtime.capture.views.make import model_files
 from realtime.clock import NS_PER_S
 from realtime.config import Config
 from realtime.messages import Frame, Framing
@@ -24,7 +29,14 @@ pytestmark = pytest.mark.slow
 SPAN_NS, HOP_NS = round(3.8 * NS_PER_S), NS_PER_S
 
 
-def frame(index, face=True, person=True, size=112):
+def numbers(name, by=6.0):
+    """Of a face that both nets call this."""
+    made = np.zeros(NUMBERS, np.float32)
+    made[[EXPRESSIONS.index(name), EXPRESSIONS.index(name) + len(EXPRESSIONS)]] = by
+    return made
+
+
+def frame(index, face=True, person=True, size=112, expression=None):
     rng = np.random.default_rng(index)
     picture = rng.integers(1, 256, (size, size, 3), np.uint8)
     return Frame(
@@ -35,6 +47,7 @@ def frame(index, face=True, person=True, size=112):
         picture,
         picture[:64, :64].copy() if face else None,
         framing=Framing(person_found=person),
+        expression=expression,
     )
 
 
@@ -45,42 +58,78 @@ def stretch_of(frames, length=16):
 
 
 def test_a_frame_without_face_or_person_is_black_and_marked():
-    frames = [frame(index, face=index % 2 == 0, person=index < 60) for index in range(116)]
+    frames = [
+        frame(index, index % 2 == 0, index < 60, expression=numbers("joy", index) if index % 3 else None)
+        for index in range(116)
+    ]
     stretch = stretch_of(frames)
     assert stretch.frames.shape == (16, 112, 112, 3)
     chosen = stretch.frame_ids
     assert stretch.body_seen.tolist() == [int(each < 60) for each in chosen]
     assert stretch.face_seen.tolist() == [int(each % 2 == 0) for each in chosen]
+    assert stretch.expression_seen.tolist() == [int(each % 3 > 0) for each in chosen]
     for at, index in enumerate(chosen):
         assert stretch.frames[at].any() == bool(stretch.body_seen[at])
         assert stretch.faces[at].any() == bool(stretch.face_seen[at])
+        assert stretch.expressions[at].max() == (index if index % 3 else 0)
         if stretch.face_seen[at]:
             assert np.array_equal(stretch.faces[at], frames[index].face)
 
 
-def test_the_real_network_takes_a_stretch_and_half_the_evidence_is_the_face(emotion_bundle):
+@pytest.fixture
+def emotion(emotion_bundle):
     model = Bundle.load(emotion_bundle)
-    sighted, blind = stretch_of([frame(i) for i in range(116)]), stretch_of([frame(i, face=False) for i in range(116)])
     with open_runtime(model, "onnxruntime") as runtime:
-        emotion = EmotionModel(model, runtime, Config())
-        for stretch in (sighted, blind):
-            shares = emotion.shares(stretch)
-            assert shares.sum() == pytest.approx(1.0, abs=1e-5)
-        assert {name: array.shape[1:] for name, array in inputs(emotion.spec, sighted).items()} == emotion.spec.inputs
-        assert seen(emotion.spec, sighted) == (1.0, 1.0)
-        assert seen(emotion.spec, blind) == (0.5, 0.0)
+        yield EmotionModel(model, runtime, Config())
 
 
-def test_pictures_that_are_held_are_no_evidence(emotion_bundle):
-    model = Bundle.load(emotion_bundle)
+def test_a_face_counts_in_full_and_a_body_alone_for_half(emotion):
+    smiling = stretch_of([frame(i, expression=numbers("joy")) for i in range(116)])
+    blind = stretch_of([frame(i) for i in range(116)])
+    close = stretch_of([frame(i, person=False, expression=numbers("joy")) for i in range(116)])
+    said = {}
+    for name, stretch in (("smiling", smiling), ("blind", blind), ("close", close)):
+        judged = emotion.judged(stretch)
+        said[name] = Fusion(emotion, Config()).take(stretch, judged)
+        assert said[name].shares.sum() == pytest.approx(1.0, abs=1e-5)
+    assert (said["smiling"].seen, said["smiling"].face_visible) == (1.0, 1.0)
+    assert (said["blind"].seen, said["blind"].face_visible) == (0.5, 0.0)
+    assert said["blind"].shares == pytest.approx(emotion.judged(blind).shares)
+    assert said["smiling"].shares == pytest.approx(fused(said["close"].shares, emotion.judged(smiling).shares))
+    assert (said["close"].seen, EMOTIONS[said["close"].shares.argmax()]) == (1.0, "joy")
+
+
+def test_a_network_that_sees_another_body_is_not_asked_and_the_face_alone_counts(emotion):
+    alone = EmotionModel(emotion.bundle, emotion.runtime, Config(), body=False)
+    stretch = stretch_of([frame(i, size=32, expression=numbers("anger")) for i in range(116)])
+    judged = alone.judged(stretch)
+    assert judged.seen == 0.0
+    said = Fusion(alone, Config()).take(stretch, judged)
+    assert (said.seen, EMOTIONS[said.shares.argmax()]) == (1.0, "anger")
+    nothing = stretch_of([frame(i, size=32) for i in range(116)])
+    assert Fusion(alone, Config()).take(nothing, alone.judged(nothing)).seen == 0.0
+
+
+def test_a_neutral_face_is_flat_and_neutral(emotion):
+    alone = EmotionModel(emotion.bundle, emotion.runtime, Config(), body=False)
+    stretch = stretch_of([frame(i, expression=numbers("neutral", 9.0)) for i in range(116)])
+    said = Fusion(alone, Config()).take(stretch, Judged(np.full(5, 0.2), 0.0, 0.0))
+    assert said.neutral > 0.95
+    assert np.ptp(said.shares) < 0.02
+    assert said.shares == pytest.approx(shares_of(np.array([[0.0] + 6 * [-0.8 * 9.0]])).shares, abs=1e-6)
+
+
+def test_pictures_that_are_held_are_no_evidence(emotion):
     cut = SlidingEmotionWindow(0, 16, SPAN_NS, HOP_NS, NS_PER_S, 64)
     for index in range(61):  # 2 s, no face in the last picture, which is held for the last quarter
-        cut.push(frame(index, face=index < 60), 0)
+        cut.push(frame(index, expression=numbers("fear") if index < 60 else None), 0)
     (stretch,) = cut.finish(0)
     assert (stretch.end_ns, stretch.recorded_end_ns) == (SPAN_NS, 2 * NS_PER_S)
     pictures = len(set(stretch.frame_ids.tolist()))
-    assert stretch.face_seen.sum() < 16 - 2
-    assert seen(model.card.emotion, stretch) == (pytest.approx(1 - 0.5 / pictures), pytest.approx(1 - 1 / pictures))
+    assert stretch.expression_seen.sum() < 16 - 2
+    said = Fusion(emotion, Config()).take(stretch, emotion.judged(stretch))
+    assert said.face_visible == pytest.approx(1 - 1 / pictures)
+    assert said.seen == pytest.approx(1 - 0.5 / pictures)
 
 
 def test_two_seconds_are_not_enough_to_go_on(odd_recordings):
@@ -211,6 +260,9 @@ def test_models_that_do_not_fit_are_refused_in_one_line(emotion_bundle, argument
 
 
 def test_the_capture_process_imports_nothing_of_it_unless_faces_are_wanted():
-    code = "import sys, realtime.capture.process; print('realtime.analysis.emotion' in sys.modules)"
+    unwanted = "{'realtime.analysis.emotion', 'events.face_emotion', 'onnxruntime'}"
+    code = f"import sys, realtime.capture.process; print({unwanted} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "set()"
+    assert not set(EXPRESSION_NETS) & set(model_files(ViewSpec(112, sees="landmarks")))
+    assert set(EXPRESSION_NETS) < set(model_files(ViewSpec(112, expression=True)))

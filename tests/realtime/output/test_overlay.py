@@ -13,6 +13,7 @@ from engines.taxonomy import ACTIONS
 from events.types import Candidate, EventState
 from realtime.messages import CaptureState
 from realtime.output.overlay import OverlayState, TopAction, render, top_actions
+from realtime.output.overlay.emotion import ROWS, emotion
 from realtime.output.overlay.panels import FOOTNOTE, FOOTNOTE_NARROW, clock, name
 from tests.realtime.output.overlays import SIZES, event, feeling, find, maximal, modest, segments, style_of
 
@@ -214,3 +215,12 @@ def test_emotions_show_bars_intervals_and_the_last_minute():
     silent = render(replace(modest(), emotion=feeling(abstains=True)), 80, 24)
     assert "not enough to go on" in silent
     assert "0.55" not in silent
+
+
+def test_a_neutral_face_is_called_so_rather_than_given_five_guesses() -> None:
+    shown = replace(feeling(), neutral=0.83)
+    rows = [line.plain for line in emotion(shown, 70, ROWS)]
+    assert "neutral 0.83, face 97%, 8 s to go on" in rows[0]
+    assert not any("0.55" in row for row in rows)
+    (line,) = emotion(shown, 40, 1)
+    assert line.plain.rstrip() == "EXPRESSION neutral 0.83"

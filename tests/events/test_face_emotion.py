@@ -1,0 +1,85 @@
+"""What expression numbers say: by hand, at rest, and over a baseline."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from engines.expressions import EXPRESSIONS, NUMBERS
+from engines.taxonomy import EMOTIONS
+from events.face_emotion import BODY_POWER, REST_MARGIN, FaceEmotion, against_neutral, fused, shares_of
+
+NS_PER_S = 1_000_000_000
+
+
+def numbers(rng, count=16):
+    return rng.normal(0.0, 3.0, (count, NUMBERS)).astype(np.float32)
+
+
+def test_shares_are_the_two_nets_powers_with_neutral_and_disgust_spread_evenly():
+    given_ = numbers(np.random.default_rng(0))
+    probs = softmax(0.45 * given_[:, :7] + 0.35 * given_[:, 7:], axis=1).mean(axis=0)
+    by_name = dict(zip(EXPRESSIONS, probs.tolist(), strict=True))
+    none = by_name["neutral"] + by_name["disgust"]
+    said = shares_of(against_neutral(given_))
+    assert said.shares == pytest.approx([by_name[name] + none / 5 for name in EMOTIONS], abs=1e-6)
+    assert said.neutral == pytest.approx(by_name["neutral"], abs=1e-6)
+    assert said.shares.sum() == pytest.approx(1.0)
+
+
+def test_a_body_beside_a_face_counts_modestly():
+    face, body = np.array([0.6, 0.1, 0.1, 0.1, 0.1]), np.array([0.02, 0.02, 0.02, 0.02, 0.92])
+    both = fused(face, body)
+    assert both[0] / both[4] == pytest.approx(6.0 * (0.02 / 0.92) ** BODY_POWER)
+    assert both.argmax() == 0
+    assert fused(face, np.full(5, 0.2)) == pytest.approx(face)
+
+
+def sad_at_rest(rng, count=16):
+    """A face that both nets call sad while it rests."""
+    made = rng.normal(0.0, 0.3, (count, NUMBERS))
+    for net in (0, 7):
+        made[:, net + EXPRESSIONS.index("sadness")] += 3.0
+        made[:, net + EXPRESSIONS.index("surprise")] -= 8.0
+    return made.astype(np.float32)
+
+
+def smiling(rng):
+    made = sad_at_rest(rng)
+    made[:, [EXPRESSIONS.index("joy"), 7 + EXPRESSIONS.index("joy")]] += 7.0
+    return made
+
+
+def stretch(face, second, given_):
+    return face.take(second * NS_PER_S, (second + 4) * NS_PER_S, given_)
+
+
+def test_with_a_baseline_a_resting_face_is_neutral_and_what_is_new_still_counts():
+    rng = np.random.default_rng(1)
+    without, with_it = FaceEmotion(), FaceEmotion(rest_ns=8 * NS_PER_S)
+    assert stretch(without, 0, sad_at_rest(rng)).shares.max() > 0.5
+    for second in range(5):
+        measured = stretch(with_it, second, sad_at_rest(rng))
+        assert (measured.neutral, np.ptp(measured.shares)) == (1.0, 0.0)
+    said = stretch(with_it, 5, sad_at_rest(rng))
+    assert not with_it.measuring
+    assert said.neutral > 0.3
+    assert said.shares.max() < 0.4
+    odds = against_neutral(sad_at_rest(rng)).mean(axis=0) - with_it.lowered
+    assert odds[EXPRESSIONS.index("sadness")] == pytest.approx(-REST_MARGIN, abs=0.3)
+    assert with_it.lowered[[EXPRESSIONS.index(name) for name in ("neutral", "surprise")]] == pytest.approx(0.0)
+    assert stretch(with_it, 6, smiling(rng)).shares.argmax() == EMOTIONS.index("joy")
+    assert "sadness by" in str(with_it)
+
+
+def test_without_a_baseline_it_gets_used_to_a_face_slowly():
+    rng = np.random.default_rng(2)
+    face = FaceEmotion(habituation_ns=60 * NS_PER_S)
+    said = [stretch(face, second, sad_at_rest(rng)).shares[EMOTIONS.index("sadness")] for second in range(240)]
+    assert said[0] > 0.5
+    assert said[9] > 0.5 * said[0]
+    assert said[-1] < 0.35
+
+
+def test_of_no_face_nothing_is_said():
+    said = FaceEmotion().take(0, NS_PER_S, np.empty((0, NUMBERS), np.float32))
+    assert (said.neutral, np.ptp(said.shares)) == (0.0, 0.0)
