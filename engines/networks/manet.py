@@ -98,7 +98,8 @@ class MANet(SegmentNetwork):
             the states for the next frame.
         """
         *names, _, _ = self.spec.states
-        maps, pasts = self.backbone.step(self.pixels(frames[:, None])[:, 0], [states[name] for name in names])
+        clips = frames.to(self.pixels.mean.dtype)[:, None]  # TensorRT reshapes no bytes
+        maps, pasts = self.backbone.step(self.pixels(clips)[:, 0], [states[name] for name in names])
         features = maps.mean(dim=(2, 3))  # (N, C)
         heads: dict[str, nn.Module] = {"logits": self.classifier}
         if self.embedding is not None:
