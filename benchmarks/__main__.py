@@ -37,6 +37,8 @@ OTHERS = (
     "transport_vs_imagezmq",
     "transport_vs_netgear",
     "soak",
+    "archive_local",
+    "archive_ray",
     "report_open",
     "record_cost",
     "lsl_loss",

@@ -45,6 +45,9 @@ class TimedRuntime:
         del self.windows[:-8]  # enough to run the bare engine on real input
         return scores
 
+    def notice(self) -> str:
+        return self._runtime.notice()
+
     @property
     def windows_per_s(self) -> float:
         return (len(self.answered_s) - 1) / (self.answered_s[-1] - self.answered_s[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ def run(network: Spec) -> Result:
                     continue
                 opened = {kind: stack.enter_context(open_runtime(bundle, name)) for kind, bundle in bundles.items()}
                 clips, _ = opened["window"].bundle.reference()
-                turns = {
+                turns: dict[str, Callable[[], object]] = {
                     f"{name}_{precision}_window_ms": partial(opened["window"].infer, clips[:1]),
                     f"{name}_{precision}_frame_ms": partial(_predict, opened["frame"], clips[:1, 0].copy(), Video()),
                 }

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="python -m engines", description="make, convert and compare model bundles")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_import, _add_fetch, _add_init, _add_export, _add_build, _add_compare, _add_list):
+    for add in (_add_import, _add_fetch, _add_init, _add_export, _add_build, _add_repository, _add_compare, _add_list):
         add(commands)
     return parser
 
@@ -105,6 +105,13 @@ def _add_build(commands: Commands) -> None:
     )
     command.add_argument("--batch", type=int, default=1, metavar="N", help="most windows at once, 1 to 64 (1)")
     command.set_defaults(run=_build)
+
+
+def _add_repository(commands: Commands) -> None:
+    command = commands.add_parser("repository", help="bundles as a model repository for Triton Inference Server")
+    command.add_argument("bundles", metavar="MODEL", nargs="+", help="name or folder")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    command.set_defaults(run=_repository)
 
 
 def _add_compare(commands: Commands) -> None:
@@ -228,6 +235,13 @@ def _build(options: argparse.Namespace) -> None:
     from engines.runtimes.nvidia.command import build_plan
 
     print(build_plan(Bundle.load(find(options.bundle)), options.runtime, options.precision, options.batch))
+
+
+def _repository(options: argparse.Namespace) -> None:
+    from engines.repository import write_repository
+
+    names = write_repository([Bundle.load(find(one)) for one in options.bundles], options.out)
+    print(f"{options.out}: {', '.join(names)}; README.md says how to start the server")
 
 
 def _compare(options: argparse.Namespace) -> None:

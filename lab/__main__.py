@@ -10,6 +10,7 @@ from engines.common.command_line import Parser, run_guarded
 
 # Name, module and help. A module has `add_arguments(parser)` and `run(options)`, and is imported for its command alone.
 COMMANDS = (
+    ("archive", "lab.archive.command", "many recordings, here or on a Ray cluster, into one dataset"),
     ("agreement", "lab.agreement_command", "how far a machine and a human, or two humans, agree"),
     ("adapt", "lab.adapt_command", "fit a landmark model to a laboratory's own examples"),
     ("dataset", "lab.dataset_command", "clips, lists and splits from recordings that people have annotated"),

@@ -117,8 +117,11 @@ def _common() -> Parser:
     emotion = common.add_mutually_exclusive_group()
     emotion.add_argument("--emotion", metavar="NAME|DIR", help="emotion model (default: emotions-small)")
     emotion.add_argument("--no-emotion", action="store_true", help="load nothing of the emotion estimate")
-    help_ = "auto, tensorrt, tensorrt-rtx, openvino, onnxruntime or torch (default auto)"
+    help_ = "auto, tensorrt, tensorrt-rtx, openvino, onnxruntime, torch or inference-server (default auto)"
     common.add_argument("--engine", metavar="RUNTIME", help=help_)
+    common.add_argument("--server", metavar="HOST:PORT", help="of the inference-server; [server] of --config has more")
+    help_ = "runtime that takes over when the server is lost"
+    common.add_argument("--engine-fallback", metavar="RUNTIME", help=help_)
     common.add_argument("--threads", type=int, metavar="N", help="engine threads; 0: the runtime's choice")
     common.add_argument("--crop", metavar="CROP", help="center (official), full or person")
     common.add_argument("--hop", type=float, metavar="S", help="seconds between windows")

@@ -190,6 +190,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "view": {"crop": arguments.crop},
         "window": {"hop_s": arguments.hop},
         "engine": {"runtime": arguments.engine, "threads": arguments.threads},
+        "server": {"address": arguments.server, "fallback": arguments.engine_fallback},
         "aggregator": {"latency_s": arguments.latency, "baseline_s": arguments.baseline},
         "emotion": {"on": False if arguments.no_emotion else True if arguments.emotion else None},
         "overlay": {"picture": False if arguments.no_picture else None},

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from engines.common.errors import BadInput
 from engines.common.printable import is_text
+from engines.runtimes.inference_server import ServerSettings
 from events.settings import AggregatorSettings, EmotionSettings, Seconds
 
 if sys.version_info >= (3, 11):
@@ -78,7 +79,7 @@ class EngineSettings(Settings, frozen=True):
     """The runtime and how it is fed."""
 
     runtime: Annotated[
-        Literal["auto", "tensorrt", "tensorrt-rtx", "torch", "onnxruntime", "openvino"],
+        Literal["auto", "tensorrt", "tensorrt-rtx", "torch", "onnxruntime", "openvino", "inference-server"],
         Meta(description="auto: the fastest that passes the bundle's parity check"),
     ] = "auto"
     threads: Annotated[int, Meta(ge=0, le=256, description="CPU threads; 0 leaves the choice to the runtime")] = 0
@@ -136,6 +137,7 @@ class Config(Settings, frozen=True):
     view: ViewSettings = ViewSettings()
     window: WindowSettings = WindowSettings()
     engine: EngineSettings = EngineSettings()
+    server: ServerSettings = ServerSettings()
     aggregator: AggregatorSettings = AggregatorSettings()
     emotion: EmotionSettings = EmotionSettings()
     overlay: OverlaySettings = OverlaySettings()

@@ -57,6 +57,7 @@ class Session:
         model: name or folder of the bundle that finds actions.
         observers: who receives what is reported; they are closed with the session.
         display: draws it, where it is to be drawn.
+        models: opened by `open_models` for several sessions of one configuration; None: its own.
         settings: the other fields of a `Request`, among them `config`, `speed` and `emotion`.
 
     Raises:
@@ -69,12 +70,13 @@ class Session:
         model: str = DEFAULT_MODEL,
         observers: Sequence[Observer] = (),
         display: Display | None = None,
+        models: Sequence[Model] | None = None,
         **settings: Any,
     ) -> None:
         several = (sources,) if isinstance(sources, Source) else sources
         config = settings.setdefault("config", Config())
         self.request = Request(tuple(parse_source(one, config) for one in several), model, **settings)
-        self._display = display or Display()
+        self._display, self._models = display or Display(), models
         self._stream = EventStream(observers)
 
     def run(self, stop: threading.Event | None = None, handle_signals: bool = False) -> SessionLoop:
@@ -96,7 +98,7 @@ class Session:
                 probe(source)
             request.check_media()
             runtimes = stack.enter_context(ExitStack())
-            models = _open_models(request, runtimes)
+            models = open_models(request, runtimes) if self._models is None else tuple(self._models)
             emotion = any(model.task == "emotion" for model in models)
             if emotion and not request.headless:  # while the overlay is drawn nothing may be printed
                 log.info(NOTE)
@@ -140,7 +142,7 @@ class Session:
                 log.warning("%s: %d lines were not read in time and are lost", name, count - before.get(name, 0))
 
 
-def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
+def open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
     """The models of a session, ready, and what their view needs. Their runtimes are the stack's to close.
 
     Raises:
@@ -155,13 +157,16 @@ def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
     tracked = all(source.tracked for source in request.sources)
     if not tracked:
         fetch_models(request.view([bundle]))
-    emotion_bundle = _emotion_bundle(request, bundle, tracked)
+    emotion_bundle = find_emotion(request, bundle, tracked)
     config = request.config
 
     def opened(one: Bundle) -> Runtime:
         engine = config.engine
         return runtimes.enter_context(
-            at_low_priority(engine.nice, lambda: open_runtime(one, engine.runtime, engine.threads, log.info, log.debug))
+            at_low_priority(
+                engine.nice,
+                lambda: open_runtime(one, engine.runtime, engine.threads, log.info, log.debug, config.server),
+            )
         )
 
     network = bundle.card.network
@@ -175,7 +180,7 @@ def _open_models(request: Request, runtimes: ExitStack) -> tuple[Model, ...]:
     return actions, EmotionModel(emotion_bundle, opened(emotion_bundle), config, body)
 
 
-def _emotion_bundle(request: Request, model: Bundle, tracked: bool) -> Bundle | None:
+def find_emotion(request: Request, model: Bundle, tracked: bool) -> Bundle | None:
     """The emotion model; None where none is wanted or there is none, and then says why.
 
     Raises:

@@ -217,6 +217,9 @@ class SessionLoop:
             self._write(*lines, *pipeline.reports())
         self._report_losses()
         self._report_media()
+        for model in self.setup.models:
+            if notice := model.runtime.notice():
+                self._report("engine", notice)
         if self.engine.error is not None:
             raise self._broken(self.engine.error)
         if self.position_ns >= self._next_stats_ns:

@@ -100,12 +100,15 @@ class MANet(SegmentNetwork):
         *names, _, _ = self.spec.states
         maps, pasts = self.backbone.step(self.pixels(frames[:, None])[:, 0], [states[name] for name in names])
         features = maps.mean(dim=(2, 3))  # (N, C)
-        heads = {"logits": self.classifier} | ({} if self.embedding is None else {"embedding": self.embedding})
+        heads: dict[str, nn.Module] = {"logits": self.classifier}
+        if self.embedding is not None:
+            heads["embedding"] = self.embedding
         newest = torch.cat([head(features) for head in heads.values()], dim=1)
         scores = torch.cat((states["scores"], newest[:, None]), dim=1)  # (N, T, 52 + 300)
         seen = (states["seen"] + 1.0).clamp_max(self.spec.length)
         mean = scores.sum(dim=1) / seen
-        outputs = dict(zip(heads, mean.split([self.spec.outputs[name][0] for name in heads], dim=1), strict=True))
+        widths = [self.spec.outputs[name][0] for name in heads]
+        outputs = dict(zip(heads, torch.split(mean, widths, dim=1), strict=True))
         return outputs, {**dict(zip(names, pasts, strict=True)), "scores": scores[:, 1:], "seen": seen}
 
     def keep_fp32(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -54,7 +55,7 @@ class ResNet2d(nn.Module):
         """
         x = self.pool(self.stem(frames))
         left: list[Tensor] = []
-        blocks = [block for stage in (self.layer1, self.layer2, self.layer3, self.layer4) for block in stage]
+        blocks: list[Any] = [block for stage in (self.layer1, self.layer2, self.layer3, self.layer4) for block in stage]
         for block, past in zip(blocks, pasts, strict=True):
             mixed, mine = block.mix.step(x, past)
             left.append(mine)

@@ -31,6 +31,14 @@ class RuntimeFailed(Failed):
     """A runtime could not load the model or broke while computing; one line."""
 
 
+class NoAnswer(RuntimeFailed):
+    """No scores for these clips, for a reason that may pass; `cause` is what windows so skipped are counted by."""
+
+    def __init__(self, line: str, cause: str) -> None:
+        super().__init__(line)
+        self.cause = cause
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
     """Scores of N clips by a micro-action model."""
@@ -91,7 +99,7 @@ class Runtime(ABC):
     """
 
     name: str
-    on_gpu: ClassVar[bool] = False  # it may be lost while it runs, through no fault of the model
+    may_be_lost: ClassVar[bool] = False  # while it runs, through no fault of the model
     modules: ClassVar[tuple[str, ...]]  # what must be importable
     distributions: ClassVar[tuple[str, ...]]  # names under which the runtime itself may be installed
     install: ClassVar[str]  # what to type where it is missing
@@ -212,10 +220,14 @@ class Runtime(ABC):
         """Vendors' errors in one line."""
         try:
             yield
-        except RuntimeFailed:
+        except (RuntimeFailed, BadInput):
             raise
         except Exception as error:
             raise RuntimeFailed(f"{self.name} broke on {what}: {first_line(error)}") from error
+
+    def notice(self) -> str:
+        """What has changed for people since the last call, one line; empty where nothing has."""
+        return ""
 
     def close(self) -> None:
         """Free the model; harmless when it is not active. The runtime can be activated again."""

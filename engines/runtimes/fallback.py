@@ -1,10 +1,11 @@
-"""A GPU can be lost while it runs; a session need not be."""
+"""A GPU or an inference server can be lost while it runs; a session need not be."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from engines.runtimes.base import Inputs, Outputs, Runtime, RuntimeFailed, UInt8Array, Video
+from engines.runtimes.base import Inputs, NoAnswer, Outputs, Runtime, RuntimeFailed, UInt8Array, Video
+from engines.runtimes.inference_server import LOST
 
 
 class Fallback(Runtime):
@@ -18,6 +19,9 @@ class Fallback(Runtime):
         self.name, self.report, self.batch = first.name, report, first.batch
         self._at_work, self._open_other = first, open_other
         self._active = True
+
+    def notice(self) -> str:
+        return self._at_work.notice()
 
     def _activate(self) -> None:
         self._at_work.activate()
@@ -33,7 +37,8 @@ class Fallback(Runtime):
         try:
             return ask(self._at_work)
         except RuntimeFailed as error:
-            if not self._at_work.on_gpu:
+            passing = isinstance(error, NoAnswer) and error.cause != LOST
+            if not self._at_work.may_be_lost or passing:
                 raise
             self.report(f"{error}; going on without it")
             self._at_work.close()

@@ -18,8 +18,10 @@ from engines.bundle import ONNX_FILE, Bundle
 from engines.common.errors import BadInput
 from engines.runtimes.base import Availability, Runtime, RuntimeFailed, Video
 from engines.runtimes.fallback import Fallback
+from engines.runtimes.inference_server import InferenceServer, ServerSettings
 from engines.runtimes.onnx_runtime import OnnxRuntime
 from engines.runtimes.openvino_runtime import OpenVinoRuntime
+from engines.runtimes.parity import check_parity
 from engines.runtimes.tensorrt_runtime import TensorRtRtxRuntime, TensorRtRuntime
 from engines.runtimes.torch_runtime import TorchRuntime
 
@@ -32,17 +34,6 @@ FEWEST_RUNS, MOST_RUNS = 3, 50
 STEADY = 1.5  # times the least that the median may be: beyond, the machine is busy with something else
 
 Report = Callable[[str], None]
-
-
-class ParityMismatch(RuntimeFailed):
-    """A runtime does not give the bundle's reference logits; one line with the numbers."""
-
-    def __init__(self, runtime: str, difference: float, allowed: float) -> None:
-        super().__init__(
-            f"{runtime} differs from the reference logits by {difference:.4g}, allowed {allowed:.4g}; "
-            "its scores would mean nothing"
-        )
-        self.runtime, self.difference, self.allowed = runtime, difference, allowed
 
 
 class _Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +50,12 @@ def available() -> dict[str, Availability]:
 
 
 def open_runtime(
-    bundle: Bundle, name: str = "auto", threads: int = 0, report: Report | None = None, details: Report | None = None
+    bundle: Bundle,
+    name: str = "auto",
+    threads: int = 0,
+    report: Report | None = None,
+    details: Report | None = None,
+    server: ServerSettings | None = None,
 ) -> Runtime:
     """An active runtime that has just reproduced the bundle's reference logits.
 
@@ -72,6 +68,7 @@ def open_runtime(
         threads: CPU threads; 0 leaves the choice to the runtime.
         report: receives what a person should know, one line each.
         details: receives how the choice was made, one line each.
+        server: of the runtime "inference-server", which is never chosen automatically.
 
     Raises:
         BadInput: an unknown runtime, or one that is not installed or has no GPU.
@@ -79,6 +76,8 @@ def open_runtime(
         RuntimeFailed: it cannot load the model; with "auto", none could.
     """
     report, details = report or _silent, details or _silent
+    if name == InferenceServer.name:
+        return _open_server(bundle, server or ServerSettings(), threads, report)
     if name != "auto":
         if name not in RUNTIMES:
             raise BadInput(f"a runtime of auto, {', '.join(RUNTIMES)}", repr(name), "choose one of these")
@@ -99,24 +98,6 @@ def open_runtime(
             details(f"{remembered} {usable[remembered]}: chosen earlier as the fastest here")
             return _guarded(runtime, usable, report, details)
     return _guarded(_fastest(bundle, usable, threads, key, report, details), usable, report, details)
-
-
-def check_parity(runtime: Runtime) -> float:
-    """Largest difference from the bundle's reference logits.
-
-    Raises:
-        ParityMismatch: that of an output is above the card's tolerance, relative to its largest reference logit.
-    """
-    reference = runtime.bundle.reference_arrays()
-    outputs = runtime.run(reference.inputs)
-    largest = 0.0
-    for name, wanted in reference.outputs.items():
-        difference = float(np.abs(outputs[name] - wanted).max())
-        allowed = runtime.bundle.card.parity.relative_tolerance * float(np.abs(wanted).max())
-        if not difference <= allowed:
-            raise ParityMismatch(runtime.name, difference, allowed)
-        largest = max(largest, difference)
-    return largest
 
 
 def is_batch_invariant(runtime: Runtime) -> bool:
@@ -159,14 +140,30 @@ def _silent(_: str) -> None:
 
 def _guarded(runtime: Runtime, usable: dict[str, Availability], report: Report, details: Report) -> Runtime:
     """Automatically chosen, a GPU that is lost is replaced by the fastest CPU runtime."""
-    if not runtime.on_gpu:
+    if not runtime.may_be_lost:
         return runtime
-    others = {name: found for name, found in usable.items() if not RUNTIMES[name].on_gpu}
+    others = {name: found for name, found in usable.items() if not RUNTIMES[name].may_be_lost}
 
     def open_other() -> Runtime:
         return _fastest(runtime.bundle, others, runtime.threads, "", report, details)
 
     return Fallback(runtime, open_other, report)
+
+
+def _open_server(bundle: Bundle, server: ServerSettings, threads: int, report: Report) -> Runtime:
+    availability = InferenceServer.availability()
+    if not availability:
+        raise BadInput(f"the runtime {InferenceServer.name} to be usable here", f"{availability.reason}", "or another")
+    if bundle.card.network.states:
+        raise BadInput("a model without states for an inference server", bundle.card.name, "choose another --engine")
+    fallback = server.fallback
+    if fallback is not None and not (fallback in RUNTIMES and RUNTIMES[fallback].availability()):
+        raise BadInput(f"an installed runtime of {', '.join(RUNTIMES)}", fallback, "give another --engine-fallback")
+    runtime = InferenceServer(bundle, server)
+    runtime.activate()
+    if fallback is None:
+        return runtime
+    return Fallback(runtime, lambda: open_runtime(bundle, fallback, threads, report), report)
 
 
 def _open_checked(bundle: Bundle, name: str, threads: int, report: Report) -> Runtime:

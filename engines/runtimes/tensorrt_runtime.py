@@ -22,7 +22,7 @@ class NvidiaRuntime(Runtime):
     """
 
     library: ClassVar[Library]
-    on_gpu = True
+    may_be_lost = True
 
     _opened: ExitStack | None = None
     _device: devices.Device

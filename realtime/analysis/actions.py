@@ -147,12 +147,14 @@ class ActionConsumer(Consumer):
         self.events: deque[ActionEvent] = deque(maxlen=EVENTS_KEPT)  # newest last
         self._ends_ns: deque[int] = deque(maxlen=RATE_OVER_WINDOWS)
         self._finished = False
+        self._to_captured_ns = 0  # to be added to media time
         self._baseline_reported = ""
 
     def push(self, window: Window, result: Prediction) -> None:
         events = self.aggregator.push(result)
         if self._camera.stream.wants_posteriors:
-            self._write_posteriors(result.stamps.captured_ns - int(window.times_ns[-1]))
+            self._to_captured_ns = result.stamps.captured_ns - int(window.times_ns[-1])
+            self._write_posteriors()
         self._emit(events)
         stamps = replace(result.stamps, reported_ns=self._camera.clock.now_ns())
         self._camera.latency.window(window.index, int(window.frame_ids[-1]), stamps)
@@ -163,21 +165,24 @@ class ActionConsumer(Consumer):
         """Events still open are ended or retracted."""
         if not self._finished:
             self._finished = True
-            self._emit(self.aggregator.finish())
+            events = self.aggregator.finish()
+            if self._camera.stream.wants_posteriors:
+                self._write_posteriors()
+            self._emit(events)
 
     def _emit(self, events: list[ActionEvent]) -> None:
         for event in events:
             self.events.append(event)
             self._camera.stream.write(action_line(event, self._camera.start.ns or 0))
 
-    def _write_posteriors(self, to_captured_ns: int) -> None:
-        """The cells that were just judged; `to_captured_ns` is to be added to media time."""
+    def _write_posteriors(self) -> None:
+        """The cells that were just judged."""
         start_ns = self._camera.start.ns or 0
         for cell in self.aggregator.judged:
             media_ns = (cell.start_ns + cell.end_ns) // 2
             values = np.full(len(ACTIONS) + len(BODY_PARTS), np.nan, np.float32)
             values[: len(cell.probs)] = cell.probs
-            time_s, captured_ns = to_s(media_ns - start_ns), media_ns + to_captured_ns
+            time_s, captured_ns = to_s(media_ns - start_ns), media_ns + self._to_captured_ns
             self._camera.stream.write_posteriors(Posteriors(self._camera.camera_id, time_s, captured_ns, values))
 
     @property

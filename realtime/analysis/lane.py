@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from engines.bundle import Bundle
-from engines.runtimes.base import Runtime
+from engines.runtimes.base import NoAnswer, Runtime
 from realtime.analysis.queues import FairTurns, WindowQueue
 from realtime.analysis.window import SlidingWindow
 from realtime.capture.sources.simulated import Truth
@@ -119,10 +119,19 @@ class Track:
     def step(self, clock: Clock) -> bool:
         """Judge the next windows; False where none is fresh."""
         windows = self.turns.take(self.model.batch)
-        if windows:
-            for window, result in zip(windows, self.model.judge(windows, clock), strict=True):
-                self.lanes[window.camera_id].consumer.push(window, result)
-        return bool(windows)
+        if not windows:
+            return False
+        try:
+            results = self.model.judge(windows, clock)
+        except NoAnswer as error:
+            if self.turns.lossless:
+                raise
+            for window in windows:
+                self.lanes[window.camera_id].queue.skipped.add(error.cause)
+            return True
+        for window, result in zip(windows, results, strict=True):
+            self.lanes[window.camera_id].consumer.push(window, result)
+        return True
 
     def finish(self, exhausted_only: bool) -> None:
         """End the consumers of the lanes that are exhausted, or of all."""

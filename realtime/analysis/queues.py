@@ -95,7 +95,7 @@ class FairTurns:
         self, cameras: int, lossless: bool, staleness_ns: int, clock: Clock, changed: threading.Condition | None = None
     ) -> None:
         """`changed` is notified of every change; what one thread waits for shares one."""
-        self._changed = changed or threading.Condition()
+        self.lossless, self._changed = lossless, changed or threading.Condition()
         self.queues = [WindowQueue(lossless, staleness_ns, clock, self._changed) for _ in range(cameras)]
         self._next = 0  # camera whose turn it is
 

@@ -22,7 +22,9 @@ from engines.taxonomy import EMOTIONS
 
 pytestmark = pytest.mark.slow
 
-CPU_RUNTIMES = [name for name, kind in RUNTIMES.items() if kind.availability() and not kind.on_gpu and name != "torch"]
+CPU_RUNTIMES = [
+    name for name, kind in RUNTIMES.items() if kind.availability() and not kind.may_be_lost and name != "torch"
+]
 
 
 @pytest.fixture(scope="module")

@@ -130,6 +130,9 @@ class FailingRuntime:
     def __init__(self, runtime) -> None:
         self._runtime, self.name, self.batch, self.calls = runtime, runtime.name, runtime.batch, 0
 
+    def notice(self) -> str:
+        return ""
+
     def infer(self, clips):
         self.calls += 1
         if self.calls == 5:

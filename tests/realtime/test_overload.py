@@ -26,6 +26,9 @@ class SlowRuntime:
     def __init__(self, runtime) -> None:
         self._runtime, self.name, self.batch = runtime, runtime.name, runtime.batch
 
+    def notice(self) -> str:
+        return ""
+
     def infer(self, clips):
         time.sleep(ENGINE_S)
         return self._runtime.infer(clips)

@@ -19,9 +19,17 @@ class VideoTask:
     """A task in video mode; a landmarker follows from picture to picture what it has found."""
 
     def __init__(
-        self, kind: Literal["pose", "hand", "face", "face detector"], model: Path | bytes, **options: float
+        self,
+        kind: Literal["pose", "hand", "face", "face detector"],
+        model: Path | bytes,
+        *,
+        video: bool = True,
+        **options: float,
     ) -> None:
-        """model: the task's file, or what is in it; options: as the kind's options class names them."""
+        """model: the task's file, or what is in it; options: as the kind's options class names them.
+
+        video: False: what was found in one picture has no part in the next.
+        """
         block_reports()
         with quiet():
             from mediapipe.tasks.python.core.base_options import BaseOptions
@@ -34,13 +42,14 @@ class VideoTask:
                 "face": (face_landmarker.FaceLandmarker, face_landmarker.FaceLandmarkerOptions),
                 "face detector": (face_detector.FaceDetector, face_detector.FaceDetectorOptions),
             }[kind]
-            self._image, self._format = image.Image, image.ImageFormat.SRGB
+            modes = vision_task_running_mode.VisionTaskRunningMode
+            self._video, self._image, self._format = video, image.Image, image.ImageFormat.SRGB
             self._landmarker = landmarker.create_from_options(
                 settings(
                     base_options=BaseOptions(model_asset_buffer=model)
                     if isinstance(model, bytes)
                     else BaseOptions(model_asset_path=str(model)),
-                    running_mode=vision_task_running_mode.VisionTaskRunningMode.VIDEO,
+                    running_mode=modes.VIDEO if video else modes.IMAGE,
                     **options,
                 )
             )
@@ -52,7 +61,10 @@ class VideoTask:
         self._last_ms = max(self._last_ms + 1, time_ns // NS_PER_MS)  # it refuses times that do not grow
         with quiet() if first else contextlib.nullcontext():
             picture = self._image(image_format=self._format, data=np.ascontiguousarray(pixels))
+            if not self._video:
+                return self._landmarker.detect(picture)
             return self._landmarker.detect_for_video(picture, self._last_ms)
 
     def close(self) -> None:
-        self._landmarker.close()
+        with quiet():
+            self._landmarker.close()

@@ -1,4 +1,5 @@
-"""What a bare .tflite lacks for MediaPipe's runtime: image metadata, and the irises of an older face network."""
+"""What a bare .tflite lacks for MediaPipe's runtime, image metadata and an older face network's irises; and what a pose
+network has that nobody asks for."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ _NAME = b"TFLITE_METADATA"
 _ALIGNMENT = 16  # bytes; weights are mapped, not copied
 FACE_VALUES = 468 * 3  # x, y, z of each point
 IRIS_VALUES = 10 * 3
+MASK_SHAPE = [1, 256, 256, 1]
 _RESERVE = 1 << 16  # bytes for the metadata, so that the builder need not grow
 
 
@@ -100,6 +102,33 @@ def with_irises(model: bytes) -> bytes:
     graph.outputs = [whole, *graph.outputs[1:]]
     tree.signatureDefs = None  # they name the output that is no longer one
     tree.metadata = None
+    return packed(tree, len(model))
+
+
+def without_mask(model: bytes) -> bytes:
+    """A pose network whose mask of the person, which nobody asks for, is zeros: a quarter of its work is left out.
+
+    A model without such an output is returned as it is.
+    """
+    from mediapipe.tasks.metadata import schema_py_generated as schema
+
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    graph = tree.subgraphs[0]
+    masks = [at for at in graph.outputs if list(graph.tensors[at].shape) == MASK_SHAPE]
+    if len(masks) != 1:
+        return model
+    needed = set(graph.outputs) - set(masks)
+    kept = []
+    for operator in reversed(graph.operators):
+        if needed.intersection(operator.outputs):
+            needed.update(operator.inputs)
+            kept.append(operator)
+    graph.operators = kept[::-1]
+    tree.buffers = [Bytes(buffer.data) for buffer in tree.buffers]
+    mask = graph.tensors[masks[0]]
+    mask.buffer = len(tree.buffers)
+    mask.type = schema.TensorType.FLOAT32
+    tree.buffers.append(Bytes(np.zeros(4 * int(np.prod(MASK_SHAPE)), np.uint8)))
     return packed(tree, len(model))
 
 

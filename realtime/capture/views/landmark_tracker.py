@@ -11,59 +11,33 @@ it follows both.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from engines.landmarks.points import FACE_MESH_INDICES, FACE_POINTS, HAND_POINTS, POSE_POINTS, Float32Array, Landmarks
 from engines.landmarks.steady_head import SteadyHead
 from realtime.capture.mediapipe.task import VideoTask
+from realtime.capture.views.hands import Hand, HandTracker, distinct
 from realtime.capture.views.people import Box, Follower, PersonFinder, Square, extent
+from realtime.capture.views.picture_part import cut
 from realtime.clock import NS_PER_S
 
 UInt8Array = npt.NDArray[np.uint8]
 
 POSE_SIDE = 768  # pixels; the network sees 256 around the person
-HANDS_SIDE = 960  # pixels; a hand is seen at up to 224
+FACE_SIDE = 960  # pixels; the network sees 192 of the face
 SURVEY_EVERY_NS = NS_PER_S // 2  # how often a second person is looked for
 ALONE_NS = 2 * NS_PER_S  # a person who has not been seen for this long has left
 PERSON_MARGIN, HEAD_MARGIN = 0.15, 0.6
-HAND_SCORE = 0.4  # confidence that is enough for a hand: one that is not at a wrist of ours is refused anyway
 REACH = 0.45  # shoulder widths between a hand's wrist and the pose's, at most
-SAME = 0.15  # shoulder widths between two hands that are one, on average over their points; half, if labelled apart
 WRONG_LABEL = 0.2  # shoulder widths that a hand's label counts against another wrist
 REMEMBERED_NS = NS_PER_S // 2  # how long a hand's last place helps to know it again
+AROUND_WRIST = 1.1  # shoulder widths, side of the square in which a hand moves
 HEAD_SIZE = 0.75  # of a head, in shoulder widths
 EARS, SHOULDERS, WRISTS = (7, 8), (11, 12), (15, 16)
 FACE_INDEX = np.array(FACE_MESH_INDICES)
-
-
-@dataclass(frozen=True, slots=True)
-class _Crop:
-    """A part of a picture and where it was."""
-
-    pixels: UInt8Array
-    left: float
-    top: float
-    width: float  # in pixels of the source
-    height: float
-
-    def points(self, found: Any) -> Float32Array:
-        """(N, 3) in pixels of the source, from normalised landmarks of the crop."""
-        points = np.array([(p.x, p.y, p.z) for p in found], np.float32)
-        scale = np.array([self.width, self.height, self.width], np.float32)
-        return points * scale + np.array([self.left, self.top, 0.0], np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hand:
-    points: Float32Array  # (21, 3)
-    left: bool  # what the library calls it
-    score: float
 
 
 class LandmarkTracker:
@@ -75,16 +49,12 @@ class LandmarkTracker:
         self._several = PersonFinder(pose, POSE_SIDE)
         self._next_survey_ns: int | None = None
         self._crowd_ns: int | None = None  # when two people were last seen
-        self._hands = VideoTask(
-            "hand",
-            hand,
-            num_hands=2,
-            min_hand_detection_confidence=HAND_SCORE,
-            min_hand_presence_confidence=HAND_SCORE,
-            min_tracking_confidence=HAND_SCORE,
-        )
+        self._hands = HandTracker(hand)
         self._face = VideoTask("face", face, num_faces=1)
         self._threads = ThreadPoolExecutor(2, "landmarks")
+        # Around those that a hand may be at, in the last picture, and its shoulder width; at first nothing is known.
+        self._wrists: list[Square] | None = None
+        self._unit = 1.0
         self._follower = Follower(PERSON_MARGIN)
         self.people = 0  # in the last picture, as far as they are told apart
         self.followed_ns: int | None = None  # how long the person of the last picture has been followed
@@ -100,14 +70,14 @@ class LandmarkTracker:
         height, width = pixels.shape[:2]
         self.mesh = None
         body, head = self._follower.at(time_ns), self._head.at(time_ns)
-        hands_crop = _cut(pixels, body, HANDS_SIDE)
-        hands = self._threads.submit(self._hands.detect, hands_crop.pixels, time_ns)
-        face_crop = _cut(pixels, head, HANDS_SIDE) if head else None
+        hands = self._threads.submit(self._hands.track, pixels, body, self._wrists, self._unit, time_ns)
+        face_crop = cut(pixels, head, FACE_SIDE) if head else None
         face = self._threads.submit(self._face.detect, face_crop.pixels, time_ns) if face_crop else None
         people = self._poses(pixels, time_ns)
         found_hands, found_face = hands.result(), face.result() if face else None
         pose = self._choose(people, time_ns, (height, width))
         if pose is None:
+            self._wrists = []
             return Landmarks.nobody(time_ns, height, width)
         unit = float(np.hypot(*(pose[SHOULDERS[0], :2] - pose[SHOULDERS[1], :2])))
         unit = max(unit, 1.6 * float(np.hypot(*(pose[EARS[0], :2] - pose[EARS[1], :2]))), 1.0)
@@ -116,7 +86,8 @@ class LandmarkTracker:
         if face_crop and found_face and found_face.face_landmarks:
             self.mesh = face_crop.points(found_face.face_landmarks[0])
             points = self.mesh[FACE_INDEX]
-        both = self._assign(found_hands, hands_crop, pose, unit, time_ns)
+        both = self._assign(found_hands, pose, unit, time_ns)
+        self._wrists, self._unit = _places(pose, unit, (height, width)), unit
         pose = self._steady_head.step(pose, face_found=not bool(np.isnan(points[0, 0])))
         return Landmarks(time_ns, height, width, pose, both, points)
 
@@ -154,16 +125,10 @@ class LandmarkTracker:
         result[:, 3] = pose[:, 3]
         return result
 
-    def _assign(self, found: Any, crop: _Crop, pose: Float32Array, unit: float, time_ns: int) -> Float32Array:
+    def _assign(self, found: list[Hand], pose: Float32Array, unit: float, time_ns: int) -> Float32Array:
         """(2, 21, 3): which hand belongs to which wrist, at the least cost for both together."""
         result = np.full((2, HAND_POINTS, 3), np.nan, np.float32)
-        hands = _distinct(
-            [
-                _Hand(crop.points(points), label[0].category_name == "Left", label[0].score)
-                for points, label in zip(found.hand_landmarks, found.handedness, strict=True)
-            ],
-            unit,
-        )
+        hands = distinct(found, unit)
         costs = [[self._cost(hand, side, pose, unit, time_ns) for side in (0, 1)] for hand in hands]
         best: dict[int, int] = {}  # side -> hand
         if len(hands) == 1:
@@ -179,7 +144,7 @@ class LandmarkTracker:
                 self._remembered[side] = (time_ns, wrist)
         return result
 
-    def _cost(self, hand: _Hand, side: int, pose: Float32Array, unit: float, time_ns: int) -> float:
+    def _cost(self, hand: Hand, side: int, pose: Float32Array, unit: float, time_ns: int) -> float:
         """Mismatch of this hand and this side, in shoulder widths."""
         wrist = hand.points[0, :2]
         cost = min(float(np.hypot(*(wrist - pose[WRISTS[side], :2]))) / unit, 2.0 * REACH)
@@ -199,32 +164,18 @@ class LandmarkTracker:
         self._face.close()
 
 
-def _distinct(hands: list[_Hand], unit: float) -> list[_Hand]:
-    """Without a hand that was found twice."""
-    if len(hands) == 2:
-        apart = np.hypot(*(hands[0].points[:, :2] - hands[1].points[:, :2]).T).mean()
-        if apart < SAME * unit * (1.0 if hands[0].left == hands[1].left else 0.5):
-            return [max(hands, key=lambda hand: hand.score)]
-    return hands
+def _places(pose: Float32Array, unit: float, shape: tuple[int, int]) -> list[Square]:
+    """Around the wrists that a hand in the picture may belong to."""
+    height, width = shape
+    near = REACH * unit
+    return [
+        Square(float(x), float(y), AROUND_WRIST * unit)
+        for x, y in pose[WRISTS, :2]
+        if -near <= x <= width + near and -near <= y <= height + near
+    ]
 
 
 def _head_box(pose: Float32Array, unit: float) -> Box:
     x, y = pose[EARS, :2].mean(axis=0).tolist()
     half = HEAD_SIZE * unit / 2
     return Box(x - half, y - half, x + half, y + half)
-
-
-def _cut(pixels: UInt8Array, square: Square | None, side: int) -> _Crop:
-    """The square of a picture, or the whole; no larger than `side` pixels, black where it leaves the picture."""
-    height, width = pixels.shape[:2]
-    left, top, length = square.corner if square else (0, 0, max(height, width))
-    x0, x1, y0, y1 = max(0, left), min(width, left + length), max(0, top), min(height, top + length)
-    inside = pixels[y0:y1, x0:x1]
-    if (x1 - x0, y1 - y0) != (length, length):
-        inside = np.asarray(
-            cv2.copyMakeBorder(inside, y0 - top, top + length - y1, x0 - left, left + length - x1, cv2.BORDER_CONSTANT),
-            np.uint8,
-        )
-    if length > side:
-        inside = np.asarray(cv2.resize(inside, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return _Crop(inside, left, top, length, length)

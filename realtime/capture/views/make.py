@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from realtime.capture.mediapipe.model_files import EXPRESSION_NETS, FACE, HAND, POSE, ModelFile, model_path, whole_model
+from realtime.capture.mediapipe.model_files import (
+    EXPRESSION_NETS,
+    FACE,
+    HAND,
+    POSE,
+    ModelFile,
+    model_path,
+    whole_model,
+    without_masks,
+)
 from realtime.capture.mediapipe.task import VideoTask
 from realtime.capture.order import ViewSpec
 from realtime.capture.views.base import View
@@ -29,7 +38,9 @@ def fetch_models(spec: ViewSpec) -> None:
         BadInput: a model file cannot be had.
     """
     for model in model_files(spec):
-        model_path(model)
+        path = model_path(model)
+        if model is POSE:
+            without_masks(path)
 
 
 def make_view(spec: ViewSpec, tracked: bool = False, keep: bool = False) -> View:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.capture.mediapipe.model_files import without_masks
 from realtime.capture.mediapipe.task import VideoTask
 from realtime.clock import NS_PER_S
 from realtime.messages import MOST_PEOPLE, Framing
@@ -246,7 +247,7 @@ class PersonFinder:
 
     def __init__(self, model: Path, side: int = SEARCH_SIDE, people: int = MOST_PEOPLE) -> None:
         """model: the pose landmarker's .task file; side: pictures are shrunk to this many pixels first."""
-        self._task = VideoTask("pose", model, num_poses=people)
+        self._task = VideoTask("pose", without_masks(model), num_poses=people)
         self._side = side
 
     def poses(self, pixels: UInt8Array, time_ns: int) -> list[Float32Array]:

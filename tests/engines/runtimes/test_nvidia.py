@@ -81,7 +81,7 @@ def test_without_a_gpu_every_way_in_gives_one_line(small_bundle: Bundle) -> None
     with pytest.raises(BadInput, match="an NVIDIA GPU for tensorrt-rtx"):
         nvidia.TensorRtRtxRuntime(small_bundle).activate()
     with open_runtime(small_bundle) as runtime:
-        assert not runtime.on_gpu
+        assert not runtime.may_be_lost
     done = manet_live("demo", "--headless", "--engine", "tensorrt-rtx")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("manet-live: error: expected the runtime tensorrt-rtx to be usable here")
@@ -335,7 +335,7 @@ class Losable(Runtime):
 @pytest.fixture
 def kinds(monkeypatch: pytest.MonkeyPatch) -> dict[str, type[Losable]]:
     made = {
-        name: type(name, (Losable,), {"name": name, "on_gpu": name != "processor"})
+        name: type(name, (Losable,), {"name": name, "may_be_lost": name != "processor"})
         for name in ("card", "spare-card", "processor")
     }
     speed = {"card": 1.0, "spare-card": 2.0, "processor": 9.0}

@@ -148,7 +148,7 @@ def test_cameras_together_are_each_as_if_alone(streaming_bundle: Bundle) -> None
 class _Lost(Runtime):
     """A GPU that is lost after some frames."""
 
-    name, on_gpu, modules, distributions, install = "lost", True, (), (), ""
+    name, may_be_lost, modules, distributions, install = "lost", True, (), (), ""
     left = 11
 
     def _activate(self) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,14 @@ from engines.landmarks.drawing import LandmarkDrawing
 from engines.landmarks.points import FACE_MESH_INDICES, Landmarks
 from realtime.capture.order import ViewSpec
 from realtime.capture.sources import Image
-from realtime.capture.views import landmark_tracker
+from realtime.capture.views import hands, landmark_tracker
 from realtime.capture.views.coverage import Coverage
+from realtime.capture.views.hands import Hand
 from realtime.capture.views.landmark_tracker import LandmarkTracker
 from realtime.capture.views.landmark_view import LandmarkView
 from realtime.capture.views.make import make_view
 from realtime.capture.views.people import Square
+from realtime.capture.views.picture_part import cut
 from realtime.display import framing_warnings
 from realtime.messages import Framing
 from tests.realtime.conftest import read
@@ -162,14 +165,10 @@ def pose(left: tuple[float, float] = (600, 500), right: tuple[float, float] = (4
     return made
 
 
-def seen_hands(*hands: tuple[tuple[float, float], str]) -> SimpleNamespace:
-    """The library's result for hands with these wrists (pixels of a 1000x1000 crop) and labels."""
-    return SimpleNamespace(
-        hand_landmarks=[
-            [SimpleNamespace(x=x / 1000, y=(y + 5 * point) / 1000, z=0.0) for point in range(21)] for (x, y), _ in hands
-        ],
-        handedness=[[SimpleNamespace(category_name=label, score=0.95)] for _, label in hands],
-    )
+def seen_hands(*hands: tuple[tuple[float, float], str]) -> list[Hand]:
+    """Hands with these wrists and labels, fingers below."""
+    below = np.stack([np.zeros(21), 5.0 * np.arange(21), np.zeros(21)], axis=1)
+    return [Hand((np.array([*wrist, 0.0]) + below).astype(np.float32), label == "Left", 0.95) for wrist, label in hands]
 
 
 @pytest.fixture
@@ -177,12 +176,13 @@ def tracker(monkeypatch: pytest.MonkeyPatch) -> LandmarkTracker:
     """Without models."""
     monkeypatch.setattr(landmark_tracker, "PersonFinder", lambda *_, **__: None)
     monkeypatch.setattr(landmark_tracker, "VideoTask", lambda *_, **__: None)
+    monkeypatch.setattr(hands, "VideoTask", lambda *_, **__: None)
+    monkeypatch.setattr(hands, "HandNetwork", lambda _: None)
     return LandmarkTracker(Path(), Path(), Path())
 
 
 def sides(tracker: LandmarkTracker, time_ns: int, *hands: tuple[tuple[float, float], str], **wrists: object) -> list:
-    crop = landmark_tracker._Crop(np.zeros((1, 1, 3), np.uint8), 0, 0, 1000, 1000)
-    assigned = tracker._assign(seen_hands(*hands), crop, pose(**wrists), 200.0, time_ns)  # type: ignore[arg-type]
+    assigned = tracker._assign(seen_hands(*hands), pose(**wrists), 200.0, time_ns)  # type: ignore[arg-type]
     return [None if np.isnan(hand[0, 0]) else tuple(np.rint(hand[0, :2]).astype(int).tolist()) for hand in assigned]
 
 
@@ -207,7 +207,7 @@ def test_somebody_elses_hand_is_refused(tracker: LandmarkTracker) -> None:
 
 def test_a_crop_may_leave_the_picture() -> None:
     pixels = np.full((100, 200, 3), 255, np.uint8)
-    crop = landmark_tracker._cut(pixels, Square(0, 50, 100), 50)
+    crop = cut(pixels, Square(0, 50, 100), 50)
     assert crop.pixels.shape == (50, 50, 3)
     assert not crop.pixels[:, :24].any()
     assert crop.pixels[:, 26:].all()
@@ -245,6 +245,103 @@ def test_a_second_person_is_looked_for_now_and_then(tracker: LandmarkTracker) ->
     watch(4, 4)
     assert single.asked > 60 + 50  # alone again, and followed as such
     assert several.asked < 4 + 60 + 75
+
+
+class FakeNetwork:
+    """Loses no hand, and counts how often it is asked for one; each time it lies `way` pixels further."""
+
+    def __init__(self, way: float) -> None:
+        self.asked, self.way = 0, way
+
+    def follow(self, pixels: np.ndarray, hand: Hand, least: float) -> Hand:
+        self.asked += 1
+        return dataclasses.replace(hand, points=hand.points + np.float32(self.way * (-1) ** self.asked))
+
+
+class FakeTask:
+    """Finds a hand the first time, and counts how often it is asked."""
+
+    asked = 0
+
+    def detect(self, pixels: np.ndarray, time_ns: int) -> SimpleNamespace:
+        self.asked += 1
+        if self.asked > 1:
+            return SimpleNamespace(hand_landmarks=[], handedness=[])
+        points = [SimpleNamespace(x=0.6, y=0.5 + 0.005 * point, z=0.0) for point in range(21)]
+        return SimpleNamespace(
+            hand_landmarks=[points], handedness=[[SimpleNamespace(category_name="Left", score=0.95)]]
+        )
+
+
+Asked = tuple[int, int]  # the network, to follow a hand; MediaPipe, to find one
+
+
+@pytest.fixture
+def searched(tracker: LandmarkTracker) -> Callable[..., Asked]:
+    """Who is asked for hands in a second of pictures, after a first one in which one is found."""
+
+    def search(picture: Callable[[int], np.ndarray], people: np.ndarray | None = None, way: float = 0.0) -> Asked:
+        points = np.ones((33, 5), np.float32)
+        points[:, :4] = (pose() if people is None else people) / [*SHAPE, 1.0, 1.0]
+        points[:, 3:] = 1.0
+        finder, network = FakeTask(), FakeNetwork(way)
+        tracker._hands._finder, tracker._hands._network = finder, network  # type: ignore[assignment]
+        tracker._face = SimpleNamespace(detect=lambda *_: None)  # type: ignore[assignment]
+        tracker._single = tracker._several = SimpleNamespace(poses=lambda *_: [points])  # type: ignore[assignment]
+        for index in range(31):
+            tracker.track(picture(index), index * FRAME_NS)
+        return network.asked, finder.asked - 1
+
+    return search
+
+
+NOISE = np.random.default_rng(0).normal(128, 3, (3, *SHAPE, 3)).astype(np.uint8)
+
+
+def grain(index: int) -> np.ndarray:
+    """A still picture with a sensor's noise."""
+    return NOISE[index % len(NOISE)].copy()
+
+
+def flickering(index: int) -> np.ndarray:
+    return grain(index) + np.uint8(3 * (index % 9))
+
+
+def wagging(index: int) -> np.ndarray:
+    """Ten pixels of a finger move by two, and back after five."""
+    picture = grain(index)
+    picture[520:528, 590 + 2 * (index % 5) : 600 + 2 * (index % 5)] = 220
+    return picture
+
+
+ONE_SIDE = pose((600, 500), (-300, 500))  # the other wrist is far out of the picture
+
+
+@pytest.mark.parametrize("picture", [grain, flickering])
+def test_hands_that_hold_still_are_looked_at_in_every_fourth_picture(
+    searched: Callable[..., Asked], picture: Callable[[int], np.ndarray]
+) -> None:
+    """A sensor's noise and changing light are no motion."""
+    assert searched(picture, ONE_SIDE) == (8, 0)
+
+
+def test_a_finger_that_moves_is_followed_at_the_landmark_models_rate(searched: Callable[..., Asked]) -> None:
+    assert searched(wagging, ONE_SIDE) == (15, 0)
+
+
+@pytest.mark.parametrize(("way", "followed"), [(3.0, 15), (4.5, 30)])
+def test_a_fast_hand_is_followed_in_every_picture(searched: Callable[..., Asked], way: float, followed: int) -> None:
+    """200 pixels are a shoulder width: 4.5 in a picture are 0.67 a second."""
+    assert searched(wagging, ONE_SIDE, way=way) == (followed, 0)
+
+
+def test_a_hand_that_is_not_found_is_looked_for_now_and_then(searched: Callable[..., Asked]) -> None:
+    """Two wrists, one hand: in every picture for 0.2 s, then eight times a second."""
+    assert searched(wagging, way=4.5) == (30, 6 + 6)
+
+
+def test_hands_are_looked_for_where_the_pose_says_so(searched: Callable[..., Asked]) -> None:
+    assert searched(wagging, pose((1300, 500), (-300, 500))) == (0, 0)
 
 
 def covered(hidden: range, seconds: float, coverage: Coverage, start_s: float = 0.0) -> tuple[str, ...]:
