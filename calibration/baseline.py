@@ -109,9 +109,19 @@ def _behind(bundle: Bundle, pair: tuple[JudgedSession, JudgedSession], settings:
     """What is detected in the second session, by its own clock; the first comes before it where there is a baseline."""
     rest, session = pair
     rest_ns = round(settings.baseline_s * 1e9)
-    ends, logits = session.ends_ns + rest_ns, session.logits
+    joined = replace(session, ends_ns=session.ends_ns + rest_ns)
     if rest_ns:
         kept = rest.ends_ns <= rest_ns
-        ends, logits = np.concatenate((rest.ends_ns[kept], ends)), np.concatenate((rest.logits[kept], logits))
-    found = session_events(bundle, replace(session, ends_ns=ends, logits=logits), settings)
+        joined = replace(
+            joined,
+            ends_ns=np.concatenate((rest.ends_ns[kept], joined.ends_ns)),
+            logits=np.concatenate((rest.logits[kept], joined.logits)),
+        )
+        if rest.parts is not None and joined.parts is not None and rest.seen is not None and joined.seen is not None:
+            joined = replace(
+                joined,
+                parts=np.concatenate((rest.parts[kept], joined.parts)),
+                seen=np.concatenate((rest.seen[kept], joined.seen)),
+            )
+    found = session_events(bundle, joined, settings)
     return [(index, onset - rest_ns * 1e-9, offset - rest_ns * 1e-9) for index, onset, offset in found]

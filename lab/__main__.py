@@ -12,11 +12,13 @@ from engines.common.command_line import Parser, run_guarded
 COMMANDS = (
     ("archive", "lab.archive.command", "many recordings, here or on a Ray cluster, into one dataset"),
     ("agreement", "lab.agreement_command", "how far a machine and a human, or two humans, agree"),
+    ("adapt", "lab.adapt_command", "fit a landmark model to a laboratory's own examples"),
     ("dataset", "lab.dataset_command", "clips, lists and splits from recordings that people have annotated"),
     ("report", "lab.report.command", "a session as one page to look at and to review"),
     ("corrections", "lab.corrections_command", "bring what was corrected in the report into the record"),
     ("forget", "lab.forget", "withdrawal of consent: delete a session"),
     ("evaluate-emotion", "lab.evaluate_emotion_command", "an emotion model on labelled pictures of faces"),
+    ("evaluate-adaptation", "lab.evaluate_adaptation", "what a few examples of a person give on all others"),
     ("evaluate-real", "lab.evaluate_real_command", "a landmark model on real people whose labels are weak"),
     ("export", "lab.export_command", "a session for ELAN, BORIS, Excel, R and others"),
     ("words", "lab.words", "a first map from a laboratory's words to MA-52's"),

@@ -9,7 +9,7 @@ import pytest
 
 from engines.bundle import Bundle, find
 from engines.landmarks.steps import pack
-from engines.runtimes import open_runtime
+from engines.runtimes import available, open_runtime
 from engines.specs.base import LandmarkSpec
 from events.limits import limits
 from events.offline import ended_parts, step_reports
@@ -47,6 +47,20 @@ def test_it_is_small_and_says_what_it_is(bundle: Bundle) -> None:
     for one in (card.calibration, card.calibration.parts):
         assert isinstance(one.enter, tuple)
         assert isinstance(one.exit, tuple)
+
+
+def test_every_runtime_can_begin_with_nobody_in_view(bundle: Bundle) -> None:
+    """Lengths of nothing are divided by: what keeps them above zero must survive the export."""
+    session = simulate(7000, 3.0, settings=Settings("balanced", "test"))
+    landmarks = pack(session.pose, session.hands, session.face)
+    windows = np.zeros((2, *bundle.card.network.inputs["landmarks"]), np.float32)
+    windows[1, 20:] = landmarks[:28]
+    found = []
+    for name, there in available().items():
+        if there:
+            with open_runtime(bundle, name, threads=1) as engine:
+                found.append(engine.run({"landmarks": windows})["actions"])  # refuses what is not finite
+    assert all(np.abs(one - found[0]).max() < 0.02 * np.abs(found[0]).max() for one in found)
 
 
 def test_hands_of_real_people_who_only_developed_it(scorer: Scorer) -> None:

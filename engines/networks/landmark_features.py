@@ -36,6 +36,7 @@ from engines.networks.landmark_places import (
 Z, VISIBILITY, VALID = 2, 3, 4  # channels behind x and y
 TORSO_WIDTHS = 1.5  # a torso's length in shoulder widths, seen from the front
 SMALL = 1e-4
+LEAST_SQUARE = SMALL * SMALL  # added, it would be lost: graph optimisers take it for nothing
 NEAR, CLOSE = 0.3, 0.03  # of distances, units: the scale of nearness, and the softening of the logarithm
 CHAINS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (0, 9, 10, 11, 12), (0, 13, 14, 15, 16), (0, 17, 18, 19, 20))
 JOINTS = ((11, 13, 15), (12, 14, 16), (23, 25, 27), (24, 26, 28), (13, 11, 23), (14, 12, 24))  # whose angles count
@@ -76,7 +77,7 @@ def _bones() -> list[Mixture]:
 
 
 def _length(vectors: Tensor, dim: int = -1) -> Tensor:
-    return torch.sqrt((vectors * vectors).sum(dim) + SMALL * SMALL)
+    return torch.sqrt((vectors * vectors).sum(dim).clamp(min=LEAST_SQUARE))
 
 
 def _unflat(values: Tensor, dim: int, sizes: tuple[int, int]) -> Tensor:
@@ -208,10 +209,10 @@ class LandmarkFeatures(nn.Module):
         touched = _unflat(part["touched"], 2, (2, -1)).transpose(3, 4)  # (N, T, side, 2, K)
         ways = points[..., :6, None] - touched[..., None, :]  # (N, T, side, 2, 6, K)
         squares = (ways * ways).sum(3)
-        nearest = torch.sqrt(squares[..., :5, :].amin(3) + SMALL * SMALL)  # (N, T, side, K)
-        palm = torch.sqrt(squares[..., 5, :] + SMALL * SMALL)
+        nearest = torch.sqrt(squares[..., :5, :].amin(3).clamp(min=LEAST_SQUARE))  # (N, T, side, K)
+        palm = torch.sqrt(squares[..., 5, :].clamp(min=LEAST_SQUARE))
         between = points[:, :, 0, :, :5, None] - points[:, :, 1, :, None, :5]
-        apart = torch.sqrt((between * between).sum(2).flatten(2).amin(2, keepdim=True) + SMALL * SMALL)
+        apart = torch.sqrt((between * between).sum(2).flatten(2).amin(2, keepdim=True).clamp(min=LEAST_SQUARE))
         apart = torch.log(CLOSE + apart)
         logs = torch.log(CLOSE + torch.cat([nearest, palm], dim=-1))
         near = torch.exp(nearest / -NEAR)

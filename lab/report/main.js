@@ -120,8 +120,8 @@ function listenToControls() {
   byId("whole").onclick = () => show(0, data.length_s);
   byId("help").onclick = () => byId("keys").showModal();
   byId("save").onclick = save;
-  byId("filter").oninput = showList;
-  byId("which").onchange = showList;
+  byId("filter").oninput = () => showList();
+  byId("which").onchange = () => showList();
   byId("reviewer").value = review.reviewer;
   byId("reviewer").oninput = () => {
     review.reviewer = byId("reviewer").value;

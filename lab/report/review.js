@@ -17,9 +17,19 @@ function chosenEvent() {
   return events.find((one) => one.key === view.chosen) ?? null;
 }
 
-function showList() {
+const MOST_LISTED = 150; // rows at once: a long session has thousands
+
+function showList(from = null) {
   const shown = listed();
-  byId("events").tBodies[0].replaceChildren(...shown.map(listRow));
+  const chosen = shown.findIndex((one) => one.key === view.chosen);
+  const last = Math.max(shown.length - MOST_LISTED, 0);
+  const first = Math.min(Math.max(typeof from === "number" ? from : chosen - MOST_LISTED / 2, 0), last);
+  const more = (words, to) => element("tr", { onclick: () => showList(to) }, element("td", { colspan: 5, class: "quiet" }, words));
+  byId("events").tBodies[0].replaceChildren(
+    ...(first > 0 ? [more(`${first} before these`, first - MOST_LISTED)] : []),
+    ...shown.slice(first, first + MOST_LISTED).map(listRow),
+    ...(first < last ? [more(`${shown.length - first - MOST_LISTED} behind these`, first + MOST_LISTED)] : []),
+  );
   byId("shown").textContent = `${shown.length} of ${cameraEvents().length}`;
   const done = cameraEvents().filter((one) => one.verdict !== "open" || one.added || one.renamed || one.moved).length;
   byId("progress").textContent = `${done} of ${cameraEvents().length} reviewed`;

