@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks.archives import SECONDS, archive_times, fitted
 from benchmarks.harness import Result, machine
@@ -20,7 +21,7 @@ def run() -> Result:
         for part in ("local", "ray"):
             (folder / part).mkdir()
         local = fitted(COUNTS, archive_times(folder / "local", ["--workers", "1"], COUNTS))
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         try:
             details = fitted(COUNTS, archive_times(folder / "ray", ["--ray", cluster.address], COUNTS))
         finally:
