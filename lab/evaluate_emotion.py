@@ -20,7 +20,7 @@ from engines.bundle import Bundle, find
 from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
 from engines.taxonomy import EMOTIONS
-from realtime.analysis.emotion import EmotionModel, Fusion, Stretch
+from realtime.analysis.emotion import EmotionModel, Fusion, Reading
 from realtime.analysis.window import SlidingEmotionWindow
 from realtime.capture.order import ViewSpec
 from realtime.capture.sources import FileSpec
@@ -110,7 +110,7 @@ def evaluate(model: str, folder: Path, threads: int = 0) -> Iterator[Answer]:
             yield Answer(path, label, tuple(one.shares.tolist()), one.face_visible > 0.0)
 
 
-def judge_picture(model: EmotionModel, config: Config, spec: ViewSpec, pixels: UInt8Array) -> Stretch:
+def judge_picture(model: EmotionModel, config: Config, spec: ViewSpec, pixels: UInt8Array) -> Reading:
     """One picture as a recording that does not move, up to its first window."""
     card = model.bundle.card
     span_ns = to_ns(card.span_s)

@@ -219,8 +219,8 @@ class LandmarkWindow(Window):
 class StreamWindow(Window):
     """The T newest frames of a video that a network follows frame by frame; the window before had all but the last."""
 
-    stretch: int  # the same as of the window before: nothing came between them
-    cause: str  # why the stretch began
+    run: int  # the same as of the window before: nothing came between them
+    cause: str  # why the run began
 
 
 @dataclass(frozen=True, slots=True, eq=False)

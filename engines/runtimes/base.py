@@ -112,7 +112,7 @@ class Runtime(ABC):
         self.report: Callable[[str], None] = _silent  # receives what a person should know, one line each
         self.batch = 1  # clips that a call gains from, none of whose scores depend on the others
         self._active = False
-        self._spare: list[Video] = []  # that clips are shown by
+        self._clip_videos: list[Video] = []  # that clips are shown by
 
     @classmethod
     def availability(cls) -> Availability:
@@ -207,8 +207,8 @@ class Runtime(ABC):
 
     def _clips(self, clips: UInt8Array) -> Outputs:
         """Clips frame by frame, from empty states."""
-        self._spare += [Video() for _ in range(len(self._spare), len(clips))]
-        videos = self._spare[: len(clips)]
+        self._clip_videos += [Video() for _ in range(len(self._clip_videos), len(clips))]
+        videos = self._clip_videos[: len(clips)]
         for video in videos:
             video.begin()
         for at in range(clips.shape[1]):

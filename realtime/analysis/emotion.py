@@ -106,7 +106,7 @@ def _counted(window: EmotionWindow) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Reading:
     """What face and body of a window say together."""
 
     end_ns: int
@@ -125,11 +125,11 @@ class Fusion:
         self._face = FaceEmotion(rest_ns, used_ns)
         self._notice = ""
 
-    def take(self, window: EmotionWindow, judged: Judged) -> Stretch:
+    def take(self, window: EmotionWindow, judged: Judged) -> Reading:
         """The next window."""
         end_ns = window.end_ns if window.recorded_end_ns is None else window.recorded_end_ns
         if not self._reads:
-            return Stretch(end_ns, judged.shares, judged.seen, judged.face, 0.0)
+            return Reading(end_ns, judged.shares, judged.seen, judged.face, 0.0)
         counted = _counted(window)
         there = counted[window.expression_seen[counted] > 0]
         face = len(there) / len(counted)
@@ -140,7 +140,7 @@ class Fusion:
         shares = judged.shares
         if len(there):
             shares = fused(said.shares, shares) if judged.seen else said.shares
-        return Stretch(end_ns, shares, evidence(judged.seen, face), face, said.neutral * face)
+        return Reading(end_ns, shares, evidence(judged.seen, face), face, said.neutral * face)
 
     def notice(self) -> str:
         """What was taken off the face, once that is known."""

@@ -34,7 +34,7 @@ class _Followed:
     def take(self, window: StreamWindow) -> _Waiting:
         """The frames of the next window that the network has not seen."""
         before, self._before = self._before, window
-        if before is None or window.stretch != before.stretch:
+        if before is None or window.run != before.run:
             return _Waiting(self, window, deque(window.frames), window.cause)
         missed = window.index - before.index
         if missed > len(window.frames):

