@@ -192,7 +192,7 @@ def find_emotion(request: Request, model: Bundle, tracked: bool) -> Bundle | Non
     if not asked and DEFAULT_EMOTION not in bundles.known():
         log.warning("no emotion estimate: the model %s is not there", DEFAULT_EMOTION)
         return None
-    bundle = Bundle.load(bundles.find(request.emotion or DEFAULT_EMOTION))
+    bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
     spec, card = bundle.card.emotion, model.card
     if asked and not bundle.card.sees_body_of(card) and not (bundle.card.view == card.view and not spec.picture_size):
         wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"

@@ -242,8 +242,8 @@ def test_progress_counts_every_phase_to_its_end(make: Make) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--batch", "0"), "a batch of 1 to 16 windows, got 0"),
-        (("--batch", "17"), "a batch of 1 to 16 windows, got 17"),
+        (("--batch", "0"), "a batch of 1 to 64 windows, got 0"),
+        (("--batch", "65"), "a batch of 1 to 64 windows, got 65"),
         (("--precision", "fp16"), "an fp16 bundle, got built, which is fp32; make one with python -m engines export"),
         (
             ("--precision", "int8"),

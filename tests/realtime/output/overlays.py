@@ -134,5 +134,5 @@ def feeling(abstains: bool = False) -> EmotionShown:
         8.4,
         0.97,
         abstains,
-        tuple((float(60 - at), None if at < 20 else shares) for at in range(60)),
+        history=tuple((float(60 - at), None if at < 20 else shares) for at in range(60)),
     )
