@@ -119,7 +119,7 @@ def test_bad_input_is_one_line(
     whole: Path, emotion_recipe: Path, cache: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     for changes, line in (
-        (("start.freeze=true",), "missing required field `model`"),
+        (("start.freeze=true",), "a model or a checkpoint to start from"),
         (("data.span_s=90",), "`$.span_s`"),
         (("losses.beta=-1",), "`$.beta`"),
         (("network.face.size=8",), "a network that can be built"),

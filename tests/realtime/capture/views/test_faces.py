@@ -38,7 +38,7 @@ def test_the_face_of_a_photograph_is_found_and_its_crop_does_not_move(face_model
             noisy = np.clip(portrait + rng.normal(0, 6, portrait.shape), 0, 255).astype(np.uint8)
             crops.append(view.apply(noisy, index * FRAME_NS))
             assert crops[-1] is not None
-            square = view._follower._now
+            square = view._follower._follower._now
             assert abs(square.x - FACE_AT[0]) < 0.3 * square.side
             assert abs(square.y - FACE_AT[1]) < 0.4 * square.side
             assert 120 < square.side < 400
@@ -53,7 +53,7 @@ def test_the_faces_of_real_recordings_are_found_and_held_steadily(clips, face_mo
         for picture in itertools.islice(container.decode(video=0), 60):
             count += 1
             if view.apply(picture.to_ndarray(format="rgb24"), round(picture.time * NS_PER_S)) is not None:
-                squares.append(view._follower._now)
+                squares.append(view._follower._follower._now)
     assert len(squares) >= 0.95 * count
     for before, after in itertools.pairwise(squares):
         assert max(abs(before.x - after.x), abs(before.y - after.y)) < 0.1 * before.side
@@ -84,10 +84,10 @@ def test_the_largest_face_is_taken_unless_the_body_is_another_s(face_model, port
     scene = two_people(portrait)
     with closing(FaceView(64, 0.3, FaceFinder(face_model))) as view:
         assert view.apply(scene, 0) is not None
-        assert view._follower.person.left > 512
+        assert view._follower.box.left > 512
     with closing(FaceView(64, 0.3, FaceFinder(face_model))) as view:
         assert view.apply(scene, 0, Box(0.0, 200.0, 400.0, float(scene.shape[0]))) is not None
-        assert view._follower.person.right < 400
+        assert view._follower.box.right < 400
     with closing(FaceView(64, 0.3, FaceFinder(face_model))) as view:
         assert view.apply(scene, 0, Box(410.0, 0.0, 500.0, 600.0)) is None  # nobody's face is there
 
