@@ -48,7 +48,9 @@ class Network(nn.Module):
     """
 
     spec: Spec
-    layers: tuple[str, ...] = ()  # modules and parameters from the input on, each a layer; what is left is the last one
+    layer_names: tuple[
+        str, ...
+    ] = ()  # modules and parameters from the input on, each a layer; the rest is the last one
     # Tensors (N, ...) of `spec.inputs`, in order → those of `spec.outputs` by name.
     forward: Callable[..., dict[str, Tensor]]
     # Of a network whose spec has `states`: the next frames (N, ...) and the states before → outputs and states after.
@@ -67,14 +69,14 @@ class Network(nn.Module):
 
         `scale` is a group's learning rate relative to the recipe's. Raises BadInput: `layer_decay`, and no layers.
         """
-        if recipe.layer_decay is not None and not self.layers:
+        if recipe.layer_decay is not None and not self.layer_names:
             raise BadInput("optimiser.layer_decay of a plain transformer", self.spec.title, "leave it out")
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         last = self.last_layer()
         for name, parameter, module, kind in self._kinds():
             scale = recipe.bias_rate if kind == "biases" else 1.0
             scale *= recipe.head_rate if module is last else 1.0
-            scale *= (recipe.layer_decay or 1.0) ** (len(self.layers) - self._layer_of(name))
+            scale *= (recipe.layer_decay or 1.0) ** (len(self.layer_names) - self._layer_of(name))
             decay = 0.0 if kind in recipe.undecayed else recipe.weight_decay
             groups.setdefault((scale, decay), []).append(parameter)
         return [
@@ -94,8 +96,8 @@ class Network(nn.Module):
 
     def _layer_of(self, name: str) -> int:
         """Number of the layer of a parameter; behind all layers that of the head."""
-        found = (at for at, layer in enumerate(self.layers) if name == layer or name.startswith(f"{layer}."))
-        return next(found, len(self.layers))
+        found = (at for at, layer in enumerate(self.layer_names) if name == layer or name.startswith(f"{layer}."))
+        return next(found, len(self.layer_names))
 
     def pretrained_layouts(self) -> Mapping[str, Layout]:
         """Layouts of published checkpoints by name."""

@@ -40,7 +40,7 @@ class VideoMAE(VideoNetwork):
             *(TransformerBlock(spec.width, spec.heads, EPSILON, key_bias=False) for _ in range(spec.layers))
         )
         self.norm = nn.LayerNorm(spec.width, EPSILON)
-        self.layers = ("patch", *(f"blocks.{number}" for number in range(spec.layers)))
+        self.layer_names = ("patch", *(f"blocks.{number}" for number in range(spec.layers)))
         initialise_linear(self)
 
     def features(self, clips: Tensor) -> Tensor:
