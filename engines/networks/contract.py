@@ -48,7 +48,7 @@ class Network(nn.Module):
     """
 
     spec: Spec
-    layer_names: tuple[
+    layer_names: tuple[str, ...] = ()  # modules and parameters from the input on, each a layer; the rest is the last
         str, ...
     ] = ()  # modules and parameters from the input on, each a layer; the rest is the last one
     # Tensors (N, ...) of `spec.inputs`, in order → those of `spec.outputs` by name.
