@@ -49,8 +49,6 @@ class Network(nn.Module):
 
     spec: Spec
     layer_names: tuple[str, ...] = ()  # modules and parameters from the input on, each a layer; the rest is the last
-        str, ...
-    ] = ()  # modules and parameters from the input on, each a layer; the rest is the last one
     # Tensors (N, ...) of `spec.inputs`, in order → those of `spec.outputs` by name.
     forward: Callable[..., dict[str, Tensor]]
     # Of a network whose spec has `states`: the next frames (N, ...) and the states before → outputs and states after.
