@@ -24,6 +24,7 @@ from tests.conftest import ROOT
 # Low thresholds: the shipped untrained model then reports many events, which mean nothing but exercise every stage.
 EVENTFUL = (
     "--headless",
+    "--no-emotion",
     "--model",
     "untrained-small",
     "--engine",

@@ -176,6 +176,7 @@ def test_an_overlay_whose_terminal_is_closed_leaves_nothing_running(recording, t
             ROOT / "run_live.py",
             "replay",
             recording,
+            "--no-emotion",
             "--model",
             "untrained-small",
             "--engine",

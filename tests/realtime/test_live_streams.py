@@ -56,6 +56,7 @@ class Session:
             "live",
             *sources,
             "--headless",
+            "--no-emotion",
             "--engine",
             "onnxruntime",
             "--model",

@@ -112,7 +112,7 @@ def test_the_handed_configuration_with_a_mark_works():
 
 
 LATIN = b"caf\xe9"  # a name in Latin-1: no UTF-8
-FAST = ("--headless", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
+FAST = ("--headless", "--no-emotion", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
 
 JUDGED = "manet-live: judged {0} of {0} windows\n"  # what a session without a fault says
 
@@ -133,7 +133,7 @@ def test_names_may_be_any_bytes(recording, odd_folder):
     film.symlink_to(recording)
     settings = odd_folder / "settings.toml"
     settings.write_text("[window]\nhop_s = 0.5\n")
-    done = manet_live("replay", film, *FAST, "--no-emotion", "--record", odd_folder / "one", "--config", settings)
+    done = manet_live("replay", film, *FAST, "--record", odd_folder / "one", "--config", settings)
     assert (done.code, done.err) == (0, JUDGED.format(17))
     shown = r"caf\xe9\x0a\x1b[31m.mp4"
     assert done.of("session")[0]["source"] == shown
@@ -197,7 +197,7 @@ def test_a_place_for_temporary_files_that_sockets_cannot_be_in(recording, tmp_pa
     os.mkdir(place)  # noqa: PTH102 - bytes
     with tempfile.TemporaryDirectory(dir="/tmp") as short:
         done = subprocess.run(
-            [sys.executable, ROOT / "run_live.py", "replay", recording, *FAST, "--no-emotion"],
+            [sys.executable, ROOT / "run_live.py", "replay", recording, *FAST],
             capture_output=True,
             text=True,
             check=False,

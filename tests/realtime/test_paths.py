@@ -22,7 +22,7 @@ from tests.realtime.conftest import LINE, record
 
 pytestmark = pytest.mark.slow
 
-FAST = ("--headless", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
+FAST = ("--headless", "--no-emotion", "--speed", "max", "--engine", "onnxruntime", "--model", "untrained-small")
 
 
 def tree(folder) -> dict[str, bytes | None]:

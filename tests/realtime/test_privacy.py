@@ -25,6 +25,7 @@ def test_a_session_writes_no_file_and_no_vendor_identifier(recording, tmp_path, 
         "--speed",
         "max",
         "--headless",
+        "--no-emotion",  # whose nets would be fetched into the empty home
         "--model",
         "untrained-small",
         "--engine",

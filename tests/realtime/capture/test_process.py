@@ -173,8 +173,8 @@ CRASH_AT = """
 import os, signal
 from realtime.capture import process as capture
 view = capture.make_view
-def crashing(*arguments):
-    made = view(*arguments)
+def crashing(*arguments, **options):
+    made = view(*arguments, **options)
     apply = made.apply
     def checked(image):
         if image.media_ns == 400_000_000:

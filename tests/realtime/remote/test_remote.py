@@ -208,7 +208,7 @@ def test_the_two_commands_find_each_other_and_both_end(tmp_path):
 
 def test_wrong_use_is_one_line(tmp_path):
     make_keys(tmp_path, ["lab"])
-    listen = ("live", "--headless", "--model", "untrained-small", "--engine", "onnxruntime", "--listen")
+    listen = ("live", "--headless", "--model", "untrained-small", "--engine", "onnxruntime", "--no-emotion", "--listen")
     assert "--listen with --keys" in refused(*listen, "tcp://127.0.0.1:5570")
     assert "tcp://ADDRESS:PORT" in refused(*listen, "ipc://frames", "--keys", tmp_path)
     assert "--camera NAME" in refused(*listen, "tcp://127.0.0.1:5570", "--keys", tmp_path)  # a reader is no camera
