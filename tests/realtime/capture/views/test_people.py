@@ -234,7 +234,7 @@ def test_what_is_outside_the_picture_or_unseen_does_not_count() -> None:
     assert extent(np.zeros((33, 4), np.float32), 100, 200) is None
 
 
-def test_it_is_known_since_when_somebody_is_followed() -> None:
+def test_it_is_known_since_when_a_person_is_followed() -> None:
     scene = Scene()
     assert scene.follower.followed_ns(0) is None
     scene.show(box(400, 500), seconds=3)
