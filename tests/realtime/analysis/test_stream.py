@@ -154,7 +154,7 @@ class _Lost(Runtime):
     def _activate(self) -> None: ...
 
     def _run(self, inputs: object) -> Outputs:
-        raise NotImplementedError
+        raise AssertionError("it is shown frames alone")
 
     def _step_one(self, *_: object) -> Outputs:
         type(self).left -= 1
