@@ -53,7 +53,7 @@ def test_an_address_without_a_cluster_is_one_line(folder, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed: pip install manet-live[cluster]")
     command = [sys.executable, "-m", "lab", "archive", str(folder), "--out", str(tmp_path / "out"), *SETTINGS]
     done = subprocess.run(
-        [*command, "--ray", "127.0.0.1:9"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [*command, "--ray", "127.0.0.1:9"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("manet-live: error: expected the address of a Ray cluster")
