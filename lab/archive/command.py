@@ -31,6 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--export", metavar="NAME[,NAME...]", help="every recording in formats of `export`, too; or all"
     )
     command.add_argument("--engine", metavar="RUNTIME", help="as of `live`; chosen once for the whole dataset")
+    command.add_argument("--server", metavar="HOST:PORT", help="of the inference-server; [server] of --config has more")
     command.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; the command line wins over it")
     where = command.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="recordings at once, here (default: one a core)")
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
     """Archive what is not archived yet."""
     overrides = {
         "engine": {"runtime": options.engine},
+        "server": {"address": options.server},
         "emotion": {"on": False if options.no_emotion else True if options.emotion else None},
     }
     config = configuration.load(options.config, overrides)

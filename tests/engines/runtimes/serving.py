@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,14 +26,15 @@ def bundle() -> Bundle:
 class Server:
     """MLServer with the shipped untrained model, under the name `served`, and the emotion model; both version 1."""
 
-    def __init__(self, python: Path, folder: Path) -> None:
+    def __init__(self, python: Path, folder: Path, models: Mapping[str, str] = MODELS) -> None:
         self._command = [str(python.with_name("mlserver")), "start", str(folder)]
         self._folder, self.port = folder, free_port()
         shutil.copy(Path(__file__).with_name("served_onnx.py"), folder)
         ports = {"grpc_port": self.port, "http_port": free_port(), "metrics_port": free_port()}
         settings = {"host": "127.0.0.1", "parallel_workers": 0, **ports}
         (folder / "settings.json").write_text(json.dumps(settings))
-        for name, of in MODELS.items():
+        self._name, self._bundle = next(iter(models.items()))
+        for name, of in models.items():
             home = folder / name
             home.mkdir()
             shutil.copy(find(of) / "model.onnx", home)
@@ -49,11 +51,11 @@ class Server:
         environment = {**os.environ, "PYTHONPATH": str(self._folder)}
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
-        settings = ServerSettings(self.address, model="served")
+        settings, model = ServerSettings(self.address, model=self._name), Bundle.load(find(self._bundle))
         until_s = time.monotonic() + 240
         while True:
             try:
-                with open_runtime(bundle(), "inference-server", server=settings):
+                with open_runtime(model, "inference-server", server=settings):
                     return
             except BadInput:
                 if time.monotonic() > until_s:
@@ -65,7 +67,8 @@ class Server:
         self._process.wait()
 
     def batches(self, model: str = "served") -> list[int]:
-        return list(map(int, (self._folder / model / "batches").read_text().split()))
+        log = self._folder / model / "batches"
+        return list(map(int, log.read_text().split())) if log.exists() else []
 
 
 class Link:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from engines.runtimes import NoAnswer, ServerSettings, open_runtime
-from tests.conftest import write_numbered
+from tests.conftest import ROOT, write_numbered
 from tests.engines.runtimes.serving import Link, Server, bundle
 from tests.realtime.sessions import start
 
@@ -112,6 +113,31 @@ def test_a_fallback_takes_over_in_a_session(own_server, tmp_path):
     assert {"network", "compute"} <= last.keys()  # windows of both
     assert "server" not in summary["skipped"]
     assert session.of("session")[-1]["engine"] == "openvino"
+
+
+def test_an_archive_ends_with_its_server_and_goes_on_with_it(own_server, tmp_path):
+    inputs, out = tmp_path / "inputs", tmp_path / "dataset"
+    inputs.mkdir()
+    for at in range(3):
+        write_numbered(inputs / f"{at}.mp4", range(0, 8000, 40))
+    (tmp_path / "settings.toml").write_text('[server]\nmodel = "served"\ndeadline_s = 30.0\n')
+    common = ["--model", "untrained-small", "--no-emotion", "--config", str(tmp_path / "settings.toml")]
+    server = ["--engine", "inference-server", "--server", own_server.address, "--workers", "1"]
+    command = [sys.executable, "-m", "lab", "archive", str(inputs), "--out", str(out), *common, *server]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until_s = time.monotonic() + 120
+    while not list(out.glob("recording=*")) and time.monotonic() < until_s:
+        time.sleep(0.02)
+    own_server.kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "is lost" in err.strip().splitlines()[-1]
+    assert 1 <= len(list(out.glob("recording=*"))) < 3
+    assert not list(out.glob("*/errors.parquet"))  # it was no recording's fault
+    own_server.start()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "3 of 3 recordings archived" in done.stdout
 
 
 def test_eight_rooms_share_a_server_fairly(server):
