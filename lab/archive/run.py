@@ -16,7 +16,7 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput, Failed
 from engines.common.log import log
 from engines.runtimes import open_runtime
-from lab.archive.dataset import Dataset, Order, check_space, needed_bytes
+from lab.archive.dataset import Dataset, Order, check_space, needed_bytes, needed_export_bytes
 from lab.archive.exports import export_archive
 from lab.archive.jobs import Job, Outcome, Pool, Task
 from lab.archive.progress import Progress
@@ -81,7 +81,9 @@ def run_archive(
     """
     known = {one.id for one in recordings}
     todo = [one for one in recordings if not dataset.has(one.id)]
-    check_space(dataset.path, needed_bytes(todo, order.posteriors))
+    new = [one for one in recordings if any(not dataset.export_path(name, one.id).exists() for name in exports)]
+    needed = needed_bytes(todo, order.posteriors) + needed_export_bytes(new, len(exports))
+    check_space(dataset.path, needed)
     dataset.begin(order)
     with ExitStack() as stack:
         lock = stack.enter_context(dataset.locked())
