@@ -50,9 +50,12 @@ class Steps:
 
     times_ns: Int64Array  # (T,) ascending
     seen: BoolArray  # (T,) whether a picture stands for that moment; nothing is decided on others
+    moved: BoolArray | None = None  # (T, 7) whether the body part moves around then; None: as if all did
 
     def __post_init__(self) -> None:
         check_array("seen", self.seen, np.bool_, (len(self.times_ns),))
+        if self.moved is not None:
+            check_array("moved", self.moved, np.bool_, (len(self.times_ns), len(BODY_PARTS)))
         if len(self.times_ns) < 2 or np.any(np.diff(self.times_ns) <= 0):
             raise ValueError("steps: expected at least two ascending times")
 

@@ -19,6 +19,7 @@ from engines.bundle import Bundle
 from engines.card import ModelCard
 from engines.common.errors import BadInput
 from engines.landmarks.drawing import draw_window
+from engines.landmarks.movement import moved
 from engines.landmarks.steps import VALID, at_steps, pack
 from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
@@ -135,10 +136,11 @@ def _judge_steps(engine: Runtime, card: ModelCard, session: Session, hop_s: floa
     landmarks = at_steps(times_s, pack(session.pose, session.hands, session.face), moments_s)
     due = np.arange(round(LEAST_S / step_s), last + 1, max(round(hop_s / step_s), 1))
     ends = np.unique(np.append(due, last))  # step number: the window begins at that row of `landmarks`
-    actions, parts = [], []
+    actions, parts, moving = [], [], []
     for at in range(0, len(ends), BATCH):
         windows = np.stack([landmarks[end : end + steps] for end in ends[at : at + BATCH]])
         outputs = engine.run({"landmarks": windows})
+        moving.append(moved(windows))
         actions.append(outputs["actions"])
         parts.append(outputs["parts"])
     there = (np.arange(len(landmarks)) >= steps - 1) & (landmarks[:, :, VALID] > 0.0).any(axis=1)
@@ -149,6 +151,7 @@ def _judge_steps(engine: Runtime, card: ModelCard, session: Session, hop_s: floa
         len(session) / session.fps,
         np.concatenate(parts),
         np.stack([there[end : end + steps] for end in ends]),
+        np.concatenate(moving),
     )
 
 
