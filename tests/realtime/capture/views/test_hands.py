@@ -10,7 +10,7 @@ import pytest
 
 from realtime.capture.mediapipe.lean_pose import without_masks
 from realtime.capture.mediapipe.task import VideoTask
-from realtime.capture.views.hands import FOUND, Hand, HandNetwork, crop_of
+from realtime.capture.views.hands import FOUND, Hand, HandNetwork, square_of
 from tests.realtime.conftest import read
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,8 @@ def test_the_crop_of_a_hand_turns_with_it(turned: float) -> None:
     points = upright.copy()
     points[:, :2] = upright[:, :2] @ turn.T + (500, 400)
     points[[5, 9, 13], :2] = np.array([[-4, -40], [0, -40], [4, -40]]) @ turn.T + (500, 400)
-    centre, side, angle = crop_of(points)
+    square = square_of(points)
+    centre, side, angle = square.centre, square.side, square.angle
     assert np.angle(np.exp(1j * (angle - turned))) == pytest.approx(0.0, abs=1e-5)
     assert side == pytest.approx(200.0, rel=1e-4)
     framed = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])

@@ -286,7 +286,7 @@ def searched(tracker: LandmarkTracker) -> Callable[..., Asked]:
         points[:, 3:] = 1.0
         finder, network = FakeTask(), FakeNetwork(way)
         tracker._hands._finder, tracker._hands._network = finder, network  # type: ignore[assignment]
-        tracker._face = SimpleNamespace(detect=lambda *_: None)  # type: ignore[assignment]
+        tracker._face = SimpleNamespace(track=lambda *_: None, forget=lambda: None)  # type: ignore[assignment]
         tracker._single = tracker._several = SimpleNamespace(poses=lambda *_: [points])  # type: ignore[assignment]
         for index in range(31):
             tracker.track(picture(index), index * FRAME_NS)
