@@ -60,7 +60,7 @@ class HandNetwork:
 
     def __init__(self, task: Path) -> None:
         """task: MediaPipe's file for hands, which holds the network."""
-        self._network = PointNetwork(task, NETWORK)
+        self._network = PointNetwork(task, NETWORK, exact=False)
 
     def follow(self, pixels: UInt8Array, hand: Hand, least: float) -> Hand | None:
         """The hand in the next picture, uint8 (H, W, 3) RGB; None where the network is less sure than `least`."""

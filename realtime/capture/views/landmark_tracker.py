@@ -4,12 +4,13 @@ The three run at the same time. Hands and face are looked for in crops that the 
 so none waits for another, and the same recording gives the same landmarks on every run.
 
 A landmarker that may find two people searches every picture for the second, which costs half as much again as following
-the first. So one that knows a single person follows, and the other looks around now and then; while it sees two people,
-it follows both.
+the first. So one that knows a single person follows. Now and then people are counted; where there are two, the other
+landmarker looks, and follows both while it sees them.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from engines.landmarks.steady_head import SteadyHead
 from realtime.capture.views.face_mesh import FaceMeshTracker
 from realtime.capture.views.hands import Hand, HandTracker, distinct
 from realtime.capture.views.people import Box, Follower, PersonFinder, Square, extent
+from realtime.capture.views.person_count import PersonCounter
 from realtime.clock import NS_PER_S
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -45,6 +47,7 @@ class LandmarkTracker:
         """The model files of the three landmarkers."""
         self._single = PersonFinder(pose, POSE_SIDE, people=1)
         self._several = PersonFinder(pose, POSE_SIDE)
+        self._counter = PersonCounter(pose) if importlib.util.find_spec("openvino") else None
         self._next_survey_ns: int | None = None
         self._crowd_ns: int | None = None  # when two people were last seen
         self._hands = HandTracker(hand)
@@ -99,6 +102,8 @@ class LandmarkTracker:
         if not crowded and self._next_survey_ns is not None and time_ns < self._next_survey_ns:
             return self._single.poses(pixels, time_ns)
         self._next_survey_ns = time_ns + SURVEY_EVERY_NS
+        if not crowded and self._counter is not None and self._counter.count(pixels) < 2:
+            return self._single.poses(pixels, time_ns)
         several = self._several.poses(pixels, time_ns)
         if len(several) > 1:
             self._crowd_ns = time_ns

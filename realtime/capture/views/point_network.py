@@ -49,28 +49,30 @@ class Upright:
         return np.asarray(crop if fold == 1 else cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def open_network(task: Path, member: str, precision: str | None) -> Any:
+    """A network in OpenVINO on one thread, ready to infer; precision: None leaves it to the CPU."""
+    return _compiled(_read(task, member), precision)
+
+
 class PointNetwork:
     """The network, ready."""
 
-    def __init__(self, task: Path, member: str) -> None:
-        """task: MediaPipe's file, which holds the network `member`."""
-        import openvino
+    def __init__(self, task: Path, member: str, exact: bool = True) -> None:
+        """task: MediaPipe's file, which holds the network `member`.
 
-        core = openvino.Core()
-        with tempfile.TemporaryDirectory(prefix="manet-live-") as folder:
-            file = Path(folder) / member
-            with zipfile.ZipFile(task) as archive:
-                file.write_bytes(archive.read(member))
-            model = core.read_model(file)
-            settings = {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": 1,
-                "INFERENCE_PRECISION_HINT": "f32",  # bfloat16 moves points by a pixel
-                "ENABLE_CPU_PINNING": False,
-            }
-            self._request: Any = core.compile_model(model, "CPU", settings).create_infer_request()
+        exact: all of it in float32. Else what comes before its last mean is in bfloat16 where the CPU computes in it:
+        a third of the time. The last layers stay, for their bfloat16 would be steps of a pixel.
+        """
+        model = _read(task, member)
+        self._heads: Any = None
+        if not exact and has_bfloat16():
+            trunk, heads = _split(model)
+            self._request, self._heads = _compiled(trunk, "bf16"), _compiled(heads, "f32")
+        else:
+            self._request = _compiled(model, "f32")
         self._input = self._request.get_input_tensor(0).data  # float32 (1, S, S, 3)
-        self._outputs = len(model.outputs)
+        self._last = self._request if self._heads is None else self._heads
+        self._outputs = len(self._last.model_outputs)
         self.size = int(self._input.shape[1])
 
     def run(self, pixels: UInt8Array, square: Upright) -> list[Float32Array] | None:
@@ -79,4 +81,47 @@ class PointNetwork:
             return None
         np.multiply(square.cut(pixels, self.size), np.float32(1 / 255), out=self._input[0])
         self._request.infer()
-        return [self._request.get_output_tensor(at).data.reshape(-1) for at in range(self._outputs)]
+        if self._heads is not None:
+            self._heads.get_input_tensor(0).data[:] = self._request.get_output_tensor(0).data
+            self._heads.infer()
+        return [self._last.get_output_tensor(at).data.reshape(-1) for at in range(self._outputs)]
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU computes in bfloat16."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _read(task: Path, member: str) -> Any:
+    import openvino
+
+    with tempfile.TemporaryDirectory(prefix="manet-live-") as folder:
+        file = Path(folder) / member
+        with zipfile.ZipFile(task) as archive:
+            file.write_bytes(archive.read(member))
+        return openvino.Core().read_model(file)
+
+
+def _compiled(model: Any, precision: str | None) -> Any:
+    import openvino
+
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+    if precision is not None:
+        settings["INFERENCE_PRECISION_HINT"] = precision
+    return openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+
+
+def _split(model: Any) -> tuple[Any, Any]:
+    """A network up to the mean over space that its outputs come from, and what comes after it."""
+    import openvino
+
+    (mean,) = [node for node in model.get_ordered_ops() if node.get_type_name() == "ReduceMean"][-1:]
+    features = openvino.op.Parameter(openvino.Type.f32, mean.output(0).get_partial_shape())
+    consumers = list(mean.output(0).get_target_inputs())
+    for one in consumers:
+        one.replace_source_output(features.output(0))
+    heads = openvino.Model(model.get_results(), [features], "heads")
+    trunk = openvino.Model([openvino.opset13.result(mean)], model.get_parameters(), "trunk")
+    return trunk, heads
