@@ -81,6 +81,10 @@ def _add_evaluations(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scores")
     command.set_defaults(run=_evaluate_untrimmed)
 
+    _add_simulated(commands)
+
+
+def _add_simulated(commands: argparse._SubParsersAction[Parser]) -> None:
     command = commands.add_parser("evaluate-simulated", help="score a landmark model on sessions never trained on")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
     command.add_argument("--seconds", type=float, default=60.0, help="length of a session (60)")

@@ -66,8 +66,8 @@ class PointNetwork:
         model = _read(task, member)
         self._heads: Any = None
         if not exact and has_bfloat16():
-            trunk, heads = _split(model)
-            self._request, self._heads = _compiled(trunk, "bf16"), _compiled(heads, "f32")
+            backbone, heads = _split(model)
+            self._request, self._heads = _compiled(backbone, "bf16"), _compiled(heads, "f32")
         else:
             self._request = _compiled(model, "f32")
         self._input = self._request.get_input_tensor(0).data  # float32 (1, S, S, 3)
@@ -123,5 +123,5 @@ def _split(model: Any) -> tuple[Any, Any]:
     for one in consumers:
         one.replace_source_output(features.output(0))
     heads = openvino.Model(model.get_results(), [features], "heads")
-    trunk = openvino.Model([openvino.opset13.result(mean)], model.get_parameters(), "trunk")
-    return trunk, heads
+    backbone = openvino.Model([openvino.opset13.result(mean)], model.get_parameters(), "backbone")
+    return backbone, heads
