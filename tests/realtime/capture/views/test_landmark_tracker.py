@@ -175,7 +175,8 @@ def seen_hands(*hands: tuple[tuple[float, float], str]) -> list[Hand]:
 def tracker(monkeypatch: pytest.MonkeyPatch) -> LandmarkTracker:
     """Without models."""
     monkeypatch.setattr(landmark_tracker, "PersonFinder", lambda *_, **__: None)
-    monkeypatch.setattr(landmark_tracker, "VideoTask", lambda *_, **__: None)
+    monkeypatch.setattr(landmark_tracker, "PersonCounter", lambda _: None)
+    monkeypatch.setattr(landmark_tracker, "FaceMeshTracker", lambda _: SimpleNamespace(forget=lambda: None))
     monkeypatch.setattr(hands, "VideoTask", lambda *_, **__: None)
     monkeypatch.setattr(hands, "HandNetwork", lambda _: None)
     return LandmarkTracker(Path(), Path(), Path())
