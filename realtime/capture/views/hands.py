@@ -58,9 +58,9 @@ class Hand:
 class HandNetwork:
     """21 points of the hand in a square of a picture."""
 
-    def __init__(self, task: Path) -> None:
-        """task: MediaPipe's file for hands, which holds the network."""
-        self._network = PointNetwork(task, NETWORK, exact=False)
+    def __init__(self, task: Path, exact: bool = False) -> None:
+        """task: MediaPipe's file for hands, which holds the network; exact: see `PointNetwork`."""
+        self._network = PointNetwork(task, NETWORK, exact)
 
     def follow(self, pixels: UInt8Array, hand: Hand, least: float) -> Hand | None:
         """The hand in the next picture, uint8 (H, W, 3) RGB; None where the network is less sure than `least`."""
