@@ -53,9 +53,12 @@ class JudgedSession:
 
 
 def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
-    """How the live path cuts windows for this model."""
-    span_ns = round(card.span_s * 1e9)
-    return WindowGrid(span_ns, round(hop_s * 1e9), span_ns // (2 * card.length))
+    """How the live path cuts windows for this model: those of a network that carries states are a frame apart."""
+    span_ns, hop_ns = round(card.span_s * 1e9), round(hop_s * 1e9)
+    if card.network.states:
+        hop_ns = span_ns // card.length
+        span_ns = hop_ns * card.length
+    return WindowGrid(span_ns, hop_ns, span_ns // (2 * card.length))
 
 
 def session_reports(

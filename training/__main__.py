@@ -81,11 +81,16 @@ def _add_evaluations(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scores")
     command.set_defaults(run=_evaluate_untrimmed)
 
+    _add_simulated(commands)
+
+
+def _add_simulated(commands: argparse._SubParsersAction[Parser]) -> None:
     command = commands.add_parser("evaluate-simulated", help="score a landmark model on sessions never trained on")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
     command.add_argument("--seconds", type=float, default=60.0, help="length of a session (60)")
     command.add_argument("--mode", choices=("natural", "balanced", "idle"), help="(all three)")
     command.add_argument("--focus", type=float, default=0.5, help="as in training (0.5)")
+    command.add_argument("--against", metavar="MODEL", help="another model, and the difference on the same sessions")
     command.add_argument("--out", type=Path, metavar="FILE.csv", help="scores of each action")
     command.add_argument("--workers", type=int, default=2, help="processes that play the sessions (2)")
     _add_sessions(command, 20, "of each mode")
@@ -228,7 +233,8 @@ def _evaluate_simulated(options: argparse.Namespace) -> None:
         options.sessions, options.seconds, options.seed, options.focus, options.threads or 0, options.workers
     )
     modes = MODES if options.mode is None else (options.mode,)
-    evaluate_simulated(Bundle.load(find(options.model)), modes, test, options.out)
+    against = None if options.against is None else Bundle.load(find(options.against))
+    evaluate_simulated(Bundle.load(find(options.model)), modes, test, options.out, against)
 
 
 def _evaluate_emotion(options: argparse.Namespace) -> None:
