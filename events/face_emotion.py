@@ -3,6 +3,9 @@
 Log-probabilities of the two nets are added, each at a power below one, since either alone is too sure of itself. What
 is neutral, or disgust, which is none of the five, is spread evenly over all of them: a flat answer is no emotion.
 
+A mouth that speaks looks like joy or surprise. Where the lips open and close again and again, the shares are moved
+towards even ones, so that none is above a half.
+
 A face at rest is seldom neutral to a net. What it says of the person in the calm first seconds (`--baseline`), or all
 along, is taken off in the log-odds against neutral: lowered as far as leaves it clearly neutral, and nothing is raised.
 """
@@ -15,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engines.expressions import EXPRESSIONS
+from engines.expressions import EXPRESSIONS, LOGITS, MOUTH
 from engines.taxonomy import EMOTIONS
 
 FloatArray = npt.NDArray[np.float64]
@@ -28,6 +31,10 @@ FACE_API_POWER, FER_POWER = 0.45, 0.35
 BODY_POWER = 0.3  # of what the body says beside a face: modest until real people show that more is right
 REST_MARGIN = 1.5  # log-odds against neutral that an expression at rest is lowered to: -1.5 is one in five or less
 MOST_LOWERED = 4.0  # log-odds; a clear expression is more
+# Lips that open and close, tenths of the eyes' distance a second: from the first on they may speak, from the second on
+# they do. On the videos of docs/emotions-small.md: smiles up to 0.5, speech 0.4 to 2.4.
+SPEECH_FROM, SPEECH_SURE = 0.55, 1.2
+SPEECH_SPREAD = 0.65  # of the shares of a face that speaks, spread evenly
 _ORDER = [EXPRESSIONS.index(name) for name in EMOTIONS]
 _NEUTRAL, _DISGUST = EXPRESSIONS.index("neutral"), EXPRESSIONS.index("disgust")
 _EVEN = 1.0 / len(EMOTIONS)
@@ -69,7 +76,7 @@ class FaceEmotion:
         if self.measuring and self._resting:
             self.lowered = _excess(np.median(np.concatenate(self._resting), axis=0))
         self.measuring = False
-        said = shares_of(odds - self.lowered)
+        said = _spread(shares_of(odds - self.lowered), SPEECH_SPREAD * speech(numbers, (end_ns - start_ns) * 1e-9))
         if self._habituation_ns and not self._rest_ns:
             step = -math.expm1(-since_ns / self._habituation_ns)
             self.lowered += step * (_excess(odds.mean(axis=0)) - self.lowered)
@@ -85,7 +92,7 @@ class FaceEmotion:
 
 def against_neutral(numbers: NumbersArray) -> FloatArray:
     """(T, NUMBERS) → (T, 7) log-odds of each expression against neutral, of both nets together."""
-    nets = numbers.astype(np.float64).reshape(len(numbers), 2, len(EXPRESSIONS))
+    nets = numbers[:, :LOGITS].astype(np.float64).reshape(len(numbers), 2, len(EXPRESSIONS))
     both = FACE_API_POWER * nets[:, 0] + FER_POWER * nets[:, 1]
     return np.asarray(both - both[:, _NEUTRAL, None])
 
@@ -96,6 +103,18 @@ def shares_of(odds: FloatArray) -> FaceShares:
     probs = (powers / powers.sum(axis=1, keepdims=True)).mean(axis=0)  # (7,)
     none = probs[_NEUTRAL] + probs[_DISGUST]
     return FaceShares(probs[_ORDER] + none * _EVEN, float(probs[_NEUTRAL]))
+
+
+def speech(numbers: NumbersArray, seconds: float) -> float:
+    """0..1: how surely the lips of (T, NUMBERS), over so many seconds, speak: how far they move beyond one opening."""
+    gaps = numbers[:, MOUTH].astype(np.float64)
+    again = float(np.abs(np.diff(gaps)).sum() - np.ptp(gaps)) / seconds
+    return min(1.0, max(0.0, (again - SPEECH_FROM) / (SPEECH_SURE - SPEECH_FROM)))
+
+
+def _spread(said: FaceShares, share: float) -> FaceShares:
+    """The same, that share of it spread evenly over all."""
+    return said._replace(shares=said.shares + share * (_EVEN - said.shares))
 
 
 def fused(face: FloatArray, body: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
+from engines.expressions import encode
 from engines.runtimes.base import Runtime
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion, evidence
@@ -92,8 +93,11 @@ class EmotionModel(Model):
             "body_seen": window.body_seen,
             "face": window.faces,
             "face_seen": window.face_seen,
+            "expressions": encode(window.expressions),
         }
-        if self.reads_faces and self.spec.face_size:  # it is shown none
+        if self.spec.reads_expressions:
+            given |= {"face_seen": window.expression_seen}
+        elif self.reads_faces and self.spec.face_size:  # it is shown none
             shape = (self.spec.length, self.spec.face_size, self.spec.face_size, 3)
             given |= {"face": np.zeros(shape, np.uint8), "face_seen": np.zeros(self.spec.length, np.uint8)}
         return {name: np.ascontiguousarray(given[name][None]) for name in self.spec.inputs}
