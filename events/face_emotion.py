@@ -29,6 +29,7 @@ NumbersArray = npt.NDArray[np.float32]  # (T, NUMBERS)
 # the wild too much.
 FACE_API_POWER, FER_POWER = 0.45, 0.35
 BODY_POWER = 0.3  # of what the body says beside a face: modest until real people show that more is right
+NETWORK_SHARE = 0.4  # of a network that reads both, beside what the face says here: it has learnt from simulated people
 REST_MARGIN = 1.5  # log-odds against neutral that an expression at rest is lowered to: -1.5 is one in five or less
 MOST_LOWERED = 4.0  # log-odds; a clear expression is more
 # Lips that open and close, tenths of the eyes' distance a second: from the first on they may speak, from the second on
@@ -45,6 +46,7 @@ class FaceShares(NamedTuple):
 
     shares: FloatArray  # (5,) adding up to 1
     neutral: float  # 0..1
+    spread: float = 0.0  # 0..1 of the shares that speech has spread evenly
 
 
 UNKNOWN = FaceShares(np.full(len(EMOTIONS), _EVEN), 0.0)
@@ -76,7 +78,9 @@ class FaceEmotion:
         if self.measuring and self._resting:
             self.lowered = _excess(np.median(np.concatenate(self._resting), axis=0))
         self.measuring = False
-        said = _spread(shares_of(odds - self.lowered), SPEECH_SPREAD * speech(numbers, (end_ns - start_ns) * 1e-9))
+        spread = SPEECH_SPREAD * speech(numbers, (end_ns - start_ns) * 1e-9)
+        said = shares_of(odds - self.lowered)
+        said = said._replace(shares=spread_evenly(said.shares, spread), spread=spread)
         if self._habituation_ns and not self._rest_ns:
             step = -math.expm1(-since_ns / self._habituation_ns)
             self.lowered += step * (_excess(odds.mean(axis=0)) - self.lowered)
@@ -112,14 +116,20 @@ def speech(numbers: NumbersArray, seconds: float) -> float:
     return min(1.0, max(0.0, (again - SPEECH_FROM) / (SPEECH_SURE - SPEECH_FROM)))
 
 
-def _spread(said: FaceShares, share: float) -> FaceShares:
-    """The same, that share of it spread evenly over all."""
-    return said._replace(shares=said.shares + share * (_EVEN - said.shares))
+def spread_evenly(shares: FloatArray, share: float) -> FloatArray:
+    """(5,), that share of it spread evenly over all."""
+    return np.asarray(shares + share * (_EVEN - shares))
 
 
-def fused(face: FloatArray, body: FloatArray) -> FloatArray:
-    """(5,) of a face and a body that are both seen."""
-    product = face * body**BODY_POWER
+def fused(face: FaceShares, network: FloatArray, reads_face: bool = False) -> FloatArray:
+    """(5,) of a face that is seen and a network that has seen the body.
+
+    reads_face: it has read the face, too. Then what is neutral, or speaks, moves its shares towards even ones as well.
+    """
+    if reads_face:
+        doubt = 1.0 - (1.0 - face.neutral) * (1.0 - face.spread)
+        return (1.0 - NETWORK_SHARE) * face.shares + NETWORK_SHARE * spread_evenly(network, doubt)
+    product = face.shares * network**BODY_POWER
     return np.asarray(product / product.sum())
 
 

@@ -64,6 +64,8 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
         np.array(faces),
         np.array([one.shares for one in said]),
         np.array([one.neutral for one in said]),
+        np.array([one.spread for one in said]),
+        spec.reads_expressions,
     )
 
 

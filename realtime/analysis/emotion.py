@@ -124,7 +124,7 @@ class Fusion:
     """One camera's windows: what the network says of each, with what the expression numbers say."""
 
     def __init__(self, model: EmotionModel, config: Config) -> None:
-        self._reads = model.reads_faces
+        self._reads, self._reads_too = model.reads_faces, model.spec.reads_expressions
         rest_ns, used_ns = to_ns(config.aggregator.baseline_s), to_ns(config.emotion.habituation_s)
         self._face = FaceEmotion(rest_ns, used_ns)
         self._notice = ""
@@ -143,7 +143,7 @@ class Fusion:
             self._notice = str(self._face)
         shares = judged.shares
         if len(there):
-            shares = fused(said.shares, shares) if judged.seen else said.shares
+            shares = fused(said, shares, self._reads_too) if judged.seen else said.shares
         return Reading(end_ns, shares, evidence(judged.seen, face), face, said.neutral * face)
 
     def notice(self) -> str:

@@ -6,7 +6,7 @@ from scipy.special import softmax
 
 from engines.expressions import EXPRESSIONS, LOGITS, MOUTH, NUMBERS
 from engines.taxonomy import EMOTIONS
-from events.face_emotion import BODY_POWER, REST_MARGIN, FaceEmotion, against_neutral, fused, shares_of, speech
+from events.face_emotion import BODY_POWER, REST_MARGIN, FaceEmotion, FaceShares, against_neutral, fused, shares_of, speech
 
 NS_PER_S = 1_000_000_000
 
@@ -28,10 +28,18 @@ def test_shares_are_the_two_nets_powers_with_neutral_and_disgust_spread_evenly()
 
 def test_a_body_beside_a_face_counts_modestly():
     face, body = np.array([0.6, 0.1, 0.1, 0.1, 0.1]), np.array([0.02, 0.02, 0.02, 0.02, 0.92])
-    both = fused(face, body)
+    both = fused(FaceShares(face, 0.0), body)
     assert both[0] / both[4] == pytest.approx(6.0 * (0.02 / 0.92) ** BODY_POWER)
     assert both.argmax() == 0
-    assert fused(face, np.full(5, 0.2)) == pytest.approx(face)
+    assert fused(FaceShares(face, 0.0), np.full(5, 0.2)) == pytest.approx(face)
+
+
+def test_a_network_that_reads_the_face_counts_less_the_more_neutral_it_is_or_the_more_it_speaks():
+    even, said = np.full(5, 0.2), np.array([0.02, 0.02, 0.02, 0.02, 0.92])
+    assert fused(FaceShares(even, 0.0), said, True) == pytest.approx(0.6 * even + 0.4 * said)
+    assert fused(FaceShares(even, 1.0), said, True) == pytest.approx(even)
+    doubtful = fused(FaceShares(even, 0.5, 0.5), said, True)
+    assert doubtful[4] == pytest.approx(0.2 + 0.4 * 0.25 * 0.72)
 
 
 def sad_at_rest(rng, count=16):
