@@ -6,7 +6,16 @@ from scipy.special import softmax
 
 from engines.expressions import EXPRESSIONS, LOGITS, MOUTH, NUMBERS
 from engines.taxonomy import EMOTIONS
-from events.face_emotion import BODY_POWER, REST_MARGIN, FaceEmotion, FaceShares, against_neutral, fused, shares_of, speech
+from events.face_emotion import (
+    BODY_POWER,
+    REST_MARGIN,
+    FaceEmotion,
+    FaceShares,
+    against_neutral,
+    fused,
+    shares_of,
+    speech,
+)
 
 NS_PER_S = 1_000_000_000
 
