@@ -2,8 +2,8 @@
 
 A net's logit of an emotion grows with how much of the emotion's action units show and falls with others that do, so
 that it confuses what real nets confuse: fear with surprise, which share four units, weak expressions with none, an open
-mouth with surprise, and a speaking one with whatever they take this face's speech for. Each face has a bias of its own in
-each net, as faces at rest have, and both waver.
+mouth with surprise, and a speaking one with whatever they take this face's speech for. Each face has a bias of its own
+in each net, as faces at rest have, and both waver.
 """
 
 from __future__ import annotations

@@ -205,6 +205,10 @@ class EmotionVideos(EmotionTask[EmotionData]):
     def __init__(self, recipe: Recipe, machine: Machine) -> None:
         self.view = "rgb" if recipe.data.get("view") == "rgb" else "landmarks"
         super().__init__(recipe, machine, EmotionData)
+        if self.spec.reads_expressions:
+            raise BadInput(
+                "a face branch that sees pictures, for videos", "expression numbers", "change [network.face]"
+            )
         if len(self.stages) > 1:
             raise BadInput("no [[curriculum]] of videos", f"one in recipe {recipe.name}", "leave it out")
         self._data = self.settings(0)
