@@ -30,13 +30,14 @@ class Stamps:
     """When a window passed each stage, monotonic ns; 0 where it has not yet.
 
     Of its newest frame: captured: grabbed; read: in the hands of the capture loop; viewed: the crop or drawing made;
-    received: off the wire. due: the frame that completed the window was off the wire; infer_start, infer_end: the
-    engine; reported: its events were written to every output.
+    faced: its face read; received: off the wire. due: the frame that completed the window was off the wire;
+    infer_start, infer_end: the engine; reported: its events were written to every output.
     """
 
     captured_ns: int = 0
     read_ns: int = 0
     viewed_ns: int = 0
+    faced_ns: int = 0
     received_ns: int = 0
     due_ns: int = 0
     infer_start_ns: int = 0
