@@ -16,15 +16,14 @@ import numpy.typing as npt
 
 from engines.landmarks.points import HAND_POINTS, POSE_POINTS, Float32Array
 from engines.landmarks.steps import POINTS, VALID
-from engines.taxonomy import BODY_PARTS
 
 LEAST_SEEN = 6  # steps that a point must be seen in
 LEFT_SHOULDER, RIGHT_SHOULDER = 11, 12
 _HANDS = (13, 14, 15, 16, *range(POSE_POINTS, POSE_POINTS + 2 * HAND_POINTS))  # elbows, wrists, hands
 _FACE = (0, 2, 5, 7, 8, *range(POSE_POINTS + 2 * HAND_POINTS, POINTS))
 _LEGS = (25, 26, 27, 28, 29, 30, 31, 32)
-# Body part → its points, which of them counts, and the least movement in shoulder widths.
-_PARTS: Mapping[str, tuple[Sequence[int], int, float]] = {
+# Body part, in MA-52's order → its points, which of them counts, and the least movement in shoulder widths.
+PARTS: Mapping[str, tuple[Sequence[int], int, float]] = {
     "body": ((0, 7, 8, 11, 12, 23, 24), 2, 0.025),
     "head": (_FACE, 3, 0.015),
     "upper limb": (_HANDS, 3, 0.04),
@@ -44,13 +43,13 @@ def movement(windows: Float32Array) -> npt.NDArray[np.float32]:
     centred = (places - mean[:, None]) * valid[..., None]
     spread = np.sqrt(_smoothed(centred, valid).sum(axis=-1)) * (count >= LEAST_SEEN)  # (N, P)
     moves = spread / _shoulder_width(places, valid)[:, None]
-    each = [np.sort(moves[:, points], axis=1)[:, -rank] for points, rank, _ in (_PARTS[part] for part in BODY_PARTS)]
+    each = [np.sort(moves[:, points], axis=1)[:, -rank] for points, rank, _ in PARTS.values()]
     return np.stack(each, axis=1).astype(np.float32)
 
 
 def moved(windows: Float32Array) -> npt.NDArray[np.bool_]:
     """(N, T, POINTS, CHANNELS) → (N, 7) whether each body part moves."""
-    least = np.array([_PARTS[part][2] for part in BODY_PARTS], np.float32)
+    least = np.array([limit for _, _, limit in PARTS.values()], np.float32)
     found: npt.NDArray[np.bool_] = movement(windows) >= least
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.landmarks.movement import moved, movement
+from engines.landmarks.movement import PARTS, moved, movement
 from engines.landmarks.steps import CHANNELS, POINTS, STEP_S, VALID, at_steps, pack
 from engines.taxonomy import BODY_PARTS
 from simulation.session import Settings, simulate
@@ -23,6 +23,10 @@ def person(jitter: float = 0.0) -> np.ndarray:
     window[..., :2] = places + rng.normal(0.0, 0.5 * jitter, (1, T, POINTS, 2))
     window[..., VALID] = 1.0
     return window
+
+
+def test_the_parts_are_those_of_the_taxonomy() -> None:
+    assert tuple(PARTS) == tuple(BODY_PARTS)
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.008])
