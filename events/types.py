@@ -31,7 +31,8 @@ class Stamps:
 
     Of its newest frame: captured: grabbed; read: in the hands of the capture loop; viewed: the crop or drawing made;
     faced: its face read; received: off the wire. due: the frame that completed the window was off the wire;
-    infer_start, infer_end: the engine; reported: its events were written to every output.
+    infer_start, infer_end: the engine; reported: its events were written to every output. infer_end is computed, where
+    the engine is this machine's, or answered, where it is an inference server's.
     """
 
     captured_ns: int = 0
@@ -43,6 +44,8 @@ class Stamps:
     infer_start_ns: int = 0
     infer_end_ns: int = 0
     reported_ns: int = 0
+    computed_ns: int = 0
+    answered_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

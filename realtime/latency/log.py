@@ -155,7 +155,8 @@ class LatencyLog:
         with self._lock:
             self._windows.add(row)
             for start, end, tally in self._plans["window"]:
-                tally.add(row[end] - row[start])
+                if row[end]:  # the engine is this machine's, or a server's
+                    tally.add(row[end] - row[start])
 
     def drawn(self, windows: int, now_ns: int) -> None:
         """A screen was drawn that holds the first `windows` windows (`counts`, read before it was drawn)."""

@@ -35,10 +35,11 @@ def add_frame(log: LatencyLog, frame_id: int, captured_ns: int, spans_ns) -> int
     return windowed
 
 
-def add_window(log: LatencyLog, index: int, frame_id: int, captured_ns: int, spans_ns) -> int:
+def add_window(log: LatencyLog, index: int, frame_id: int, captured_ns: int, spans_ns, remote: bool = False) -> int:
     """A window whose stages from grab to report took so long; returns when it was reported."""
     stamps = (captured_ns + np.cumsum(spans_ns)).tolist()
-    log.window(index, frame_id, Stamps(captured_ns, *stamps))
+    engine = {"answered_ns" if remote else "computed_ns": stamps[-2]}
+    log.window(index, frame_id, Stamps(captured_ns, *stamps, **engine))
     return stamps[-1]
 
 
@@ -104,6 +105,19 @@ def test_the_stages_of_a_window_add_up_to_the_whole():
         log.percentiles()[name][0] for name in ("transport", "wait", "compute", "total")
     )
     assert (transport, queue, compute, total) == pytest.approx((6, 9, 6, 21), rel=1e-3)
+    assert log.run(BY_NAME["network"]) is log.recent(BY_NAME["network"]) is None
+
+
+def test_what_an_inference_server_takes_is_a_stage_of_its_own():
+    log = LatencyLog()
+    spans = [MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS, 6 * MS, 7 * MS]
+    add_window(log, 0, 0, 10**9, spans, remote=True)
+    assert log.recent(BY_NAME["network"]).max == 6.0
+    assert log.run(BY_NAME["compute"]) is log.recent(BY_NAME["compute"]) is None
+    assert sorted(log.percentiles()) == ["network", "total", "transport", "wait"]
+    add_window(log, 1, 1, 10**9, spans)  # another engine has taken over
+    assert log.run(BY_NAME["network"]).count == log.run(BY_NAME["compute"]).count == 1
+    assert log.run(BY_NAME["to event"]).count == 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 500 * MS), SPANS), min_size=1, max_size=60))
@@ -259,7 +273,7 @@ def test_the_command_measures_a_recording_and_writes_every_file(recording, tmp_p
     assert report["windows"] + sum(report["skipped"].values()) == report["windows_due"]
     assert report["overlay"] is False
     stages = {one["stage"]: one for one in report["stages"]}
-    assert set(stages) == {stage.name for stage in STAGES if stage.end != "shown_ns"}
+    assert set(stages) == {stage.name for stage in STAGES if stage.end not in ("shown_ns", "answered_ns")}
     assert stages["grab"]["run"]["count"] == report["frames"]
     assert stages["compute"]["run"]["count"] == report["windows"]
     with files["csv"].open() as file:
