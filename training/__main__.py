@@ -95,6 +95,8 @@ def _add_evaluations(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
     command.add_argument("--list", type=Path, metavar="FILE.csv", help="labelled videos (simulated interviews)")
     command.add_argument("--data", type=Path, metavar="DIR", help="folder of those videos")
+    help_ = "judge T pictures of each whole video (five windows of the model's span)"
+    command.add_argument("--whole", action="store_true", help=help_)
     command.add_argument("--windows", type=int, default=3, help="emotion windows of each simulated session (3)")
     command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings, prepared videos (OUT/cache)")
     command.add_argument("--draw-workers", type=int, default=2, help="processes that draw beforehand (2)")
@@ -248,7 +250,7 @@ def _evaluate_emotion(options: argparse.Namespace) -> None:
         elif options.data is None:
             raise BadInput("--data with --list", "none", "give the folder of the videos")
         else:
-            evaluate_videos(bundle, options.list, options.data, machine)
+            evaluate_videos(bundle, options.list, options.data, machine, options.whole)
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
