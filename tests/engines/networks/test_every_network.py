@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from realtime.cli import main as live
 from simulation.session import Settings, simulate
 from simulation.windows import draw
 from tests.engines.networks.oracle import filled
+from tests.realtime.sessions import LEAVE, Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -177,13 +179,24 @@ def test_cost_is_counted() -> None:
 
 @pytest.mark.large
 @pytest.mark.parametrize("name", [name for name in SMALL if make_spec(name).task == "actions"])
-def test_a_real_clip_is_replayed(name: str, clips: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_real_clip_is_replayed_headless_and_in_the_overlay(
+    name: str, clips: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings = [f"--set={setting}" for setting in SMALL[name].split()]
     assert main(["init", "--network", name, "--out", str(tmp_path / "bundle"), *settings]) == 0
     capfd.readouterr()
     command = ["replay", str(clips / "seated_B2_shaking_head.mp4"), "--model", str(tmp_path / "bundle")]
-    assert live([*command, "--no-emotion", "--headless", "--speed", "max"]) == 0
+    command += ["--no-emotion", "--speed", "max"]
+    assert live([*command, "--headless"]) == 0
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert lines[-1]["kind"] == "end"
+    assert lines[-1]["state"] == "ended"
     stats = [line for line in lines if line["kind"] == "stats"]
     assert stats[-1]["windows"] == stats[-1]["windows_due"] > 0
+    terminal = Terminal(*command)
+    try:
+        terminal.read_until(re.escape(LEAVE) + rb"[^$]*UNTRAINED WEIGHTS", seconds=120.0)  # the last state
+        assert terminal.process.wait(30) == 0
+        assert "▀".encode() in terminal.seen, "the person's picture"
+        assert b"Traceback" not in terminal.seen
+    finally:
+        terminal.close()
