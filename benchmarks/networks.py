@@ -1,4 +1,4 @@
-"""One window of every network that sees clips: torch eager against the fastest runtime, and INT8 where it is offered."""
+"""One window of every network that sees clips: torch eager against the fastest runtime, and INT8 beside them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROUNDS = 5
 
 
 def run() -> Result:
-    """fp32 and INT8, random weights; the ratio is that in fp32 of the network that gains least, all are in the details."""
+    """Random weights; the ratio is that in fp32 of the network that gains least, all of them are in the details."""
     found: dict[str, dict[str, float]] = {}
     for name in names("actions"):
         spec = make_spec(name)
@@ -29,8 +29,8 @@ def run() -> Result:
         other=found[least]["torch"],
         ratio=found[least]["torch"] / best[least],
         unit="ms/window",
-        compared=f"of {len(found)} networks the one that gains least, {least}: fastest runtime fp32 against torch eager "
-        f"fp32 (random weights), one window, medians of {ROUNDS} rounds in turn",
+        compared=f"of {len(found)} networks the one that gains least, {least}: fastest runtime against torch eager, "
+        f"both fp32 (random weights), one window, medians of {ROUNDS} rounds in turn",
         machine=machine(),
         details=details,
     )
