@@ -159,6 +159,33 @@ def right(network: Network, inputs: list[torch.Tensor], output: str, labels: tor
         return network(*inputs)[output].argmax(dim=1).equal(labels)
 
 
+# Moments of a clip that the small networks have, and whether the classifier reads their mean.
+MOMENTS = {"tsn": (8, True), "tsm": (8, True), "tin": (8, True), "c3d": (2, False), "i3d": (2, True)}
+MOMENTS |= {"slowfast": (2, False), "video_swin": (16, True), "timesformer": (8, False), "uniformer": (8, True)}
+MOMENTS |= {"videomae": (8, False)}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.large if one in ("slowfast", "video_swin") else ()) for one in MOMENTS]
+)
+def test_moments_are_those_of_the_clip_in_their_order(name: str) -> None:
+    count, averaged = MOMENTS[name]
+    network, seen = small(name), []
+    layer = network.get_submodule(network.moment_layer)
+    layer.register_forward_hook(lambda _module, _inputs, output: seen.append(network.moments(output)))
+    clips = torch.from_numpy(example_inputs(network.spec, 1, 2)["clips"]).clone()
+    with torch.inference_mode():
+        features = network.features(clips)
+        clips[:, -len(clips[0]) // count :] //= 2  # the last moment's pictures
+        network.features(clips)
+    first, second = seen
+    assert first.shape[:2] == (2, count)
+    if averaged:
+        torch.testing.assert_close(first.mean(dim=1), features, atol=1e-5, rtol=1e-4)
+    changes = (first - second).abs().amax(dim=(0, 2))
+    assert changes.argmax() >= count - 2, changes
+
+
 @pytest.mark.parametrize("name", ["tsn", "timesformer", "vaanet"])
 def test_gradients_reach_every_weight_that_is_not_fixed(name: str) -> None:
     network = small(name).train()
