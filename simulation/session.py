@@ -40,6 +40,7 @@ class Settings:
     actions: tuple[int, ...] | None = None  # only these
     hand_rest: str | None = None  # see postures.HAND_RESTS
     crossed: bool | None = None  # legs rest crossed
+    manner: tuple[float, float] | None = None  # tempo and vigour of all movements (see Subject)
     mood: MoodSettings | None = None  # None: nothing is felt, and nothing of it shows
 
 
@@ -112,6 +113,8 @@ def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | 
     root = np.random.SeedSequence([seed, SPLITS.index(settings.split)])
     person, view, events, tracker = (np.random.default_rng(child) for child in root.spawn(4))
     subject = draw_subject(person)
+    if settings.manner is not None:
+        subject = replace(subject, tempo=settings.manner[0], vigour=settings.manner[1])
     camera = draw_camera(view, subject, settings.framing)
     wanted = settings.actions
     if wanted is None and settings.mode == BALANCED and camera.framing == UPPER_BODY:

@@ -48,6 +48,7 @@ def _parser() -> Parser:
 
     _add_comparisons(commands)
     _add_evaluations(commands)
+    _add_simulated_evaluations(commands)
     return parser
 
 
@@ -81,10 +82,8 @@ def _add_evaluations(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scores")
     command.set_defaults(run=_evaluate_untrimmed)
 
-    _add_simulated(commands)
 
-
-def _add_simulated(commands: argparse._SubParsersAction[Parser]) -> None:
+def _add_simulated_evaluations(commands: argparse._SubParsersAction[Parser]) -> None:
     command = commands.add_parser("evaluate-simulated", help="score a landmark model on sessions never trained on")
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
     command.add_argument("--seconds", type=float, default=60.0, help="length of a session (60)")
@@ -100,6 +99,7 @@ def _add_simulated(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("model", metavar="MODEL", help="bundle (name or folder)")
     command.add_argument("--list", type=Path, metavar="FILE.csv", help="labelled videos (simulated interviews)")
     command.add_argument("--data", type=Path, metavar="DIR", help="folder of those videos")
+    command.add_argument("--whole", action="store_true", help="T pictures of each whole video (windows of it)")
     command.add_argument("--windows", type=int, default=3, help="emotion windows of each simulated session (3)")
     command.add_argument("--cache", type=Path, metavar="DIR", help="folder for drawings, prepared videos (OUT/cache)")
     command.add_argument("--draw-workers", type=int, default=2, help="processes that draw beforehand (2)")
@@ -261,7 +261,7 @@ def _evaluate_emotion(options: argparse.Namespace) -> None:
         elif options.data is None:
             raise BadInput("--data with --list", "none", "give the folder of the videos")
         else:
-            evaluate_videos(bundle, options.list, options.data, machine)
+            evaluate_videos(bundle, options.list, options.data, machine, options.whole)
 
 
 def _check_numbers(options: argparse.Namespace) -> None:

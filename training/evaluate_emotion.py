@@ -54,9 +54,13 @@ def judge(bundle: Bundle, source: EmotionSource, threads: int = 0, hidden: str =
 
 
 def judge_videos(bundle: Bundle, source: Videos, folder: Path, threads: int = 0) -> None:
-    """Scores of videos: of each, `PER_VIDEO` evenly spread windows are averaged. Raises BadInput as `judge` does."""
-    source = replace(source, per_video=PER_VIDEO)
-    found = {name: one.per_video(PER_VIDEO) for name, one in judge_branches(bundle, source, threads).items()}
+    """Scores of videos: of each, `PER_VIDEO` evenly spread windows are averaged, or one that is all of it.
+
+    Raises BadInput as `judge` does.
+    """
+    source = replace(source, per_video=1 if source.whole else PER_VIDEO)
+    branches = judge_branches(bundle, source, threads)
+    found = {name: one.per_video(source.per_video) for name, one in branches.items()}
     report(f"{bundle.card.name}, videos", found, bundle, folder)
 
 
@@ -69,13 +73,13 @@ def judge_branches(bundle: Bundle, source: EmotionSource, threads: int = 0) -> d
     return found
 
 
-def evaluate_videos(bundle: Bundle, path: Path, data: Path, machine: Machine) -> None:
+def evaluate_videos(bundle: Bundle, path: Path, data: Path, machine: Machine, whole: bool = False) -> None:
     """`python -m training evaluate-emotion` on a list of videos. Raises BadInput: they cannot be used."""
     entries, spec, view = read_emotion_list(path, data), bundle.card.emotion, bundle.card.view
     prepare(entries, data, machine.cache, view, spec)
     files = [prepared_path(machine.cache, one, data, view, spec) for one in entries]
     source = Videos(False, 0, view == "landmarks", entries=entries, files=files, spec=spec, span_s=bundle.card.span_s)
-    judge_videos(bundle, source, machine.out, machine.threads)
+    judge_videos(bundle, replace(source, whole=whole), machine.out, machine.threads)
 
 
 def evaluate_interviews(bundle: Bundle, sessions: int, windows: int, seed: int, machine: Machine) -> None:

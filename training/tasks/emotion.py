@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -197,6 +198,7 @@ class EmotionData(WindowData, frozen=True, kw_only=True):
     held_out: Share = 0.2  # else, share of the videos, of subjects of their own, to score
     name: str = "emotion videos"  # for the model card
     view: Literal["rgb", "landmarks"] = "landmarks"
+    whole: bool = False  # T pictures of each whole video, as of MA-52-Pro; else a window of `span_s` anywhere in it
 
 
 class EmotionVideos(EmotionTask[EmotionData]):
@@ -236,9 +238,10 @@ class EmotionVideos(EmotionTask[EmotionData]):
     def _videos(self, entries: Sequence[LabelledVideo], augment: bool = False) -> Videos:
         files = [prepared_path(self.machine.cache, one, self._folder, self.view, self.spec) for one in entries]
         drawn = self.view == "landmarks"
-        return Videos(
+        source = Videos(
             augment, self.recipe.seed, drawn, entries=entries, files=files, spec=self.spec, span_s=self.span_s
         )
+        return replace(source, whole=self._data.whole)
 
     def _split(self) -> tuple[Sequence[LabelledVideo], Sequence[LabelledVideo]]:
         entries = read_emotion_list(self._folder / self._data.labels, self._folder)
