@@ -12,16 +12,19 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.bundle import Bundle, find
+from engines.common.errors import BadInput
 from engines.landmarks.recordings import load_sequences
 from lab.adapt_command import landmark_network
 from lab.adaptation import Examples, Heads, adapt, examples_of, right
+from lab.simulated_people import simulated_people
 
 DRAWS = 2  # of the examples
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a bundle's folder or a model's name")
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE.npz", help="landmark sequences, a file a person")
+    command.add_argument("files", nargs="*", type=Path, metavar="FILE.npz", help="landmark sequences, a file a person")
+    command.add_argument("--simulated", action="store_true", help="simulated people who move otherwise, too")
     command.add_argument("--examples", type=int, nargs="+", default=[5, 20], metavar="N", help="of each word (5 20)")
     command.add_argument("--json", action="store_true", help="print JSON")
 
@@ -31,10 +34,14 @@ def run(options: argparse.Namespace) -> None:
     bundle = Bundle.load(find(options.model))
     network = landmark_network(bundle)
     heads = Heads(network.heads(), bundle.card.calibration.temperature)
+    if not options.files and not options.simulated:
+        raise BadInput("FILE.npz or --simulated", "neither", "give some")
+    people = {path.stem: [one for one in load_sequences(path) if one.counted] for path in options.files}
+    people |= simulated_people() if options.simulated else {}
     rows = []
-    for path in options.files:
-        known = examples_of(network, {path.stem: [one for one in load_sequences(path) if one.counted]})
-        rows += [{"file": path.stem, "examples": count} | measured(heads, known, count) for count in options.examples]
+    for name, sequences in people.items():
+        known = examples_of(network, {name: sequences})
+        rows += [{"file": name, "examples": count} | measured(heads, known, count) for count in options.examples]
     if options.json:
         print(json.dumps(rows, indent=2))
         return

@@ -15,8 +15,9 @@ from lab.report.command import REPORT_FILE
 from lab.report.page import SIGNATURE
 from lab.session_record import SessionRecord, read_session
 from realtime.output.outputs import EVENTS_FILE, SESSION_FILE
+from realtime.output.posterior_file import POSTERIORS_FILE
 
-OWN_FILES = (EVENTS_FILE, SESSION_FILE, CORRECTIONS_FILE, REPORT_FILE)
+OWN_FILES = (EVENTS_FILE, SESSION_FILE, CORRECTIONS_FILE, REPORT_FILE, POSTERIORS_FILE)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

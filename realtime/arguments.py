@@ -131,6 +131,8 @@ def _common() -> Parser:
     common.add_argument("--config", type=_path, metavar="FILE.toml", help="settings; the command line wins over it")
     common.add_argument("--print-config", action="store_true", help="show the effective settings and stop")
     common.add_argument("--record", type=_path, metavar="DIR", help="write the event log of the session there")
+    help_ = "and the probabilities of every moment there, for `lab export --format parquet`"
+    common.add_argument("--record-posteriors", action="store_true", help=help_)
     help_ = "record the person's landmarks, without identity, as a new file that `replay` reads"
     common.add_argument("--record-landmarks", type=_path, metavar="FILE", help=help_)
     help_ = "record the pictures, too; with --consent only"

@@ -99,7 +99,9 @@ def _session(
     arguments: argparse.Namespace, config: Config, outputs: list[StdoutOutput], headless: bool, **settings: Any
 ) -> Session:
     """With the outputs that were asked for beside those given; its record comes last."""
-    record = [] if arguments.record is None else [RecordOutput(arguments.record)]
+    if arguments.record_posteriors and arguments.record is None:
+        raise BadInput("--record DIR with --record-posteriors", "none", "give one, or leave the other out")
+    record = [] if arguments.record is None else [RecordOutput(arguments.record, arguments.record_posteriors)]
     sources = _sources(arguments, config)
     speed = _speed(getattr(arguments, "speed", "realtime"))
     if arguments.lsl is not None and speed != 1.0:

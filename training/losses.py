@@ -32,6 +32,7 @@ class ActionLosses(Strict, frozen=True):
     parts: Weight = 0.0  # cross-entropy of the 7 body parts, each the sum of its actions' probabilities
     margin: Weight = 0.0  # ArcFace on the classifier's input and rows (Deng et al. 2019)
     auxiliary: Weight = 0.0  # cross-entropy of body parts by a head of its own, which the model does without
+    moments: Weight = 0.0  # cross-entropy of the actions at every moment of the last maps, by such a head
 
 
 class EmotionLosses(Strict, frozen=True):
@@ -47,6 +48,7 @@ class Head(NamedTuple):
     features: Tensor  # (B, C)
     rows: Tensor  # (52, C)
     parts: Tensor | None = None  # (B, 7), logits of the auxiliary head
+    moments: Tensor | None = None  # (B, M, 52), of the other one
 
 
 def action_losses(
@@ -63,7 +65,7 @@ def action_losses(
         targets: (B, 52), 0..1. One-hot for clips; for windows the share of each action.
         label_vectors: (52, 300), of networks with an embedding.
         settings: which losses.
-        head: for `margin` and `auxiliary`.
+        head: for `margin`, `auxiliary` and `moments`.
 
     Returns:
         loss, and what it is the weighted sum of: classification, and the others that have a weight.
@@ -84,6 +86,10 @@ def action_losses(
     if settings.auxiliary > 0.0 and head is not None and head.parts is not None:
         own = functional.cross_entropy(head.parts.to(targets.dtype), parts_of(targets))
         terms["auxiliary"] = settings.auxiliary, own
+    if settings.moments > 0.0 and head is not None and head.moments is not None:
+        each = targets[:, None].expand(-1, head.moments.shape[1], -1)
+        own = functional.cross_entropy(head.moments.to(targets.dtype).flatten(0, 1), each.flatten(0, 1))
+        terms["moments"] = settings.moments, own
     total = sum((weight * value for weight, value in terms.values()), targets.new_zeros(()))
     return {"loss": total} | {name: value for name, (_, value) in terms.items()}
 

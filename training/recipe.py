@@ -179,7 +179,7 @@ def read_recipe(recipe: str, settings: Iterable[str] = (), data: Path | None = N
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        known = ", ".join(sorted(one.stem for one in SHIPPED.glob("*.toml")))
+        known = ", ".join(shipped())
         raise BadInput("a recipe", f"{recipe!r} ({error.strerror})", f"give a .toml file, or one of {known}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput("a recipe in TOML", f"{path} ({error})", "correct that line") from None
@@ -190,6 +190,11 @@ def read_recipe(recipe: str, settings: Iterable[str] = (), data: Path | None = N
     made = _convert(fields, Recipe, f"recipe {path.name}")
     _ = made.spec
     return made
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with the project: `tsn`, `small/tsn`."""
+    return sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.rglob("*.toml"))
 
 
 def _convert(fields: Mapping[str, Any], kind: type[Settings], what: str) -> Settings:

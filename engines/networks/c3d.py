@@ -22,6 +22,8 @@ GROUPS = {"1": (1,), "2": (2,), "3": (4, 4), "4": (8, 8), "5": (8, 8)}
 class C3D(VideoNetwork):
     """Convolutions, poolings, two linear layers. Its linear layers fix T and S."""
 
+    moment_layer = "backbone.relu5b"
+
     def __init__(self, spec: C3DSpec) -> None:
         super().__init__(spec, spec.hidden, 0.5)
         self.spec = spec

@@ -125,6 +125,8 @@ class VideoNetwork(Network):
         std: of the classifier's initial weights.
     """
 
+    moment_layer: str  # the module whose output shows the moments of a clip, see `moments`
+
     def __init__(self, spec: VideoSpec, width: int, dropout: float, std: float = 0.01) -> None:
         super().__init__()
         self.spec: VideoSpec = spec
@@ -137,6 +139,11 @@ class VideoNetwork(Network):
     @abstractmethod
     def features(self, clips: Tensor) -> Tensor:
         """uint8 RGB (N, T, S, S, 3) → (N, C), the input of the classifier."""
+
+    def moments(self, output: Any) -> Tensor:
+        """What `moment_layer` gives → (N, M, C), features of M moments. Here of maps (N, C, M, H, W)."""
+        found: Tensor = output.mean(dim=(3, 4)).transpose(1, 2)
+        return found
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
         """uint8 RGB (N, T, S, S, 3) → logits (N, 52)."""

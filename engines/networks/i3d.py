@@ -23,6 +23,8 @@ def _inflated(stage: int, block: int) -> bool:
 class I3D(VideoNetwork):
     """Stem, both poolings: each halves the frames."""
 
+    moment_layer = "backbone.layer4"
+
     def __init__(self, spec: I3DSpec) -> None:
         backbone = ResNet3d(
             spec.width,

@@ -80,10 +80,15 @@ class SegmentNetwork(VideoNetwork):
         self.spec: SegmentSpec | MANetSpec = spec
         self.backbone = backbone
 
+    moment_layer = "backbone"
+
     def frame_features(self, clips: Tensor) -> Tensor:
         """uint8 RGB (N, T, S, S, 3) → (N, T, C)."""
-        maps: Tensor = self.backbone(self.pixels(clips).flatten(0, 1))
-        return maps.mean(dim=(2, 3)).reshape(-1, self.spec.length, maps.shape[1])
+        return self.moments(self.backbone(self.pixels(clips).flatten(0, 1)))
+
+    def moments(self, output: Tensor) -> Tensor:
+        """Maps (N·T, C, H, W) → (N, T, C)."""
+        return output.mean(dim=(2, 3)).reshape(-1, self.spec.length, output.shape[1])
 
     def features(self, clips: Tensor) -> Tensor:
         """uint8 RGB (N, T, S, S, 3) → (N, C)."""

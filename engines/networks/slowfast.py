@@ -25,6 +25,8 @@ class SlowFast(VideoNetwork):
     Laterals are bare convolutions over time: no batch norm, no ReLU.
     """
 
+    moment_layer = "slow.layer4"
+
     def __init__(self, spec: SlowFastSpec) -> None:
         fast_width, ratio = spec.width // FAST_SHARE, spec.length // spec.slow_length
         # Channels of the fast path at each meeting: behind the stem and behind the first three stages.

@@ -61,6 +61,7 @@ class TimeSformer(VideoNetwork):
         self.times = nn.Parameter(torch.zeros(1, spec.length, spec.width))
         self.blocks = nn.ModuleList(DividedBlock(spec.width, spec.heads) for _ in range(spec.layers))
         self.norm = nn.LayerNorm(spec.width, EPSILON)
+        self.moment_layer = f"blocks.{spec.layers - 1}"
         initialise_linear(self)
         for learnt in (self.token, self.places):
             nn.init.trunc_normal_(learnt, std=0.02)
@@ -77,6 +78,10 @@ class TimeSformer(VideoNetwork):
             token, patches = block(token, patches)
         features: Tensor = self.norm(token[:, 0])
         return features
+
+    def moments(self, output: tuple[Tensor, Tensor]) -> Tensor:
+        """The class token and patches (N, T, P, C) → (N, T, C)."""
+        return output[1].mean(dim=2)
 
     def pretrained_layouts(self) -> Mapping[str, Layout]:
         """mmaction2's, the authors', and a vision transformer on images as a start."""

@@ -83,6 +83,8 @@ class GlobalBlock(nn.Module):
 class UniFormer(VideoNetwork):
     """Two stages of local relations, two of global ones, the mean of what the last says."""
 
+    moment_layer = "norm"
+
     def __init__(self, spec: UniFormerSpec) -> None:
         super().__init__(spec, spec.widths[3], 0.0)
         self.spec = spec

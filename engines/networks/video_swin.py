@@ -153,6 +153,7 @@ class VideoSwin(VideoNetwork):
     """Patches, four stages of windowed attention, the mean of what the last says."""
 
     spec: VideoSwinSpec
+    moment_layer = "norm"
 
     def __init__(self, spec: VideoSwinSpec) -> None:
         width = spec.width << 3
@@ -184,6 +185,10 @@ class VideoSwin(VideoNetwork):
             maps = stage(maps if index == 0 else self.merges[index - 1](maps))
         features: Tensor = self.norm(maps).mean(dim=(1, 2, 3))
         return features
+
+    def moments(self, output: Tensor) -> Tensor:
+        """(N, M, H, W, C) → (N, M, C)."""
+        return output.mean(dim=(2, 3))
 
     def pretrained_layouts(self) -> Mapping[str, Layout]:
         """mmaction2 1.x's, the authors' (which is 0.x's), and the authors' 2-D network on ImageNet as a start."""

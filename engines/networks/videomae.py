@@ -29,6 +29,8 @@ def sinusoids(count: int, width: int) -> Tensor:
 class VideoMAE(VideoNetwork):
     """A plain vision transformer over all tubelets of a clip, and their mean."""
 
+    moment_layer = "blocks"
+
     def __init__(self, spec: VideoMAESpec) -> None:
         super().__init__(spec, spec.width, 0.0)
         self.spec = spec
@@ -48,6 +50,10 @@ class VideoMAE(VideoNetwork):
         tokens = self.patch(frames_first(self.pixels(clips))).flatten(2).transpose(1, 2)  # (N, L, C)
         features: Tensor = self.norm(self.blocks(tokens + self.positions).mean(dim=1))
         return features
+
+    def moments(self, output: Tensor) -> Tensor:
+        """Tokens (N, M · P, C), times first → (N, M, C)."""
+        return output.reshape(len(output), self.spec.length // TUBELET[0], -1, output.shape[2]).mean(dim=2)
 
     def pretrained_layouts(self) -> Mapping[str, Layout]:
         """mmaction2's, the authors', and those of transformers."""

@@ -7,9 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from engines.taxonomy import ACTIONS, EMOTIONS
 from lab.export.content import Content
 from lab.extra import need
+from realtime.output.posterior_file import COLUMNS as SCORED
+from realtime.output.posterior_file import POSTERIORS_FILE, read_posteriors
 
 Rows = Sequence[Mapping[str, Any]]
 COLUMNS = (
@@ -93,7 +98,10 @@ def write_xlsx(content: Content, stem: Path) -> list[Path]:
 
 
 def write_parquet(content: Content, stem: Path) -> list[Path]:
-    """`STEM-events.parquet`, `-markers.parquet`, `-emotion.parquet`; what `-about.csv` says is in their metadata."""
+    """`STEM-events.parquet`, `-markers.parquet`, `-emotion.parquet`; `-posteriors.parquet` where they were recorded.
+
+    What `-about.csv` says is in their metadata.
+    """
     arrow = need("pyarrow")
     text, number = arrow.string(), arrow.float64()
     kinds = {"index": arrow.int32(), "posture": arrow.bool_(), "abstains": arrow.bool_()}
@@ -105,4 +113,22 @@ def write_parquet(content: Content, stem: Path) -> list[Path]:
         path = stem.with_name(f"{stem.name}-{name}.parquet")
         need("pyarrow.parquet").write_table(arrow.table(data, schema=schema), path)
         paths.append(path)
-    return paths
+    return [*paths, *_write_posteriors(content, stem)]
+
+
+def _write_posteriors(content: Content, stem: Path) -> list[Path]:
+    """A row a moment: its time on the recording's own clock, then a column each action and part that is scored."""
+    source = content.record.path / POSTERIORS_FILE
+    if not source.is_file():
+        return []
+    arrow = need("pyarrow")
+    times_s, values = read_posteriors(source, content.camera)
+    scored = [not len(values) or not np.isnan(values[:, at]).all() for at in range(len(SCORED))]
+    columns: dict[str, npt.NDArray[np.floating[Any]]] = {
+        "time_s": np.round(times_s + content.record.to_file_s(content.camera), 6)
+    }
+    columns |= {name: values[:, at] for at, name in enumerate(SCORED) if scored[at]}
+    path = stem.with_name(f"{stem.name}-posteriors.parquet")
+    table = arrow.table(columns).replace_schema_metadata(dict(content.about))
+    need("pyarrow.parquet").write_table(table, path, compression="zstd")
+    return [path]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engines.bundle import Bundle
+from engines.landmarks.movement import moved
 from engines.runtimes.base import Runtime, Scores
 from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.aggregator import Aggregator
@@ -129,6 +130,7 @@ class LandmarkActionModel(ActionModel):
         """Of logits (T, 52) and (T, 7)."""
         probs = self.bundle.probabilities(actions) * window.shown
         part_probs = self.bundle.part_probabilities(probs, parts)
+        moving = np.broadcast_to(moved(window.frames[None]), (len(window.frames), len(BODY_PARTS)))
         return Prediction(
             camera_id=window.camera_id,
             index=window.index,
@@ -139,7 +141,7 @@ class LandmarkActionModel(ActionModel):
             embedding=None,
             stamps=self._stamped(window, *infer_ns),
             recorded_end_ns=window.recorded_end_ns,
-            steps=Steps(window.moments_ns, window.seen),
+            steps=Steps(window.moments_ns, window.seen, moving),
             parts=None if part_probs is None else part_probs * parts_of(window.shown),
         )
 

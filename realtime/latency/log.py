@@ -143,8 +143,7 @@ class LatencyLog:
 
     def frame(self, frame: Frame, received_ns: int, windowed_ns: int) -> None:
         """Add a frame that came off the wire and is in the window now."""
-        stamps = frame.captured_ns, frame.read_ns, frame.viewed_ns, received_ns
-        row = (frame.frame_id, frame.media_ns, *stamps, windowed_ns)
+        row = (frame.frame_id, frame.media_ns, *frame.stamps, received_ns, windowed_ns)
         with self._lock:
             self._frames.add(row)
             for start, end, tally in self._plans["frame"]:

@@ -170,7 +170,7 @@ def cost(log: LatencyLog) -> Cost | None:
     scratch = LatencyLog()
     body = np.zeros((1, 1, 3), np.uint8)
     messages = [
-        (Frame(0, at, row[2], row[1], body, read_ns=row[3], viewed_ns=row[4]), row[5], row[6])
+        (Frame(0, at, row[2], row[1], body, read_ns=row[3], viewed_ns=row[4], faced_ns=row[5]), row[6], row[7])
         for at, row in enumerate(_repeated(frames))
     ]
     started = time.perf_counter_ns()

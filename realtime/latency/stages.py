@@ -39,7 +39,10 @@ class Stage:
 STAGES = (
     Stage("grab", "frame", "captured_ns", "read_ns", "grabbed, until the capture loop has the pixels", "capture"),
     Stage("view", "frame", "read_ns", "viewed_ns", "crop, or landmarks and their drawing", "capture"),
-    Stage("wire", "frame", "viewed_ns", "received_ns", "encoded, through the socket, decoded", "wire"),
+    Stage(
+        "face", "frame", "viewed_ns", "faced_ns", "its crop, or its expression numbers (ten times a second)", "capture"
+    ),
+    Stage("wire", "frame", "faced_ns", "received_ns", "encoded, through the socket, decoded", "wire"),
     Stage(
         "window", "frame", "received_ns", "windowed_ns", "into the window; windows that fall due are cut", "analysis"
     ),

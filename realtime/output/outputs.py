@@ -17,8 +17,9 @@ import zmq
 
 from engines.common.errors import BadInput
 from engines.common.new_files import NewFiles, what_stands_at
-from realtime.output.lines import Line, encode, kind_of
+from realtime.output.lines import Line, Posteriors, encode, kind_of
 from realtime.output.observer import Observer, OutputLost, ReaderLeft
+from realtime.output.posterior_file import POSTERIORS_FILE, encode_posteriors
 from realtime.transport.authentication import Authenticator, ServerKeys
 from realtime.transport.ipc_paths import IpcListener
 
@@ -26,6 +27,7 @@ PUBLISH_LINGER_MS = 200
 _NO_FILE = "@"  # begins the name of a Linux socket that is in no folder
 MAX_SUBSCRIPTION_BYTES = 1024
 EVENTS_FILE, SESSION_FILE = "events.jsonl", "session.json"  # of a record
+RECORD_FILES = (EVENTS_FILE, SESSION_FILE, POSTERIORS_FILE)
 
 
 class StdoutOutput(Observer):
@@ -151,7 +153,7 @@ def check_record(folder: Path) -> None:
     try:
         standing = what_stands_at(folder)
         if standing == "a folder":
-            held = next((name for name in (EVENTS_FILE, SESSION_FILE) if os.path.lexists(folder / name)), "")
+            held = next((name for name in RECORD_FILES if os.path.lexists(folder / name)), "")
             if held:
                 raise BadInput("a new folder for --record", f"{folder}, which holds a session ({held})", "name another")
             if not os.access(folder, os.W_OK | os.X_OK):
@@ -170,7 +172,7 @@ def _no_record(folder: Path, error: OSError) -> BadInput:
 
 
 class RecordOutput(Observer):
-    """The log of a session: `events.jsonl`, append-only, handed to the system line by line.
+    """The log of a session: `events.jsonl`, append-only, handed to the system line by line; posteriors where asked for.
 
     What was written survives the death of this process. Where the disk is full or does not keep up, the log ends behind
     its last whole line.
@@ -179,12 +181,14 @@ class RecordOutput(Observer):
     name = "the event log"
     whole = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, posteriors: bool = False) -> None:
         """Raises BadInput: something else stands there, it holds a session, or it cannot be written."""
         check_record(folder)
+        self.wants_posteriors = posteriors
         self._folder, self._made = folder, NewFiles()
-        self._lines = self._size = 0
+        self._lines = 0
         self._file: BinaryIO | None = None
+        self._posteriors: BinaryIO | None = None
 
     def start(self, session: Mapping[str, object]) -> None:
         check_record(self._folder)
@@ -192,6 +196,8 @@ class RecordOutput(Observer):
             self._made.folder(self._folder)
             self._made.write(self._folder / SESSION_FILE, msgspec.json.format(msgspec.json.encode(session)) + b"\n")
             self._file = self._made.open(self._folder / EVENTS_FILE)
+            if self.wants_posteriors:
+                self._posteriors = self._made.open(self._folder / POSTERIORS_FILE)
         except OSError as error:
             self._made.discard()
             raise _no_record(self._folder, error) from None
@@ -200,20 +206,27 @@ class RecordOutput(Observer):
         self._made.keep()
 
     def on_line(self, line: Line) -> None:
-        if self._file is None:
-            return
-        rest = data = memoryview(encode(line) + b"\n")
+        if self._file is not None:
+            self._append(self._file, encode(line) + b"\n")
+            self._lines += 1
+
+    def on_posteriors(self, posteriors: Posteriors) -> None:
+        if self._posteriors is not None:
+            self._append(self._posteriors, encode_posteriors(posteriors))
+
+    def _append(self, file: BinaryIO, data: bytes) -> None:
+        """Whole, or not at all."""
+        size, rest = file.tell(), memoryview(data)
         try:
             while rest:
-                rest = rest[self._file.write(rest) :]
+                rest = rest[file.write(rest) :]
         except OSError as error:
             with contextlib.suppress(OSError):
-                self._file.truncate(self._size)  # no half line
+                file.truncate(size)  # no half line
             raise OutputLost(f"{self.name} stopped after {self._lines} lines: {error.strerror}") from None
-        self._lines += 1
-        self._size += len(data)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        for file in (self._file, self._posteriors):
+            if file is not None:
+                file.close()
         self._made.discard()  # what was not kept: the session never began

@@ -29,3 +29,5 @@ def test_of_all_networks_the_one_that_gains_least_counts(monkeypatch):
     ratios = [found.details[f"{name}_ratio"] for name in ("one", "two")]
     assert found.ratio == min(ratios) == found.other / found.ours
     assert found.compared.startswith("of 2 networks")
+    full = min(found.details[f"one_{name}_ms"] for name, there in available().items() if there)
+    assert found.details["one_int8_gain"] == full / found.details["one_openvino_int8_ms"]

@@ -16,7 +16,9 @@ from lab.__main__ import main
 from lab.adaptation import STRENGTHS, Examples, Heads, adapt, fitted, folds, right
 from lab.adaptation_examples import session_examples
 from lab.session_record import read_session
+from lab.simulated_people import sequences
 from lab.words import Event
+from simulation.session import Settings, simulate
 from tests.conftest import ROOT
 from tests.lab.sessions import action, ended, opening, recording, summary, write_session
 
@@ -154,3 +156,21 @@ def test_the_command_writes_a_better_bundle_or_nothing(tmp_path, capsys):
         assert card.provenance.trained_on.endswith("of surtecha--SignLangNET")
     assert main(["adapt", "emotions-small", "--sequences", str(path), "--out", str(tmp_path / "other")]) == 2
     assert "a model that takes landmarks, got emotions-small" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_simulated_people_move_otherwise_and_their_sequences_show_what_they_say():
+    settings = Settings(split="test", framing="whole body", actions=(9, 14), noise=None)
+    plain, small = (simulate(2, 40.0, 15.0, replace(settings, manner=one)) for one in (None, (0.45, 0.1)))
+    assert (small.subject.tempo, small.subject.vigour, small.subject.stature) == (0.45, 0.1, plain.subject.stature)
+    nods = [one for one in plain.truth if one.index == 9]
+    assert nods == [one for one in small.truth if one.index == 9]
+    moved = []
+    for session in (plain, small):
+        frames = [slice(round(one.onset_s * 15), round(one.offset_s * 15)) for one in nods]
+        moved.append(np.mean([np.ptp(session.pose[one, 0, 1]) for one in frames]))
+    assert moved[1] < 0.6 * moved[0], "a nod of the nose, pixels"
+    known = sequences(plain)
+    assert [one.word for one in known if one.word == "nodding"] == ["nodding"] * len(nods)
+    assert all(one.counted and one.frames.shape[1] == VALUES and 8 <= len(one.frames) <= 45 for one in known)
+    assert {label for one in known for label in one.labels} == {9, 14}

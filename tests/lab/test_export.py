@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from engines.common.errors import BadInput
@@ -18,7 +19,8 @@ from lab.corrections import Correction, add_lines
 from lab.export.content import content, lanes
 from lab.export_command import FORMATS, export, formats
 from lab.session_record import SessionRecord, read_session
-from realtime.output.lines import EmotionLine, MarkerLine
+from realtime.output.lines import EmotionLine, MarkerLine, Posteriors
+from realtime.output.posterior_file import POSTERIORS_FILE, encode_posteriors
 from tests.conftest import write_numbered
 from tests.lab.sessions import action, ended, opening, recording, summary, write_session
 
@@ -201,6 +203,24 @@ def test_parquet(session, tmp_path):
     if session.emotions:
         (row,) = parquet.read_table(paths["session-emotion.parquet"]).to_pylist()
         assert (row["time_s"], row["joy"], row["anger_high"]) == (4.0 + FILE_OFFSET_S, 0.2, 0.3)
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_recorded_posteriors_become_a_column_each(tmp_path, parts):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    folder = write_session(tmp_path / "session", [opening(), recording(FILE_OFFSET_S), summary(10.0), ended()])
+    values = np.random.default_rng(0).random((4, 59)).astype(np.float32)
+    values[:, 52:] = values[:, 52:] if parts else np.nan
+    moments = [Posteriors(at % 2, at / 16, 0, row) for at, row in enumerate(values)]  # of two cameras
+    data = b"".join(encode_posteriors(one) for one in moments)
+    (folder / POSTERIORS_FILE).write_bytes(data + data[:50])  # cut off within the next
+    path = next(one for one in export(read_session(folder), ["parquet"], tmp_path, {}) if "posteriors" in one.name)
+    table = parquet.read_table(path)
+    assert table.schema.metadata[b"model"] == b"landmarks"
+    assert table["time_s"].to_pylist() == [FILE_OFFSET_S, FILE_OFFSET_S + 0.125]
+    assert table.num_columns == 1 + 52 + 7 * parts
+    for name, at in (("nodding", 9), ("scratching feet", 51), *([("part: head", 53)] * parts)):
+        np.testing.assert_allclose(table[name].to_numpy(), values[::2, at], atol=5e-4)
 
 
 def ms_of(time) -> int:

@@ -151,6 +151,7 @@ def trained(data: DataSet, recipe: Path, tmp_path_factory: pytest.TempPathFactor
         "network.embedding=true",
         "losses.alpha=1.0",
         "losses.auxiliary=0.1",
+        "losses.moments=0.1",
         'losses.embedding="mean_square"',
         "optimiser.epochs=6",
         "optimiser.batch_size=6",

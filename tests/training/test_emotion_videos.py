@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -141,6 +142,13 @@ def test_windows_are_cut_as_live_and_varied_in_training(tmp_path: Path) -> None:
     assert np.array_equal(varied.item(0, 3)["body"], varied.item(0, 3)["body"])
     short = videos(span_s=30.0).item(0, 0)["body"][:, 0, 0, 0]
     assert (short[0], short[-1]) == (6, 99), "all of a shorter video"
+    whole = replace(videos(), whole=True).item(0, 0)["body"][:, 0, 0, 0]
+    assert (whole == short).all()
+    drawn = replace(videos(augment=True), whole=True)
+    for epoch in range(8):  # a random picture of each sixteenth of the video
+        numbers = drawn.item(0, epoch)["body"][:, 0, 0, 0].astype(int)
+        assert (numbers * 16 // 99 - np.arange(16) <= 0).all()
+        assert (numbers * 16 // 99 - np.arange(16) >= -1).all()
 
 
 def test_what_was_prepared_for_other_drawings_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

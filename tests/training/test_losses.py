@@ -155,13 +155,15 @@ def test_margin_loss_by_hand() -> None:
 
 
 def test_losses_add_up_by_their_weights() -> None:
-    settings = ActionLosses(alpha=0.0, f1=2.0, parts=0.5, margin=0.1, auxiliary=3.0)
+    settings = ActionLosses(alpha=0.0, f1=2.0, parts=0.5, margin=0.1, auxiliary=3.0, moments=0.7)
     torch.manual_seed(0)
     outputs, targets = {"logits": torch.randn(3, 52)}, one_hot(1, 9, 40)
-    head = Head(torch.randn(3, 8), torch.randn(52, 8), torch.randn(3, 7))
+    head = Head(torch.randn(3, 8), torch.randn(52, 8), torch.randn(3, 7), torch.randn(3, 4, 52))
     found = action_losses(outputs, targets, None, settings, head)
-    weights = {"classification": 1.0, "f1": 2.0, "parts": 0.5, "margin": 0.1, "auxiliary": 3.0}
+    weights = {"classification": 1.0, "f1": 2.0, "parts": 0.5, "margin": 0.1, "auxiliary": 3.0, "moments": 0.7}
     assert found.keys() == {"loss", *weights}
     assert found["loss"].item() == pytest.approx(sum(weights[name] * found[name].item() for name in weights), rel=1e-6)
     parts = torch.tensor([0, 1, 5])
+    each = [torch.nn.functional.cross_entropy(one, torch.tensor([1, 9, 40])).item() for one in head.moments.unbind(1)]
+    assert found["moments"].item() == pytest.approx(sum(each) / 4, rel=1e-6)
     assert found["auxiliary"].item() == pytest.approx(torch.nn.functional.cross_entropy(head.parts, parts).item())

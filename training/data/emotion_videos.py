@@ -123,12 +123,13 @@ class Videos(EmotionSource):
     spec: EmotionSpec = field(kw_only=True)
     span_s: float = field(kw_only=True)
     per_video: int = 1
+    whole: bool = False  # a window is all of its video: MA-52-Pro's protocol (MANet paper, section VI-B)
 
     def __len__(self) -> int:
         return len(self.entries) * self.per_video
 
     def window(self, index: int, rng: np.random.Generator | None) -> EmotionWindow:
-        """See `EmotionSource.window`: training takes a random window, and a random picture of each T-th of it."""
+        """See `EmotionSource.window`: training takes a random picture of each T-th of a random window (or of all)."""
         video, place = divmod(index, self.per_video)
         prepared = read_prepared(self.files[video], self.spec)
         chosen = self._choose(prepared.times_ns, place, rng)
@@ -141,7 +142,7 @@ class Videos(EmotionSource):
     ) -> npt.NDArray[np.int64]:
         """(T,) pictures of a window; of a shorter video, all of it."""
         first, last = int(times_ns[0]), int(times_ns[-1])
-        span = min(round(self.span_s * 1e9), last - first)
+        span = last - first if self.whole else min(round(self.span_s * 1e9), last - first)
         share = (place + 0.5) / self.per_video if rng is None else float(rng.random())
         start = first + share * (last - first - span)
         within = np.full(self.spec.length, 1.0) if rng is None else rng.random(self.spec.length)

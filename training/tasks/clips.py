@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,9 +16,9 @@ from engines.bundle import Bundle
 from engines.card import Calibration
 from engines.common.digest import digest_file
 from engines.common.errors import BadInput
-from engines.networks.contract import Network
+from engines.networks.contract import Network, VideoNetwork
 from engines.specs.sampling import FrameRule
-from engines.taxonomy import BODY_PARTS
+from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.fit_temperature import LEAST_WINDOWS, fit_temperature
 from training.checkpoint import AUXILIARY
 from training.data.clip_lists import Entry, read_list, withheld
@@ -86,17 +87,27 @@ class Clips(ExampleTask[ClipData]):
         device = next(network.parameters()).device
         if self._vectors is not None:
             self._vectors = self._vectors.to(device)
+        heads = nn.ModuleDict()
         if self._losses.auxiliary > 0.0:
-            width = network.heads()["logits"].in_features
-            network.add_module(AUXILIARY, nn.Linear(width, len(BODY_PARTS)).to(device))
+            heads["parts"] = nn.Linear(network.heads()["logits"].in_features, len(BODY_PARTS))
+        if self._losses.moments > 0.0:
+            clip = torch.zeros(1, *self.spec.inputs["clips"], dtype=torch.uint8, device=device)
+            with torch.no_grad(), _Seen(network.eval(), moments=True) as seen:
+                network(clip)
+            heads["moments"] = nn.Linear(seen.moments.shape[2], len(ACTIONS))
+        if heads:
+            network.add_module(AUXILIARY, heads.to(device))
 
     def loss(self, network: Network, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        classifier, read = network.heads()["logits"], list[Tensor]()
-        hook = classifier.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
-        outputs = network(*inputs_of(self.spec, batch))
-        hook.remove()
-        own = getattr(network, AUXILIARY, None)
-        head = Head(read[0], classifier.weight, None if own is None else own(read[0]))
+        with _Seen(network, self._losses.moments > 0.0) as seen:
+            outputs = network(*inputs_of(self.spec, batch))
+        own: Mapping[str, nn.Module] = getattr(network, AUXILIARY, {})
+        head = Head(
+            seen.features,
+            network.heads()["logits"].weight,
+            own["parts"](seen.features) if "parts" in own else None,
+            own["moments"](seen.moments) if "moments" in own else None,
+        )
         return action_losses(outputs, batch["targets"], self._vectors, self._losses, head)
 
     def evaluate(self, network: Network) -> dict[str, float]:
@@ -142,6 +153,33 @@ class Clips(ExampleTask[ClipData]):
             digest.update(f"{entry.name} {entry.index} {digest_file(self._folder / entry.name)}\n".encode())
             self.machine.report("reading videos", number, len(entries))
         return digest.hexdigest()
+
+
+class _Seen:
+    """What the classifier of a network reads, and its moments where asked for, in a forward pass."""
+
+    features: Tensor  # (N, C)
+    moments: Tensor  # (N, M, C)
+
+    def __init__(self, network: Network, moments: bool) -> None:
+        self._network = cast(VideoNetwork, network)
+        self._hooks = [self._network.classifier.register_forward_pre_hook(self._keep)]
+        if moments:
+            layer = network.get_submodule(self._network.moment_layer)
+            self._hooks.append(layer.register_forward_hook(self._keep_moments))
+
+    def __enter__(self) -> _Seen:
+        return self
+
+    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.features = inputs[0]
+
+    def _keep_moments(self, _: nn.Module, __: object, output: Any) -> None:
+        self.moments = self._network.moments(output)
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
 
 
 def _labelled(path: Path, folder: Path) -> Sequence[Entry]:

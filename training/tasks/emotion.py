@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -25,7 +26,7 @@ from training.data.emotion_examples import EmotionSource, SimulatedEmotion
 from training.data.emotion_lists import LabelledVideo, read_emotion_list, split_subjects
 from training.data.emotion_videos import Videos, prepare, prepared_path
 from training.data.examples import batches
-from training.evaluate_emotion import judge, judge_videos, report
+from training.evaluate_emotion import judge_branches, judge_videos, report
 from training.losses import EmotionLosses, class_weights, emotion_losses
 from training.machine import Machine
 from training.metrics import EmotionPredictions
@@ -130,6 +131,7 @@ class SimulatedEmotionData(WindowData, frozen=True, kw_only=True):
     sessions: Count = 3000
     windows: Count = 3  # of each session
     seed: Seed = 0
+    held: Count | None = None  # sessions of another split to score; none: one for `HELD_OUT_SHARE` to train on
 
 
 class EmotionCalibration(Strict, frozen=True):
@@ -172,17 +174,18 @@ class SimulatedEmotions(EmotionTask[SimulatedEmotionData]):
         return calibration, describe_emotion(calibration, agreement)
 
     def judge(self, bundle: Bundle, folder: Path) -> None:
-        found = judge(bundle, self.held(), self.machine.threads)
+        found = judge_branches(bundle, self.held(), self.machine.threads)
         report(f"{bundle.card.name}, validation", found, bundle, folder)
 
     def _plan(self, split: str, data: SimulatedEmotionData) -> EmotionPlan:
-        sessions = data.sessions if split == "train" else max(1, data.sessions // HELD_OUT_SHARE)
+        held = data.held or max(1, data.sessions // HELD_OUT_SHARE)
+        sessions = data.sessions if split == "train" else held
         size = self.spec.picture_size or BODY_SIZE
         return EmotionPlan(split, sessions, data.seed, self.spec.length, size, self.span_s, data.windows)
 
     def _source(self, split: str, data: SimulatedEmotionData) -> SimulatedEmotion:
-        folder, machine = self.machine.cache / f"{split}-{data.seed}", self.machine
-        cache = EmotionCache(folder, self._plan(split, data), machine.draw_workers, machine.report)
+        plan, machine = self._plan(split, data), self.machine
+        cache = EmotionCache(machine.cache / plan.folder, plan, machine.draw_workers, machine.report)
         return SimulatedEmotion(split == "train", self.recipe.seed, cache=cache, spec=self.spec)
 
 
@@ -195,6 +198,7 @@ class EmotionData(WindowData, frozen=True, kw_only=True):
     held_out: Share = 0.2  # else, share of the videos, of subjects of their own, to score
     name: str = "emotion videos"  # for the model card
     view: Literal["rgb", "landmarks"] = "landmarks"
+    whole: bool = False  # T pictures of each whole video, as of MA-52-Pro; else a window of `span_s` anywhere in it
 
 
 class EmotionVideos(EmotionTask[EmotionData]):
@@ -203,6 +207,10 @@ class EmotionVideos(EmotionTask[EmotionData]):
     def __init__(self, recipe: Recipe, machine: Machine) -> None:
         self.view = "rgb" if recipe.data.get("view") == "rgb" else "landmarks"
         super().__init__(recipe, machine, EmotionData)
+        if self.spec.reads_expressions:
+            raise BadInput(
+                "a face branch that sees pictures, for videos", "expression numbers", "change [network.face]"
+            )
         if len(self.stages) > 1:
             raise BadInput("no [[curriculum]] of videos", f"one in recipe {recipe.name}", "leave it out")
         self._data = self.settings(0)
@@ -230,9 +238,10 @@ class EmotionVideos(EmotionTask[EmotionData]):
     def _videos(self, entries: Sequence[LabelledVideo], augment: bool = False) -> Videos:
         files = [prepared_path(self.machine.cache, one, self._folder, self.view, self.spec) for one in entries]
         drawn = self.view == "landmarks"
-        return Videos(
+        source = Videos(
             augment, self.recipe.seed, drawn, entries=entries, files=files, spec=self.spec, span_s=self.span_s
         )
+        return replace(source, whole=self._data.whole)
 
     def _split(self) -> tuple[Sequence[LabelledVideo], Sequence[LabelledVideo]]:
         entries = read_emotion_list(self._folder / self._data.labels, self._folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from realtime.cli import main as live
 from simulation.session import Settings, simulate
 from simulation.windows import draw
 from tests.engines.networks.oracle import filled
+from tests.realtime.sessions import LEAVE, Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +159,33 @@ def right(network: Network, inputs: list[torch.Tensor], output: str, labels: tor
         return network(*inputs)[output].argmax(dim=1).equal(labels)
 
 
+# Moments of a clip that the small networks have, and whether the classifier reads their mean.
+MOMENTS = {"tsn": (8, True), "tsm": (8, True), "tin": (8, True), "c3d": (2, False), "i3d": (2, True)}
+MOMENTS |= {"slowfast": (2, False), "video_swin": (16, True), "timesformer": (8, False), "uniformer": (8, True)}
+MOMENTS |= {"videomae": (8, False)}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.large if one in ("slowfast", "video_swin") else ()) for one in MOMENTS]
+)
+def test_moments_are_those_of_the_clip_in_their_order(name: str) -> None:
+    count, averaged = MOMENTS[name]
+    network, seen = small(name), []
+    layer = network.get_submodule(network.moment_layer)
+    layer.register_forward_hook(lambda _module, _inputs, output: seen.append(network.moments(output)))
+    clips = torch.from_numpy(example_inputs(network.spec, 1, 2)["clips"]).clone()
+    with torch.inference_mode():
+        features = network.features(clips)
+        clips[:, -len(clips[0]) // count :] //= 2  # the last moment's pictures
+        network.features(clips)
+    first, second = seen
+    assert first.shape[:2] == (2, count)
+    if averaged:
+        torch.testing.assert_close(first.mean(dim=1), features, atol=1e-5, rtol=1e-4)
+    changes = (first - second).abs().amax(dim=(0, 2))
+    assert changes.argmax() >= count - 2, changes
+
+
 @pytest.mark.parametrize("name", ["tsn", "timesformer", "vaanet"])
 def test_gradients_reach_every_weight_that_is_not_fixed(name: str) -> None:
     network = small(name).train()
@@ -177,13 +206,24 @@ def test_cost_is_counted() -> None:
 
 @pytest.mark.large
 @pytest.mark.parametrize("name", [name for name in SMALL if make_spec(name).task == "actions"])
-def test_a_real_clip_is_replayed(name: str, clips: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_real_clip_is_replayed_headless_and_in_the_overlay(
+    name: str, clips: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings = [f"--set={setting}" for setting in SMALL[name].split()]
     assert main(["init", "--network", name, "--out", str(tmp_path / "bundle"), *settings]) == 0
     capfd.readouterr()
     command = ["replay", str(clips / "seated_B2_shaking_head.mp4"), "--model", str(tmp_path / "bundle")]
-    assert live([*command, "--no-emotion", "--headless", "--speed", "max"]) == 0
+    command += ["--no-emotion", "--speed", "max"]
+    assert live([*command, "--headless"]) == 0
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert lines[-1]["kind"] == "end"
+    assert lines[-1]["state"] == "ended"
     stats = [line for line in lines if line["kind"] == "stats"]
     assert stats[-1]["windows"] == stats[-1]["windows_due"] > 0
+    terminal = Terminal(*command)
+    try:
+        terminal.read_until(re.escape(LEAVE) + rb"[^$]*UNTRAINED WEIGHTS", seconds=120.0)  # the last state
+        assert terminal.process.wait(30) == 0
+        assert "▀".encode() in terminal.seen, "the person's picture"
+        assert b"Traceback" not in terminal.seen
+    finally:
+        terminal.close()

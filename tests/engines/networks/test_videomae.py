@@ -22,9 +22,15 @@ RECORDED = np.array(
 )
 
 
-def transformers_weights() -> dict[str, Tensor]:
+# The same at full size, one clip of random pixels and one of blocks.
+FULL = np.array(
+    [[1.3702, 0.21885, 0.89133, 0.05902, -0.23275, 0.62928], [0.9765, 0.39413, 0.56941, -0.24156, -0.21294, 0.79287]]
+)
+
+
+def transformers_weights(spec: VideoMAESpec = SPEC) -> dict[str, Tensor]:
     """By the oracle's rule, with the names of transformers 5."""
-    network = VideoMAE(SPEC)
+    network = VideoMAE(spec)
     layout = network.pretrained_layouts()["transformers"]
     found = {}
     for ours, value in network.state_dict().items():
@@ -53,14 +59,53 @@ def test_equals_transformers(layout: str) -> None:
     assert np.abs(got[:, ::10].numpy() - RECORDED).max() <= 1e-4
 
 
-def test_the_recorded_logits_are_those_of_transformers() -> None:
-    transformers = pytest.importorskip("transformers")
-    settings = transformers.VideoMAEConfig(num_labels=52, image_size=64, num_hidden_layers=3)
-    theirs = transformers.VideoMAEForVideoClassification(settings).eval()
-    theirs.load_state_dict(transformers_weights())
+def full_clips() -> Tensor:
+    shape = VideoMAESpec().clip_shape
+    return torch.cat((oracle.clips(1, *shape), oracle.coarse_clips(1, *shape[:3])))
+
+
+@pytest.mark.large
+def test_full_size() -> None:
+    network = VideoMAE(VideoMAESpec()).eval()
+    weights = transformers_weights(VideoMAESpec())
+    load_pretrained(network, weights, network.pretrained_layouts()["transformers"])
     with torch.inference_mode():
-        logits = theirs(VideoMAE(SPEC).pixels(oracle.clips(2, *SPEC.clip_shape))).logits
-    assert np.abs(logits[:, ::10].numpy() - RECORDED).max() <= 1e-4, logits[:, ::10].tolist()
+        got = torch.cat([network(clip[None])["logits"] for clip in full_clips()])
+    assert np.abs(got[:, ::10].numpy() - FULL).max() <= 1e-4
+
+
+@pytest.mark.parametrize("full", [False, pytest.param(True, marks=pytest.mark.large)])
+def test_the_recorded_logits_are_those_of_transformers(full: bool) -> None:
+    transformers = pytest.importorskip("transformers")
+    spec, clips, recorded = SPEC, oracle.clips(2, *SPEC.clip_shape), RECORDED
+    if full:
+        spec, clips, recorded = VideoMAESpec(), full_clips(), FULL
+    settings = transformers.VideoMAEConfig(num_labels=52, image_size=spec.size, num_hidden_layers=spec.layers)
+    theirs = transformers.VideoMAEForVideoClassification(settings).eval()
+    theirs.load_state_dict(transformers_weights(spec))
+    with torch.inference_mode():
+        logits = theirs(VideoMAE(spec).pixels(clips)).logits
+    assert np.abs(logits[:, ::10].numpy() - recorded).max() <= 1e-4, logits[:, ::10].tolist()
+
+
+def test_features_and_sums_of_the_layers() -> None:
+    """Behind the last layer and each one before it, against transformers' own where it is installed."""
+    transformers = pytest.importorskip("transformers")
+    settings = transformers.VideoMAEConfig(num_labels=52, image_size=SPEC.size, num_hidden_layers=SPEC.layers)
+    theirs = transformers.VideoMAEForVideoClassification(settings).eval()
+    weights = transformers_weights()
+    theirs.load_state_dict(weights)
+    network = VideoMAE(SPEC).eval()
+    load_pretrained(network, weights, network.pretrained_layouts()["transformers"])
+    clips, found = oracle.clips(2, *SPEC.clip_shape), list[Tensor]()
+    for block in network.blocks:
+        block.register_forward_hook(lambda _module, _inputs, output: found.append(output))
+    with torch.inference_mode():
+        network(clips)
+        wanted = theirs.videomae(network.pixels(clips), output_hidden_states=True).hidden_states
+    assert len(wanted) == len(found) + 1 == SPEC.layers + 1
+    for ours, other in zip(found, wanted[1:], strict=True):
+        torch.testing.assert_close(ours, other, atol=1e-4, rtol=0)
 
 
 def test_parameters() -> None:

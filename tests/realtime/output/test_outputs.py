@@ -5,6 +5,7 @@ import os
 import socket
 
 import msgspec
+import numpy as np
 import pytest
 import zmq
 
@@ -12,8 +13,9 @@ from engines.common.errors import BadInput
 from engines.taxonomy import ACTIONS
 from events.types import ActionEvent, Candidate, Delay, EventState
 from realtime.output.event_stream import EventStream
-from realtime.output.lines import SessionLine, action_line, encode
+from realtime.output.lines import Posteriors, SessionLine, action_line, encode
 from realtime.output.outputs import PublishOutput, RecordOutput, StdoutOutput, check_endpoint
+from realtime.output.posterior_file import POSTERIORS_FILE, read_posteriors
 from tests.realtime.conftest import LINE, record
 from tests.realtime.sessions import free_port
 
@@ -139,3 +141,18 @@ def test_a_record_is_appended_line_by_line_and_never_overwritten(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="a folder that can be written"):
         RecordOutput(tmp_path / "file" / "below")
+
+
+def test_posteriors_are_recorded_where_they_are_asked_for(tmp_path):
+    values = np.linspace(0.0, 1.0, 59, dtype=np.float32)
+    for wanted in (False, True):
+        output = RecordOutput(tmp_path / str(wanted), posteriors=wanted)
+        output.start({})
+        output.begin()
+        for camera, time_s in ((0, 0.25), (1, 0.25), (0, 0.3125)):
+            output.on_posteriors(Posteriors(camera, time_s, 7, values))
+        output.close()
+    assert not (tmp_path / "False" / POSTERIORS_FILE).exists()
+    times_s, found = read_posteriors(tmp_path / "True" / POSTERIORS_FILE, 0)
+    assert times_s.tolist() == [0.25, 0.3125]
+    np.testing.assert_allclose(found, [values, values], atol=5e-4)
