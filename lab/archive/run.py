@@ -46,7 +46,7 @@ def make_order(model: str, config: Config, emotion: str | None, posteriors: bool
     emotion_bundle = find_emotion(request, bundle, tracked=False)
     threads, runtime = config.engine.threads or 1, config.engine.runtime
     if config.server.fallback is not None:
-        raise BadInput("one engine for the whole dataset", "--engine-fallback", "leave server.fallback out")
+        raise BadInput("one engine for the whole dataset", f"the fallback {config.server.fallback}", "leave it out")
     if runtime == "auto" and before is not None:
         runtime = before.config["engine"]["runtime"]
     elif runtime == "auto":
