@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -15,15 +16,15 @@ from benchmarks.recording import write_recording
 from engines.common.errors import Failed
 
 COUNTS = (10, 30, 100)
-SECONDS = 3.0  # of a recording
+SECONDS, REPLAYS = 3.0, 3  # of a recording; how often it is replayed
 SETTINGS = ("--model", "untrained-small", "--engine", "onnxruntime", "--no-emotion")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def archive_times(folder: Path, more: Sequence[str], counts: Sequence[int] = COUNTS) -> list[float]:
-    """Seconds of an archive of each count of recordings, one worker, the command's start included."""
+def archive_times(folder: Path, more: Sequence[str]) -> list[float]:
+    """Seconds of an archive of each of `COUNTS` recordings, one worker, the command's start included."""
     times = []
-    for count in counts:
+    for count in COUNTS:
         inputs = folder / f"{count} recordings"
         inputs.mkdir()
         write_recording(inputs / "0.mp4", SECONDS, seed=0)
@@ -35,10 +36,11 @@ def archive_times(folder: Path, more: Sequence[str], counts: Sequence[int] = COU
 
 
 def replay_s(folder: Path) -> float:
-    """Seconds of one plain replay of one of these recordings, its start included."""
+    """Seconds of one plain replay of one of these recordings, its start included; median of `REPLAYS`."""
     recording = folder / "one.mp4"
     write_recording(recording, SECONDS, seed=0)
-    return timed("run_live.py", "replay", str(recording), "--speed", "max", "--headless", *SETTINGS)
+    command = ("run_live.py", "replay", str(recording), "--speed", "max", "--headless", *SETTINGS)
+    return statistics.median(timed(*command) for _ in range(REPLAYS))
 
 
 def timed(*arguments: str) -> float:

@@ -54,7 +54,7 @@ def run() -> Result:
             states.append(session.snapshot()[0])
 
         whole = []
-        with open_runtime(model) as runtime:
+        with open_runtime(model, "auto") as runtime:  # as `replay` does
             for _ in range(ROUNDS):
                 timed = TimedRuntime(runtime)
                 run_session([recording], model, timed, watch=watch)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engines.expressions import encode
 from engines.specs.base import Spec
 
 AnyArray = npt.NDArray[Any]
@@ -48,6 +49,8 @@ def example_inputs(spec: Spec, seed: int, count: int, takes: int = 1) -> dict[st
     for number, (name, shape) in enumerate(spec.inputs.items()):
         if spec.input_dtype == "float32":
             inputs[name] = _curves(seed + number, count, shape, takes)
+        elif name == "expressions":
+            inputs[name] = encode((16.0 * _curves(seed + number, count, shape, takes) - 8.0).astype(np.float32))
         elif len(shape) == 4:
             inputs[name] = moving_patterns(seed + number, count, shape[0], shape[1], takes)
         else:

@@ -7,6 +7,7 @@ An event is a run of cells at or above `exit` of which one reaches `enter`. It i
   retracted    where the posterior falls below `exit` before that;
   ended        once it has been below `exit` for the merge gap; its offset is where it fell. A shorter pause does not
                end it: reaching `exit` again carries it on.
+A micro-action is a movement: where a part keeps still, none of its events begins (`engines.landmarks.movement`).
 After an end the action can neither start nor be on its way for the refractory period; a retracted event blocks nothing.
 Actions are independent of each other: several may run at once.
 
@@ -43,7 +44,7 @@ from engines.taxonomy import ACTIONS, Action
 from events import hierarchy
 from events.baseline import Baseline
 from events.habituation import Habituation
-from events.limits import Limits, of_part
+from events.limits import PART_OF, Limits, of_part
 from events.posterior import Cell, PosteriorGrid
 from events.running import Running, inwards, mass_of
 from events.settings import AggregatorSettings
@@ -189,6 +190,8 @@ class Aggregator:
         faint = free & (cell.probs >= self._faint)
         self._faint_since_ns = np.where(faint, np.minimum(self._faint_since_ns, cell.start_ns), NEVER_NS)
         raised, held = free & (cell.probs >= self._enter), staying
+        if cell.moved is not None:
+            raised &= cell.moved[PART_OF[: len(raised)]]
         if self._limits.parts:
             for key, name in hierarchy.renamed(self._running, cell.probs, raised, staying):
                 self._name(key, name)

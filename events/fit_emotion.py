@@ -11,7 +11,7 @@ from scipy.special import log_softmax, softmax
 
 from engines.taxonomy import EMOTIONS
 from events.emotion import RollingEmotion
-from events.face_emotion import fused
+from events.face_emotion import FaceShares, fused
 from events.fit_temperature import best_temperature
 from events.scores import FloatArray
 from events.settings import EmotionSettings
@@ -27,18 +27,21 @@ class JudgedEmotion:
 
     ends_ns: npt.NDArray[np.int64]  # (K,)
     span_ns: int
-    logits: FloatArray  # (K, 5) of the network, which sees the body
+    logits: FloatArray  # (K, 5) of the network
     truth: FloatArray  # (K, 5) of each window; the share of no emotion is spread evenly
     newest: FloatArray  # (K, 5) the same of its new part: the time since the last window ended
     seen: FloatArray  # (K,) evidence, 0..1
     faces: FloatArray  # (K,) share of its pictures with a face
     said: FloatArray  # (K, 5) shares that the face says (`events.face_emotion`)
     neutral: FloatArray  # (K,) how neutral it is
+    spread: FloatArray  # (K,) how much of the shares its speech has spread
+    reads_face: bool  # the network reads the face, not the body alone
 
     def shares(self, temperature: float) -> FloatArray:
         """(K, 5) as the live path puts body and face together."""
         body = softmax(self.logits / temperature, axis=1)
-        both = np.stack([fused(*pair) for pair in zip(self.said, body, strict=True)])
+        faces = map(FaceShares, self.said, self.neutral.tolist(), self.spread.tolist())
+        both = np.stack([fused(face, row, self.reads_face) for face, row in zip(faces, body, strict=True)])
         shares: FloatArray = np.where(self.faces[:, None] > 0.0, both, body)
         return shares
 

@@ -36,6 +36,7 @@ class KnownEvents:
     """A session whose events are known: (class, first step, step behind the last)."""
 
     probs: Float32Array  # (T, K)
+    moved: BoolArray  # (T, K) whether the class' body part moves: no event begins where it does not
     events: tuple[tuple[int, int, int], ...]
 
 
@@ -44,6 +45,7 @@ class KnownSet:
     """A sequence in which events of `right` may be seen, and of no other class that is not in `unknown`."""
 
     probs: Float32Array  # (T, K)
+    moved: BoolArray  # (T, K)
     right: frozenset[int]
     unknown: frozenset[int] = frozenset()
 
@@ -70,7 +72,7 @@ def fit_step_limits(
             event and in sequences without a right class.
     """
     merge = round(MERGE_S / step_s)
-    sessions, sequences = (_in_a_row([one.probs for one in group], merge + 1) for group in (known, sets))
+    sessions, sequences = (_in_a_row(group, merge + 1) for group in (known, sets))
     starts = np.cumsum([0, *(len(one.probs) + merge + 1 for one in known)])
     quiet = np.array([not one.events for one in known], np.bool_)
     steps = sum(len(one.probs) for one in known if not one.events) + sum(
@@ -79,8 +81,8 @@ def fit_step_limits(
     hours = max(steps * step_s / 3600.0, 1e-9)
     evidence = _Evidence(starts, quiet, sets, step_s)
     found = [
-        evidence.counts(key, sessions[:, key], _truth(known, starts, key), sequences[:, key])
-        for key in range(max(sessions.shape[1], sequences.shape[1]))
+        evidence.counts(key, sessions[..., key], _truth(known, starts, key), sequences[..., key])
+        for key in range(max(sessions.shape[-1], sequences.shape[-1]))
     ]
     f1, false = (np.stack(one) for one in zip(*found, strict=True))  # (K, combinations)
     best = np.concatenate(
@@ -127,7 +129,10 @@ class _Evidence:
     def counts(
         self, key: int, session: Float32Array, truth: list[Span], sequence: Float32Array
     ) -> tuple[FloatArray, FloatArray]:
-        """F1 and false events where nothing happens, of every combination of enter, exit and duration."""
+        """F1 and false events where nothing happens, of every combination of enter, exit and duration.
+
+        session, sequence: (2, T), all of them in a row: probabilities that hold an event, and that begin one.
+        """
         merge = round(MERGE_S / self.step_s)
         shape = (len(ENTERS), len(EXIT_SHARES), len(DURATIONS_S))
         f1, false = np.zeros(shape), np.zeros(shape)
@@ -152,14 +157,18 @@ class _Evidence:
         return int(self.quiet[where].sum()) if found else 0
 
 
-def runs(probs: Float32Array, enter: float, exit_: float, merge: int) -> list[Span]:
-    """Steps [from, to) at or above `exit_` that reach `enter` somewhere, pauses shorter than `merge` included."""
+def runs(both: Float32Array, enter: float, exit_: float, merge: int) -> list[Span]:
+    """Steps [from, to) at or above `exit_` that reach `enter` somewhere, pauses shorter than `merge` included.
+
+    both: (2, T), what is compared with `exit_` and what with `enter`.
+    """
+    probs, opening = both
     above = np.flatnonzero(probs >= exit_)
     if not len(above):
         return []
     cuts = np.flatnonzero(np.diff(above) > merge)
     firsts, lasts = above[np.r_[0, cuts + 1]], above[np.r_[cuts, len(above) - 1]]
-    return [(int(a), int(b) + 1) for a, b in zip(firsts, lasts, strict=True) if probs[a : b + 1].max() >= enter]
+    return [(int(a), int(b) + 1) for a, b in zip(firsts, lasts, strict=True) if opening[a : b + 1].max() >= enter]
 
 
 def _of_sessions(found: list[Span], truth: list[Span]) -> tuple[float, float, float]:
@@ -190,9 +199,10 @@ def _of_sets(key: int, found: list[Span], sets: Sequence[KnownSet], gap: int) ->
     return right, wrong, missed, idle
 
 
-def _in_a_row(probs: Sequence[Float32Array], gap: int) -> Float32Array:
-    """All of them behind each other (T, K), `gap` steps of nothing behind each."""
-    if not probs:
-        return np.zeros((0, 59), np.float32)
-    pause = np.zeros((gap, probs[0].shape[1]), np.float32)
-    return np.concatenate([part for one in probs for part in (one, pause)])
+def _in_a_row(group: Sequence[KnownEvents] | Sequence[KnownSet], gap: int) -> Float32Array:
+    """(2, T, K): probabilities of all, `gap` steps of nothing behind each; the same where the part moves, else 0."""
+    if not group:
+        return np.zeros((2, 0, 59), np.float32)
+    pause = np.zeros((2, gap, group[0].probs.shape[1]), np.float32)
+    both = [np.stack([one.probs, one.probs * one.moved]) for one in group]
+    return np.concatenate([part for one in both for part in (one, pause)], axis=1)

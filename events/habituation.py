@@ -13,6 +13,7 @@ is remembered up to `MOST` only, so that a second, clear event is still one.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,4 +52,4 @@ class Habituation:
         self._counted[running] = kept
         share = -math.expm1((cell.start_ns - cell.end_ns) / self._constant_ns)
         self._level += share * (np.clip(odds - self._chance, 0.0, MOST) - self._level)
-        return Cell(cell.start_ns, cell.end_ns, lowered(cell.probs, odds, self._counted))
+        return replace(cell, probs=lowered(cell.probs, odds, self._counted))

@@ -49,12 +49,16 @@ class JudgedSession:
     seconds: float
     parts: Float32Array | None = None  # (K, T, 7) logits of body parts, of steps
     seen: BoolArray | None = None  # (K, T) whether a picture stands for the step
+    moved: BoolArray | None = None  # (K, 7) which body parts move in the window
 
 
 def window_grid(card: ModelCard, hop_s: float = HOP_S) -> WindowGrid:
-    """How the live path cuts windows for this model."""
-    span_ns = round(card.span_s * 1e9)
-    return WindowGrid(span_ns, round(hop_s * 1e9), span_ns // (2 * card.length))
+    """How the live path cuts windows for this model: those of a network that carries states are a frame apart."""
+    span_ns, hop_ns = round(card.span_s * 1e9), round(hop_s * 1e9)
+    if card.network.states:
+        hop_ns = span_ns // card.length
+        span_ns = hop_ns * card.length
+    return WindowGrid(span_ns, hop_ns, span_ns // (2 * card.length))
 
 
 def session_reports(
@@ -85,6 +89,7 @@ def _step_windows(
     steps = seen.shape[1]
     before_ns = span_ns // steps * np.arange(steps - 1, -1, -1, dtype=np.int64)
     for at, end_ns in enumerate(session.ends_ns.tolist()):
+        moved = None if session.moved is None else np.broadcast_to(session.moved[at], (steps, len(BODY_PARTS)))
         yield Prediction(
             0,
             at,
@@ -94,7 +99,7 @@ def _step_windows(
             probs[at],
             None,
             Stamps(),
-            steps=Steps(end_ns - before_ns, seen[at]),
+            steps=Steps(end_ns - before_ns, seen[at], moved),
             parts=None if parts is None else parts[at],
         )
 
@@ -162,6 +167,7 @@ def step_reports(
     settings: AggregatorSettings,
     bounds: Limits,
     seen: BoolArray | None = None,
+    moved: BoolArray | None = None,
 ) -> list[ActionEvent]:
     """Everything that comes of one score for each step of a recording, T of them, as if one window held it all.
 
@@ -172,10 +178,11 @@ def step_reports(
         settings: of the aggregator.
         bounds: as from `events.limits.limits`.
         seen: (T,) whether a picture stands for that step; None: all.
+        moved: (T, 7) whether each body part moves; None: all.
     """
     step_ns = int(times_ns[1] - times_ns[0])
     span_ns, last_ns = int(times_ns[-1] - times_ns[0]) + step_ns, int(times_ns[-1])
-    steps = Steps(times_ns, np.ones(len(times_ns), np.bool_) if seen is None else seen)
+    steps = Steps(times_ns, np.ones(len(times_ns), np.bool_) if seen is None else seen, moved)
     whole = Prediction(0, 0, last_ns - span_ns, last_ns, probs, probs, None, Stamps(), steps=steps, parts=parts)
     return aggregate([whole], StepGrid(span_ns, step_ns, 0), bounds, settings)
 

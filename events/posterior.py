@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from events.types import Float32Array, Prediction
+from events.types import BoolArray, Float32Array, Prediction
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -40,6 +40,7 @@ class Cell:
     start_ns: int
     end_ns: int
     probs: Float32Array  # (K,) posterior of each class
+    moved: BoolArray | None = None  # (7,) whether the body part moves: no event begins where it does not; None: all do
 
 
 class PosteriorGrid:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
+from engines.landmarks.movement import moved
 from engines.landmarks.steps import STEP_S, VALID, Float64Array, at_steps
 from engines.runtimes.base import Runtime
 from events.settings import AggregatorSettings
@@ -25,6 +26,7 @@ class StepScores:
     actions: Float32Array  # (K, 52)
     parts: Float32Array  # (K, 7)
     seen: BoolArray  # (K,) whether a person is in the picture
+    moved: BoolArray  # (K, 7) whether each body part moves in the window that judges the moment
 
 
 def score_steps(
@@ -56,7 +58,8 @@ def score_steps(
     parts = bundle.part_probabilities(actions, logits["parts"][chosen, within])
     if parts is None:
         parts = _sigmoid(logits["parts"][chosen, within])
-    return StepScores(moments, actions, parts, steps[:, 0, VALID] > 0.0)
+    moving = moved(np.stack([padded[end : end + width] for end in ends]))
+    return StepScores(moments, actions, parts, steps[:, 0, VALID] > 0.0, moving[chosen])
 
 
 def _logits(engine: Runtime, padded: Float32Array, ends: npt.NDArray[np.int64], width: int) -> dict[str, Float32Array]:

@@ -68,6 +68,7 @@ class StepGrid:
             else:
                 start_ns = time_ns  # nothing was seen before
             if start_ns < end_ns:
-                cells.append(Cell(start_ns, end_ns, self._probs[at]))
+                moved = None if steps.moved is None else steps.moved[at]
+                cells.append(Cell(start_ns, end_ns, self._probs[at], moved))
                 self._judged_ns = end_ns
         return cells

@@ -30,18 +30,22 @@ class Stamps:
     """When a window passed each stage, monotonic ns; 0 where it has not yet.
 
     Of its newest frame: captured: grabbed; read: in the hands of the capture loop; viewed: the crop or drawing made;
-    received: off the wire. due: the frame that completed the window was off the wire; infer_start, infer_end: the
-    engine; reported: its events were written to every output.
+    faced: its face read; received: off the wire. due: the frame that completed the window was off the wire;
+    infer_start, infer_end: the engine; reported: its events were written to every output. infer_end is computed, where
+    the engine is this machine's, or answered, where it is an inference server's.
     """
 
     captured_ns: int = 0
     read_ns: int = 0
     viewed_ns: int = 0
+    faced_ns: int = 0
     received_ns: int = 0
     due_ns: int = 0
     infer_start_ns: int = 0
     infer_end_ns: int = 0
     reported_ns: int = 0
+    computed_ns: int = 0
+    answered_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +54,12 @@ class Steps:
 
     times_ns: Int64Array  # (T,) ascending
     seen: BoolArray  # (T,) whether a picture stands for that moment; nothing is decided on others
+    moved: BoolArray | None = None  # (T, 7) whether the body part moves around then; None: as if all did
 
     def __post_init__(self) -> None:
         check_array("seen", self.seen, np.bool_, (len(self.times_ns),))
+        if self.moved is not None:
+            check_array("moved", self.moved, np.bool_, (len(self.times_ns), len(BODY_PARTS)))
         if len(self.times_ns) < 2 or np.any(np.diff(self.times_ns) <= 0):
             raise ValueError("steps: expected at least two ascending times")
 

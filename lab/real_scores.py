@@ -40,6 +40,7 @@ class Scored:
     parts: Float32Array | None  # (K, 7), where the network scores body parts
     step_s: float
     seen: BoolArray | None = None  # (K,) whether a picture stands for the moment; None: all
+    moved: BoolArray | None = None  # (K, 7) whether each body part moves; None: all
 
 
 class Scorer:
@@ -71,7 +72,9 @@ class Scorer:
         if self._limits.parts and scored.parts is not None:
             if len(times_ns) < 2:
                 return []
-            found = step_reports(times_ns, scored.actions, scored.parts, self._settings, self._limits, scored.seen)
+            found = step_reports(
+                times_ns, scored.actions, scored.parts, self._settings, self._limits, scored.seen, scored.moved
+            )
             return ended_parts(found)
         step_ns = int(times_ns[0])
         return ended(reports(times_ns, scored.actions, WindowGrid(step_ns, step_ns, 0), self._settings, self._limits))
@@ -80,7 +83,7 @@ class Scorer:
 def of_steps(bundle: Bundle, engine: Runtime, frames: Int16Array, aspect: float, fps: float) -> Scored:
     """A network that scores every step, judged as the live path judges it."""
     found = score_steps(bundle, engine, np.arange(len(frames)) / fps, decode(frames, aspect))
-    return Scored(found.actions, found.parts, STEP_S, found.seen)
+    return Scored(found.actions, found.parts, STEP_S, found.seen, found.moved)
 
 
 def of_drawings(bundle: Bundle, engine: Runtime, frames: Int16Array, aspect: float, fps: float) -> Scored:

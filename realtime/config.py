@@ -64,6 +64,10 @@ class ViewSettings(Settings, frozen=True):
     person_margin: Annotated[
         float, Meta(ge=0.0, le=1.0, description="margin around the person, as a share of the person's size")
     ] = 0.15
+    pose: Annotated[
+        Literal["full", "heavy"],
+        Meta(description="MediaPipe's pose network: heavy is larger and slower; never chosen by load"),
+    ] = "full"
 
 
 class WindowSettings(Settings, frozen=True):

@@ -90,9 +90,15 @@ class Frame:
     framing: Framing = field(default_factory=Framing)
     read_ns: int = 0  # monotonic clock, when the capture loop had the pixels; 0: not stamped
     viewed_ns: int = 0  # monotonic clock, when the body image was made; 0: not stamped
+    faced_ns: int = 0  # monotonic clock, when the face was read, the crop of it or its numbers; 0: not stamped
     generation: int = 0  # how often this camera's process had been restarted
     landmarks: Float32Array | None = None  # (POINTS, CHANNELS) as from `engines.landmarks.steps.pack`
     expression: Float32Array | None = None  # (NUMBERS,) of the face, see `engines.expressions`; None: no fresh face
+
+    @property
+    def stamps(self) -> tuple[int, int, int, int]:
+        """Captured, read, viewed, faced."""
+        return self.captured_ns, self.read_ns, self.viewed_ns, self.faced_ns or self.viewed_ns
 
     def __post_init__(self) -> None:
         if min(self.camera_id, self.frame_id, self.captured_ns) < 0:

@@ -221,7 +221,7 @@ class SessionLoop:
             if notice := model.runtime.notice():
                 self._report("engine", notice)
         if self.engine.error is not None:
-            raise self._broken(self.engine.error)
+            raise self._broken(self.engine.error) from self.engine.error
         if self.position_ns >= self._next_stats_ns:
             self._next_stats_ns = (self.position_ns // self._stats_every_ns + 1) * self._stats_every_ns
             if self.refused != self._refused_reported:
@@ -239,7 +239,7 @@ class SessionLoop:
         self.close()
         self._notice_beginning()
         if self.engine.error is not None:
-            raise self._broken(self.engine.error)
+            raise self._broken(self.engine.error) from self.engine.error
         for pipeline in self.pipelines:
             lines, words = pipeline.finish()
             self._write(*lines)

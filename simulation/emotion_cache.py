@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from engines.expressions import NUMBERS
 from engines.landmarks.points import FACE_POINTS
 from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS
@@ -21,7 +22,16 @@ from events.scores import FloatArray
 from simulation.action_units import UNITS, displacement, draw_shape
 from simulation.cache_folder import Report, digest_of, lock_folder, make_missing, write_whole
 from simulation.emotion import MoodSettings
-from simulation.emotion_windows import EmotionWindows, Float32Array, Pictures, UInt8Array, cut, draw_faces, faces_seen
+from simulation.emotion_windows import (
+    EmotionWindows,
+    Float32Array,
+    Pictures,
+    UInt8Array,
+    cut,
+    draw_faces,
+    expression_inputs,
+    faces_seen,
+)
 from simulation.interview import BALANCED, NATURAL
 from simulation.session import Session, Settings, simulate
 
@@ -73,6 +83,11 @@ class EmotionPlan:
         return cut(session, starts + self.span_s, self.span_s, Pictures(self.length, self.size, 0))
 
     @property
+    def folder(self) -> str:
+        """Name of the folder that keeps them, so that plans of other networks may stand beside it."""
+        return f"{self.split}-{self.seed}-{self.length}x{self.size}"
+
+    @property
     def identity(self) -> str:
         """All that decides what is kept; more sessions of the same kind, and all branches, share a folder."""
         return digest_of(replace(self, sessions=0))
@@ -83,6 +98,7 @@ class KeptWindow(msgspec.Struct, frozen=True):
 
     inputs: dict[str, tuple[bytes, tuple[int, ...]]]
     faces: bytes  # float32 (T, FACE_POINTS, 2); the face's drawings are made of them when they are asked for
+    expressions: bytes  # float32 (T, NUMBERS); NaN: no face
     felt: list[float]  # (6,) share of each emotion, and of none
     actions: list[int]
 
@@ -93,6 +109,7 @@ class KeptWindow(msgspec.Struct, frozen=True):
             cls(
                 {name: _pack(array[at]) for name, array in found.inputs.items()},
                 found.faces[at].tobytes(),
+                found.expressions[at].tobytes(),
                 found.felt[at].tolist(),
                 np.flatnonzero(found.actions[at]).tolist(),
             )
@@ -109,6 +126,8 @@ class KeptWindow(msgspec.Struct, frozen=True):
                 other = OTHER_FACE * draw_shape(rng)[:, :2] + resting(rng)[:, :2]
                 faces = (faces + other).astype(np.float32)
             inputs["face"], inputs["face_seen"] = draw_faces(faces, spec.face_size), faces_seen(faces)
+        if spec.reads_expressions:
+            inputs |= expression_inputs(np.frombuffer(self.expressions, np.float32).reshape(-1, NUMBERS))
         return inputs
 
 

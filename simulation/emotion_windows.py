@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from engines.expressions import encode
 from engines.landmarks.face_drawing import draw_frontal, frontal
 from engines.landmarks.points import FACE_POINTS
 from engines.specs.base import EmotionSpec
@@ -65,6 +66,8 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec |
     if spec.face_size:
         inputs["face"] = draw_faces(faces, spec.face_size)
         inputs["face_seen"] = faces_seen(faces)
+    if isinstance(spec, EmotionSpec) and spec.reads_expressions:
+        inputs |= expression_inputs(session.expression[chosen])
     starts = ends_s - span_s
     return EmotionWindows(
         inputs,
@@ -88,6 +91,11 @@ def frontal_faces(session: Session, indices: npt.NDArray[np.int64]) -> Float32Ar
 def faces_seen(faces: Float32Array) -> UInt8Array:
     """uint8 (...): 1 where `frontal_faces` has a face."""
     return np.asarray(np.isfinite(faces).all(axis=(-2, -1)), np.uint8)
+
+
+def expression_inputs(numbers: Float32Array) -> dict[str, UInt8Array]:
+    """What a network is given of expression numbers (..., T, NUMBERS), NaN where there is no face."""
+    return {"expressions": encode(numbers), "face_seen": np.asarray(np.isfinite(numbers).all(axis=-1), np.uint8)}
 
 
 def draw_faces(faces: Float32Array, size: int) -> UInt8Array:

@@ -16,7 +16,7 @@ from events.face_emotion import FaceEmotion
 from events.fit_emotion import JudgedEmotion, even
 from events.settings import EmotionSettings
 from simulation.emotion import MoodSettings
-from simulation.emotion_windows import Pictures, UInt8Array, cut, felt
+from simulation.emotion_windows import Pictures, UInt8Array, cut, expression_inputs, felt
 from simulation.interview import NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.windows import live_ends
@@ -43,7 +43,8 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
     logits, faces, seen, said = [], [], [], []
     for start in range(0, len(ends_ns), BATCH):
         part = cut(session, ends_s[start : start + BATCH], card.span_s, Pictures(spec.length, spec.picture_size, 0))
-        logits.append(runtime.run(_with_hidden_faces(part.inputs, spec))["emotion"].astype(np.float64))
+        given = part.inputs | (expression_inputs(part.expressions) if spec.reads_expressions else {})
+        logits.append(runtime.run(_with_hidden_faces(given, spec))["emotion"].astype(np.float64))
         for row, numbers in enumerate(part.expressions):
             there = np.isfinite(numbers).all(axis=1)
             end_ns = int(ends_ns[start + row])
@@ -63,12 +64,14 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
         np.array(faces),
         np.array([one.shares for one in said]),
         np.array([one.neutral for one in said]),
+        np.array([one.spread for one in said]),
+        spec.reads_expressions,
     )
 
 
 def _with_hidden_faces(inputs: dict[str, UInt8Array], spec: EmotionSpec) -> dict[str, UInt8Array]:
-    """The inputs of a network whose face branch is shown nothing: faces are read as expression numbers."""
-    count = len(inputs["body"]) if "body" in inputs else 1
+    """The inputs of a network whose face branch is shown no pictures: faces are read as expression numbers."""
+    count = len(next(iter(inputs.values()))) if inputs else 1
     hidden = {name: np.zeros((count, *shape), np.uint8) for name, shape in spec.inputs.items()}
     return hidden | inputs
 

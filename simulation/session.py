@@ -8,12 +8,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from engines.expressions import MOUTH
+from engines.landmarks.lips import lip_gap_of
 from engines.landmarks.points import Landmarks
 from engines.taxonomy import ACTIONS
 from simulation.body import Posed, pose_body
 from simulation.camera import UPPER_BODY, Camera, draw_camera
 from simulation.emotion import Episode, MoodSettings, draw_mood, show
-from simulation.expression import expression_numbers
+from simulation.expression import expression_logits
 from simulation.geometry import Array
 from simulation.interview import BALANCED, TrueAction, write_interview
 from simulation.subject import Subject, draw_subject
@@ -138,8 +140,9 @@ def simulate(seed: int, seconds: float, fps: float = 30.0, settings: Settings | 
     seen = observe(tracker, posed, project_body(posed, camera), camera, subject, fps, settings.noise)
     times = np.round(np.arange(controls.count) * (1e9 / fps)).astype(np.int64)
     shown = tuple(replace(one, seen=_seen(one, seen.pose[..., 3], fps)) for one in truth)
-    numbers = expression_numbers(np.random.default_rng(root.spawn(1)[0]), controls, fps)
-    numbers[np.isnan(seen.face[:, 0, 0])] = np.nan
+    logits = expression_logits(np.random.default_rng(root.spawn(1)[0]), controls, fps)
+    numbers = np.concatenate((logits, lip_gap_of(seen.face)[:, None]), axis=1)
+    numbers[np.isnan(numbers[:, MOUTH])] = np.nan
     episodes = mood.episodes if mood else ()
     return Session(times, seen.pose, seen.hands, seen.face, numbers, shown, subject, camera, fps, episodes)
 

@@ -19,8 +19,9 @@ from engines.bundle import Bundle
 from engines.card import ModelCard
 from engines.common.errors import BadInput
 from engines.landmarks.drawing import draw_window
+from engines.landmarks.movement import moved
 from engines.landmarks.steps import VALID, at_steps, pack
-from engines.runtimes import open_runtime
+from engines.runtimes import Video, open_runtime
 from engines.runtimes.base import Runtime
 from engines.specs.base import LandmarkSpec
 from events.offline import HOP_S, JudgedSession, window_grid
@@ -109,6 +110,8 @@ def check_view(card: ModelCard) -> None:
 def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP_S) -> JudgedSession:
     """Run a landmark model over a session. K is 0 for a session shorter than a window.
 
+    hop_s: between windows; those of a network that carries states are a frame apart.
+
     Raises:
         BadInput: the model is of another view.
         RuntimeFailed: the runtime cannot run it.
@@ -120,9 +123,22 @@ def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP
     ends_ns = live_ends(session, grid.span_ns, grid.hop_ns)
     chosen = samples(session.times_ns, ends_ns, grid.span_ns, card.length)
     logits = [np.zeros((0, len(card.labels)), np.float32)]
-    for start in range(0, len(ends_ns), BATCH):
-        logits.append(engine.infer(draw(session, chosen[start : start + BATCH], card.size)).logits)
+    if card.network.states:
+        logits += _follow(engine, card, session, chosen)
+    else:
+        for start in range(0, len(ends_ns), BATCH):
+            logits.append(engine.infer(draw(session, chosen[start : start + BATCH], card.size)).logits)
     return JudgedSession(ends_ns, np.concatenate(logits), events_of(session), len(session) / session.fps)
+
+
+def _follow(engine: Runtime, card: ModelCard, session: Session, chosen: Int64Array) -> list[Float32Array]:
+    """Logits (1, 52) of windows (K, T) a frame apart: each knows all frames before it, as in a replay."""
+    video, logits = Video(), list[Float32Array]()
+    pictures = np.concatenate((chosen[:1].ravel(), chosen[1:, -1]))
+    for start in range(0, len(pictures), BATCH):
+        frames = draw(session, pictures[start : start + BATCH], card.size)
+        logits += [engine.predict(frame[None], [video])["logits"] for frame in frames]
+    return logits[card.length - 1 :]
 
 
 def _judge_steps(engine: Runtime, card: ModelCard, session: Session, hop_s: float) -> JudgedSession:
@@ -135,10 +151,11 @@ def _judge_steps(engine: Runtime, card: ModelCard, session: Session, hop_s: floa
     landmarks = at_steps(times_s, pack(session.pose, session.hands, session.face), moments_s)
     due = np.arange(round(LEAST_S / step_s), last + 1, max(round(hop_s / step_s), 1))
     ends = np.unique(np.append(due, last))  # step number: the window begins at that row of `landmarks`
-    actions, parts = [], []
+    actions, parts, moving = [], [], []
     for at in range(0, len(ends), BATCH):
         windows = np.stack([landmarks[end : end + steps] for end in ends[at : at + BATCH]])
         outputs = engine.run({"landmarks": windows})
+        moving.append(moved(windows))
         actions.append(outputs["actions"])
         parts.append(outputs["parts"])
     there = (np.arange(len(landmarks)) >= steps - 1) & (landmarks[:, :, VALID] > 0.0).any(axis=1)
@@ -149,6 +166,7 @@ def _judge_steps(engine: Runtime, card: ModelCard, session: Session, hop_s: floa
         len(session) / session.fps,
         np.concatenate(parts),
         np.stack([there[end : end + steps] for end in ends]),
+        np.concatenate(moving),
     )
 
 

@@ -34,6 +34,7 @@ from tests.bundles import untrained_streaming
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT.parent / "shared" / "data" / "clips"
 ODD_RECORDINGS = CLIPS.parent / "odd_recordings"
+REAL = CLIPS.parent / "real"
 BITS, BLOCK, GRID = 16, 16, 4  # a frame's index is drawn as 4x4 black and white blocks
 
 
@@ -182,6 +183,14 @@ def clips() -> Path:
     if not CLIPS.is_dir():
         pytest.skip("the real clips are not on this machine")
     return CLIPS
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """Landmark sequences and recordings of real people, with what is right in them."""
+    if not REAL.is_dir():
+        pytest.skip("the sequences of real people are not on this machine")
+    return REAL
 
 
 @pytest.fixture(scope="session")

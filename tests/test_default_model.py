@@ -1,7 +1,8 @@
-"""The model that comes with the program, on people it never saw: a small, frozen part of what its page reports."""
+"""The models that come with the program, on people they never saw: a small, frozen part of what their pages report."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,8 +11,14 @@ import numpy as np
 import pytest
 
 from engines.bundle import Bundle, find
-from engines.runtimes import open_runtime
+from engines.landmarks.steps import pack
+from engines.runtimes import available, open_runtime
+from engines.specs.base import LandmarkSpec
 from engines.taxonomy import ACTIONS
+from lab.evaluate_clips import evaluate_clips
+from lab.evaluate_clips import summary as summary_of_clips
+from lab.evaluate_real import evaluate_file, summary
+from lab.real_scores import Scorer
 from realtime.session import DEFAULT_MODEL
 from simulation.session import Settings, simulate
 from tests.conftest import manet_live
@@ -19,31 +26,77 @@ from training.evaluate_simulated import SimulatedTest, score_mode
 
 pytestmark = pytest.mark.slow
 
-MAX_BYTES = 20_000_000
-LEAST_MICRO, LEAST_PARTS, MOST_IDLE = 0.7, 0.72, 1  # these sessions gave 0.786, 0.809 and none
-
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     return Bundle.load(find(DEFAULT_MODEL))
 
 
+@pytest.fixture(scope="module")
+def scorer(bundle: Bundle) -> Iterator[Scorer]:
+    with Scorer(bundle, threads=1) as opened:
+        yield opened
+
+
 def test_it_is_small_and_says_what_it_is(bundle: Bundle) -> None:
     card = bundle.card
-    assert sum(file.stat().st_size for file in bundle.path.rglob("*")) <= MAX_BYTES
-    assert (card.view, card.trained) == ("landmarks", True)
-    assert card.provenance.trained_on.startswith("simulated interviews")
-    assert "simulated validation sessions" in card.calibration.basis
-    assert isinstance(card.calibration.enter, tuple)
+    assert sum(file.stat().st_size for file in bundle.path.rglob("*")) <= 8_000_000
+    assert isinstance(card.network, LandmarkSpec)
+    assert (card.view, card.trained, card.span_s) == ("landmarks", True, 3.0)
+    assert "real people with weak labels" in card.provenance.trained_on
+    assert "real sequences of other people" in card.calibration.basis
+    assert card.calibration.parts is not None
+    for one in (card.calibration, card.calibration.parts):
+        assert isinstance(one.enter, tuple)
+        assert isinstance(one.exit, tuple)
 
 
-def test_events_of_simulated_people_it_never_saw(bundle: Bundle) -> None:
+def test_every_runtime_can_begin_with_nobody_in_view(bundle: Bundle) -> None:
+    """Lengths of nothing are divided by: what keeps them above zero must survive the export."""
+    session = simulate(7000, 3.0, settings=Settings("balanced", "test"))
+    landmarks = pack(session.pose, session.hands, session.face)
+    windows = np.zeros((2, *bundle.card.network.inputs["landmarks"]), np.float32)
+    windows[1, 20:] = landmarks[:28]
+    found = []
+    for name, there in available().items():
+        if there:
+            with open_runtime(bundle, name, threads=1) as engine:
+                found.append(engine.run({"landmarks": windows})["actions"])  # refuses what is not finite
+    assert all(np.abs(one - found[0]).max() < 0.02 * np.abs(found[0]).max() for one in found)
+
+
+def test_nobody_in_view_is_no_action(bundle: Bundle) -> None:
+    """Where nobody is found every landmark is 0; nothing comes near a threshold."""
+    nobody = np.zeros((1, *bundle.card.network.inputs["landmarks"]), np.float32)
+    with open_runtime(bundle, "onnxruntime", threads=1) as engine:
+        actions = bundle.probabilities(engine.run({"landmarks": nobody})["actions"])[0]  # (T, 52)
+    reached = (actions >= np.array(bundle.card.calibration.enter)).any(axis=0)
+    assert [ACTIONS[at].name for at in np.flatnonzero(reached)] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "micro", "parts"),
+    [(DEFAULT_MODEL, 0.64, 0.63), ("landmarks-small", 0.70, 0.72)],  # they gave .709, .698 and .786, .809
+)
+def test_events_of_simulated_people(model: str, micro: float, parts: float) -> None:
+    bundle = Bundle.load(find(model))
     busy = score_mode(bundle, "balanced", SimulatedTest(6, 60.0, 7000))
     assert busy.events > 80
-    assert busy.actions.f1_micro >= LEAST_MICRO
-    assert busy.parts.f1_macro >= LEAST_PARTS
+    assert busy.actions.f1_micro >= micro
+    assert busy.parts.f1_macro >= parts
     idle = score_mode(bundle, "idle", SimulatedTest(6, 60.0, 7000))
-    assert idle.actions.false_positives.sum() <= MOST_IDLE
+    assert idle.actions.false_positives.sum() <= 1  # none was measured
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "top1"), [("surtecha--SignLangNET", 10, 0.6), ("KNsreeja07--AI-Sign-Language-Detection", 16, 0.8)]
+)
+def test_hands_of_real_people_who_only_developed_it(scorer: Scorer, real: Path, name: str, n: int, top1: float) -> None:
+    found = summary([evaluate_file(scorer, real / "landmarks" / f"{name}.npz")])
+    assert found["n"] == n
+    assert found["top1"] >= top1
+    assert found["top3"] >= 0.9
+    assert found["part"] >= 0.9
 
 
 def test_the_demo_reports_what_happens(bundle: Bundle) -> None:
@@ -84,27 +137,21 @@ def test_half_a_minute_of_a_still_picture_gives_no_event(name: str, clips: Path,
 
 
 @pytest.mark.usefixtures("trackers")
-@pytest.mark.parametrize(
-    ("name", "part"), [("seated_A1_shaking_body.mp4", "body"), ("seated_B2_shaking_head.mp4", "head")]
-)
-def test_what_real_people_do_is_an_event_of_that_body_part(name: str, part: str, clips: Path) -> None:
-    done = manet_live("replay", clips / name, "--headless", "--speed", "max")
-    assert done.code == 0, done.err
-    assert part in {one["body_part"] for one in done.of("action") if one["state"] == "ended"}
-
-
-@pytest.mark.usefixtures("trackers")
 @pytest.mark.parametrize("sign", ["again", "book", "milk", "no", "walk", "yes"])
-def test_people_without_legs_in_view_have_no_leg_events(sign: str, clips: Path) -> None:
+def test_people_who_sign_have_events_of_hands_and_none_of_hidden_legs(sign: str, clips: Path) -> None:
     done = manet_live("replay", clips / f"upper_body_asl_{sign}.mkv", "--headless", "--speed", "max")
     assert done.code == 0, done.err
-    ended = [one for one in done.of("action") if one["state"] == "ended"]
-    assert not [one for one in ended if "leg" in one["body_part"] or one["body_part"] == "lower limb"]
+    parts = {one["body_part"] for one in done.of("action") if one["state"] == "ended"}
+    assert parts & {"upper limb", "head-hand", "body-hand"}
+    assert not parts & {"lower limb", "leg-hand"}
 
 
-def test_an_empty_chair_is_no_action(bundle: Bundle) -> None:
-    """Where nobody is found the drawing is black; nothing comes near a threshold."""
-    black = np.zeros((1, *bundle.card.network.clip_shape), np.uint8)
-    with open_runtime(bundle, "onnxruntime", threads=1) as engine:
-        probs = bundle.probabilities(engine.infer(black).logits)[0]
-    assert [ACTIONS[at].name for at in np.flatnonzero(probs >= np.array(bundle.card.calibration.enter))] == []
+@pytest.mark.large
+@pytest.mark.usefixtures("trackers")
+def test_real_people_labelled_by_eye(real: Path) -> None:
+    """No recording trained anything; they gave .67 of the parts, .48 of the actions, 6 events where it is quiet."""
+    found = summary_of_clips(evaluate_clips(DEFAULT_MODEL, real / "clips.json"))
+    assert found["part"] >= 0.6
+    assert found["action"] >= 0.38
+    assert found["impossible"] <= 2
+    assert found["events_in_quiet_clips"] <= 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,23 @@ def test_every_part_is_named_with_what_it_lacks(tmp_path: Path, capsys: pytest.C
         for library in ("tensorrt", "tensorrt-rtx"):
             assert found["missing"][f"{library} with {package}, untrained-small"]
     assert capsys.readouterr().out.count("\n") == len(found["parts"]) + 1
+
+
+def test_what_was_made_before_the_time_ran_out_is_used(
+    streaming_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def job(until: float, most_s: float, *words: str) -> dict[str, str]:
+        if words[0] != "bundles":
+            return {"state": "done"}
+        streaming_bundle.derive(Path(words[1]) / "streaming-fp32")
+        return {"state": "failed", "why": "not done within 200 s"}
+
+    monkeypatch.setattr(gpu_check, "_job", job)
+    monkeypatch.setattr(gpu_check, "_pytest", lambda _: {"state": "done"})
+    parts = gpu_check._all(time.monotonic() + 60.0, True)["parts"]
+    assert {"tensorrt plan, streaming-fp32", "tensorrt-rtx plan, streaming-fp32"} <= parts.keys()
+    assert "bundle streaming-fp32" not in parts
+    assert parts["bundle windows-int8"]["why"] == "not made: not done within 200 s"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="tensorrt-rtx is not installed")

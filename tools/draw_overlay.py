@@ -5,18 +5,15 @@ python -m tools.draw_overlay
 
 import tempfile
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
-from engines import bundle as bundles
-from engines.bundle import Bundle
-from engines.runtimes import open_runtime
-from realtime.analysis.actions import ActionModel
 from realtime.capture.sources import SimulatedSpec
 from realtime.clock import MonotonicClock
 from realtime.output.event_stream import EventStream
 from realtime.output.overlay import save_svg
 from realtime.request import Request
-from realtime.session import DEFAULT_MODEL
+from realtime.session import DEFAULT_MODEL, open_models
 from realtime.session_loop import SessionLoop
 from realtime.session_setup import Setup
 
@@ -26,10 +23,9 @@ PICTURE = Path(__file__).resolve().parent.parent / "docs" / "overlay.svg"
 
 
 def main() -> None:
-    model = Bundle.load(bundles.find(DEFAULT_MODEL))
-    with tempfile.TemporaryDirectory() as folder, open_runtime(model) as runtime:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as runtimes:
         request = Request((SimulatedSpec(SEED, 60.0, "natural"),), DEFAULT_MODEL, headless=False)
-        models = (ActionModel(model, runtime, request.config),)
+        models = open_models(request, runtimes)
         session = SessionLoop(Setup(request, models, EventStream(), Path(folder), MonotonicClock()))
         stop = threading.Event()
 

@@ -72,9 +72,12 @@ def _all(until: float, small: bool) -> Found:
     parts: dict[str, Found] = {"environment": {"state": "done", **_environment()}}
     with tempfile.TemporaryDirectory(prefix="manet-live-gpu-") as folder:
         half = (until - time.monotonic()) / 2
-        parts["bundles"] = _job(until, min(200.0, half), "bundles", folder, str(int(small)))
-        made = {name: str(Path(folder) / name) for name in parts["bundles"].get("made", [])}
-        for lacking in {f"{kind}-{precision}" for kind in KINDS for precision in PRECISIONS} - made.keys():
+        parts["bundles"] = _job(until, half, "bundles", folder, str(int(small)))
+        wanted = [f"{kind}-{precision}" for precision in PRECISIONS for kind in KINDS]
+        made = {
+            name: str(Path(folder) / name) for name in wanted if (Path(folder) / name).is_dir()
+        }  # whole, or not there
+        for lacking in [name for name in wanted if name not in made]:
             why = parts["bundles"].get("refused", {}).get(lacking) or parts["bundles"].get("why", "")
             parts[f"bundle {lacking}"] = _missing(f"not made: {why}")
         made = made or {SHIPPED: str(find(SHIPPED))}
@@ -174,14 +177,17 @@ def _make_bundles(folder: str, small: str) -> Found:
     except ImportError as error:
         return {"state": "missing", "why": f'{error}; pip install "manet-live[train]"'}
     size = ["depth=18", "width=8", "size=64"] if int(small) else []
-    made, refused = [], {}
-    for kind, settings in KINDS.items():
-        full = random_weights(make_spec("manet", [*size, "embedding=false", *settings]), Path(folder) / f"{kind}-fp32")
-        for precision in PRECISIONS:
+    made, refused, full = [], {}, {}
+    for precision in PRECISIONS:  # those of one precision first: what there is no time for is missing
+        for kind, settings in KINDS.items():
             path = Path(folder) / f"{kind}-{precision}"
             try:
-                if precision != "fp32":
-                    half_bundle(full, path, path.name) if precision == "fp16" else int8(full, path)
+                if precision == "fp32":
+                    full[kind] = random_weights(make_spec("manet", [*size, "embedding=false", *settings]), path)
+                elif precision == "fp16":
+                    half_bundle(full[kind], path, path.name)
+                else:
+                    int8(full[kind], path)
                 made.append(path.name)
             except (BadInput, Failed) as error:
                 refused[path.name] = str(error)

@@ -89,6 +89,7 @@ def _add_simulated_evaluations(commands: argparse._SubParsersAction[Parser]) -> 
     command.add_argument("--seconds", type=float, default=60.0, help="length of a session (60)")
     command.add_argument("--mode", choices=("natural", "balanced", "idle"), help="(all three)")
     command.add_argument("--focus", type=float, default=0.5, help="as in training (0.5)")
+    command.add_argument("--against", metavar="MODEL", help="another model, and the difference on the same sessions")
     command.add_argument("--out", type=Path, metavar="FILE.csv", help="scores of each action")
     command.add_argument("--workers", type=int, default=2, help="processes that play the sessions (2)")
     _add_sessions(command, 20, "of each mode")
@@ -116,6 +117,7 @@ def _add_comparisons(commands: argparse._SubParsersAction[Parser]) -> None:
     command = commands.add_parser("tables", help="the same of the rows of a table of MANet's paper")
     command.add_argument("table", choices=("III", "IV", "V", "VI", "VII"), help="ablations of MANet (III-V) or MAENet")
     command.add_argument("--recipe", metavar="RECIPE", help="that the rows change (as in the paper)")
+    command.add_argument("--simulated", action="store_true", help="VI, VII: small, on simulated interviews")
     _add_training(command)
     command.set_defaults(run=_tables)
 
@@ -162,13 +164,19 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _tables(options: argparse.Namespace) -> None:
-    from training.ablations import TABLES
+    from training.ablations import SIMULATED, TABLES
     from training.recipe import read_recipe
 
-    table = TABLES[options.table]
-    recipe = options.recipe or table.recipe
-    rows = {name: (*options.set, *changes) for name, changes in table.rows.items()}
-    _compare_recipes({name: read_recipe(recipe, changes, options.data) for name, changes in rows.items()}, options)
+    tables = SIMULATED if options.simulated else TABLES
+    if options.table not in tables:
+        raise BadInput(f"--simulated with table {' or '.join(tables)}", options.table, "leave --simulated out")
+    table = tables[options.table]
+    rows = {name: (options.recipe or table.recipe, changes) for name, changes in table.rows.items()}
+    rows |= {name: (recipe, ()) for name, recipe in table.others.items()}
+    recipes = {
+        name: read_recipe(recipe, (*options.set, *changes), options.data) for name, (recipe, changes) in rows.items()
+    }
+    _compare_recipes(recipes, options)
 
 
 def _compare_recipes(recipes: dict[str, Recipe], options: argparse.Namespace) -> None:
@@ -232,7 +240,8 @@ def _evaluate_simulated(options: argparse.Namespace) -> None:
         options.sessions, options.seconds, options.seed, options.focus, options.threads or 0, options.workers
     )
     modes = MODES if options.mode is None else (options.mode,)
-    evaluate_simulated(Bundle.load(find(options.model)), modes, test, options.out)
+    against = None if options.against is None else Bundle.load(find(options.against))
+    evaluate_simulated(Bundle.load(find(options.model)), modes, test, options.out, against)
 
 
 def _evaluate_emotion(options: argparse.Namespace) -> None:

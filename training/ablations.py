@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
 class Ablation(NamedTuple):
-    """One table: its rows are a recipe with changes each."""
+    """One table: its rows are a recipe with changes each, and other recipes as they are."""
 
     recipe: str
     rows: dict[str, tuple[str, ...]]
+    others: Mapping[str, str] = MappingProxyType({})  # recipes by the names of their rows
 
 
+_BRANCHES: dict[str, tuple[str, ...]] = {
+    "MAENet": (),
+    "face branch": ("network.body=null",),
+    "micro-action branch": ("network.face=null",),
+}
+_LIMBS: dict[str, tuple[str, ...]] = {"MAENet": (), "without lower limbs": ("network.lower_limb=false",)}
 TABLES = {
     "III": Ablation("manet-paper", {f"T = {length}": (f"network.length={length}",) for length in (4, 8, 16)}),
     "IV": Ablation(
@@ -29,9 +38,19 @@ TABLES = {
     ),
     "VI": Ablation(
         "emotion-videos",
-        {"MAENet": (), "face branch": ("network.body=null",), "micro-action branch": ("network.face=null",)},
+        _BRANCHES,
+        {"Emotion-FAN": "emotion-fan", "VAANet, visual part": "vaanet"},
     ),
-    "VII": Ablation("emotion-videos", {"MAENet": (), "without lower limbs": ("network.lower_limb=false",)}),
+    "VII": Ablation("emotion-videos", _LIMBS),
+}
+# The same of small networks on simulated interviews.
+SIMULATED = {
+    "VI": Ablation(
+        "maenet-simulated",
+        _BRANCHES,
+        {"Emotion-FAN": "emotion-fan-simulated", "VAANet, visual part": "vaanet-simulated"},
+    ),
+    "VII": Ablation("maenet-simulated", _LIMBS),
 }
 
 # Table II, per cent, on MA-52's test set, whose labels are withheld: F1_mean; F1_macro and F1_micro, each of body

@@ -18,16 +18,21 @@ from simulation.emotion_cache import BODY_SIZE, EmotionCache, EmotionPlan
 from training.data.emotion_examples import EmotionSource, SimulatedEmotion
 from training.data.emotion_lists import read_emotion_list
 from training.data.emotion_videos import Videos, prepare, prepared_path
+from training.emotion_figures import FILES as FIGURES
+from training.emotion_figures import draw_figures
 from training.machine import Machine
 from training.metrics import PURE, EmotionPredictions, average_precision
 
 BATCH = 8
 PER_VIDEO = 5  # windows of a video, evenly spread, whose answers are averaged
-SCORES_FILES = ("scores.csv", "actions.csv")
+SCORES_FILES = ("scores.csv", "actions.csv", *FIGURES)
 
 
-def judge(bundle: Bundle, source: EmotionSource, threads: int = 0) -> EmotionPredictions:
+def judge(bundle: Bundle, source: EmotionSource, threads: int = 0, hidden: str = "") -> EmotionPredictions:
     """Answers of an emotion model to every window, with the fastest runtime that agrees.
+
+    Args:
+        hidden: the branch, "body" or "face", that is shown nothing.
 
     Raises:
         BadInput: it is no emotion model.
@@ -37,10 +42,12 @@ def judge(bundle: Bundle, source: EmotionSource, threads: int = 0) -> EmotionPre
     felt, done = (labels.astype(np.float64) for labels in source.labels())
     done = done[:, list(spec.actions)]
     emotion, actions = [], []
+    hiding = [f"{hidden}_seen"] if hidden else []
     with open_runtime(bundle, "auto", threads=threads) as runtime:
         for start in range(0, len(source), BATCH):
             examples = [source.item(index, 0) for index in range(start, min(start + BATCH, len(source)))]
-            outputs = runtime.run({name: np.stack([one[name] for one in examples]) for name in spec.inputs})
+            inputs = {name: np.stack([one[name] for one in examples]) for name in spec.inputs}
+            outputs = runtime.run(inputs | {name: np.zeros_like(inputs[name]) for name in hiding})
             emotion.append(outputs["emotion"].astype(np.float64))
             actions.append(outputs.get("actions", np.zeros((len(examples), 0))).astype(np.float64))
     return EmotionPredictions(np.concatenate(emotion), np.concatenate(actions), felt, done)
@@ -52,8 +59,18 @@ def judge_videos(bundle: Bundle, source: Videos, folder: Path, threads: int = 0)
     Raises BadInput as `judge` does.
     """
     source = replace(source, per_video=1 if source.whole else PER_VIDEO)
-    found = judge(bundle, source, threads).per_video(source.per_video)
+    branches = judge_branches(bundle, source, threads)
+    found = {name: one.per_video(source.per_video) for name, one in branches.items()}
     report(f"{bundle.card.name}, videos", found, bundle, folder)
+
+
+def judge_branches(bundle: Bundle, source: EmotionSource, threads: int = 0) -> dict[str, EmotionPredictions]:
+    """`judge` with all that the network has, and with each of its branches alone where it has two."""
+    found = {"all": judge(bundle, source, threads)}
+    if {"body_seen", "face_seen"} <= bundle.card.emotion.inputs.keys():
+        found |= {"face alone": judge(bundle, source, threads, "body")}
+        found |= {"micro-actions alone": judge(bundle, source, threads, "face")}
+    return found
 
 
 def evaluate_videos(bundle: Bundle, path: Path, data: Path, machine: Machine, whole: bool = False) -> None:
@@ -80,8 +97,8 @@ def evaluate_interviews(bundle: Bundle, sessions: int, windows: int, seed: int, 
         )
     spec = card.emotion
     plan = EmotionPlan("test", sessions, seed, spec.length, spec.picture_size or BODY_SIZE, card.span_s, windows)
-    cache = EmotionCache(machine.cache / f"test-{seed}", plan, machine.draw_workers, machine.report)
-    found = judge(bundle, SimulatedEmotion(False, cache=cache, spec=spec), machine.threads)
+    cache = EmotionCache(machine.cache / plan.folder, plan, machine.draw_workers, machine.report)
+    found = judge_branches(bundle, SimulatedEmotion(False, cache=cache, spec=spec), machine.threads)
     report(card.name, found, bundle, machine.out)
 
 
@@ -100,12 +117,16 @@ def certainty(bundle: Bundle, found: EmotionPredictions) -> dict[str, float]:
     } | {"calm_above_0.5": float((highest[calm] > 0.5).mean()) if calm.any() else float("nan")}
 
 
-def report(name: str, found: EmotionPredictions, bundle: Bundle, out: Path) -> None:
-    """Print the tables; `out` becomes a folder with `scores.csv` and `actions.csv`.
+def report(name: str, branches: dict[str, EmotionPredictions], bundle: Bundle, out: Path) -> None:
+    """Print the tables; `out` becomes a folder with `scores.csv`, `actions.csv` and the paper's Figs. 8 to 11.
+
+    Args:
+        branches: as from `judge_branches`; the first is scored.
 
     Raises:
         BadInput: `out` cannot be written.
     """
+    found = next(iter(branches.values()))
     scores, console = found.scores(), Console()
     one = int(scores.confusion.sum())
     table = Table("score", "value", title=f"{name}: {scores.windows} emotion windows, {one} of them of one emotion")
@@ -124,6 +145,7 @@ def report(name: str, found: EmotionPredictions, bundle: Bundle, out: Path) -> N
         out.mkdir(parents=True, exist_ok=True)
         _write(out / SCORES_FILES[0], [("score", "value"), *rows])
         _write(out / SCORES_FILES[1], actions)
+        draw_figures(branches, bundle.card.emotion.actions, out)
     except OSError as error:
         raise BadInput("a folder that can be written", f"{out} ({error.strerror})", "choose another") from None
 

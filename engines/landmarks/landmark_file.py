@@ -26,7 +26,7 @@ from engines.expressions import NUMBERS
 from engines.landmarks.points import FACE_POINTS, HAND_POINTS, POSE_POINTS, Landmarks
 from engines.landmarks.tracks import MISSING, SCALE, VALUES, Int16Array, encode
 
-MAGIC = b"manet-live landmarks 1\n"
+MAGIC = b"manet-live landmarks 2\n"
 BLOCK_PICTURES = 150  # 5 s at 30 Hz
 _HEAD = struct.Struct("<II")  # compressed bytes, CRC
 _PICTURE = np.dtype(

@@ -4,6 +4,9 @@
     body  ─► MANet ─► transformer encoder ───► X_act  (T, d_act) ──┴► mean over time ─► FC ─► E, 5 emotions
                                                    └────────────────► mean over time ─► FC ─► A, micro-actions
 
+In place of the face's MANet, a branch may read expression numbers of each frame: two convolutions over
+time give X_face.
+
 The paper does not say how a missing face is met. Here every frame of either branch has a flag: an unseen frame's pixels
 are replaced by zeros, the encoder does not attend to it, and the mean is over the seen frames alone. With every frame
 seen this is Eq. 7; a branch without any frame gives the zero vector.
@@ -17,18 +20,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.expressions import NUMBERS, STEPS, ZERO
 from engines.networks.contract import EmotionNetwork
 from engines.networks.layers import Pixels, SelfAttention
 from engines.networks.manet import mixer
 from engines.networks.registry import register
 from engines.networks.resnet2d import ResNet2d
 from engines.specs.base import NUM_EMOTIONS
-from engines.specs.maenet import MAENetSpec
+from engines.specs.maenet import ExpressionsSpec, MAENetSpec
 from engines.specs.manet import MANetSpec
 
 ENCODER_DROPOUT = 0.1  # Vaswani et al. 2017, section 5.4
 HEAD_DROPOUT = 0.5  # as MANet
 FEED_FORWARD = 4  # hidden units of the encoder per feature (Vaswani et al. 2017, Table 3)
+KERNEL = 3  # frames that a convolution over expression numbers spans
+SCALE = 4.0  # of these numbers, about their standard deviation
 NEVER = 1e4  # subtracted from the scores of unseen frames: its exponential is 0, and fp16 holds it
 
 
@@ -88,6 +94,23 @@ class Branch(ResNet2d):
         return features.reshape(*seen.shape, self.outputs)
 
 
+class ExpressionBranch(nn.Module):
+    """Expression numbers to features of every frame, from it and its neighbours in time."""
+
+    def __init__(self, spec: ExpressionsSpec) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(NUMBERS + 1, spec.features, KERNEL, padding=KERNEL // 2)
+        self.second = nn.Conv1d(spec.features, spec.features, KERNEL, padding=KERNEL // 2)
+
+    def forward(self, expressions: Tensor, seen: Tensor) -> Tensor:
+        """Bytes (N, T, NUMBERS), see `engines.expressions.encode`, and flags (N, T) → (N, T, d)."""
+        numbers = (expressions.to(seen.dtype) - ZERO) / (STEPS * SCALE)
+        given = torch.cat((numbers * seen[:, :, None], seen[:, :, None]), dim=2).transpose(1, 2)
+        x = functional.relu(self.first(given))
+        features: Tensor = functional.relu(x + self.second(x))
+        return features.transpose(1, 2)
+
+
 @register("maenet", MAENetSpec)
 class MAENet(EmotionNetwork):
     """Pictures with flags to emotion and micro-action logits; see `EmotionSpec.inputs`."""
@@ -98,7 +121,8 @@ class MAENet(EmotionNetwork):
         super().__init__()
         self.spec = spec
         self.body = None if spec.body is None else Branch(spec.body)
-        self.face = None if spec.face is None else Branch(spec.face)
+        self.face = Branch(spec.face) if isinstance(spec.face, MANetSpec) else None
+        self.expressions = ExpressionBranch(spec.face) if isinstance(spec.face, ExpressionsSpec) else None
         self.encoder = (
             None
             if spec.body is None or not spec.layers
@@ -131,6 +155,9 @@ class MAENet(EmotionNetwork):
         if self.face is not None:
             features = self.face.frame_features(given["face"], seen["face_seen"])
             pooled.append(mean_of_seen(features, seen["face_seen"]))
+        if self.expressions is not None:
+            features = self.expressions(given["expressions"], seen["face_seen"])
+            pooled.append(mean_of_seen(features, seen["face_seen"]))
         return {
             "emotion": self.emotion(self.dropout(torch.cat(pooled[::-1], dim=1))),
             "actions": self.actions(self.dropout(pooled[0])),
@@ -142,7 +169,7 @@ class MAENet(EmotionNetwork):
 
     def keep_fp32(self) -> tuple[str, ...]:
         """All behind the pictures' branches."""
-        return "encoder", "actions", "emotion"
+        return "encoder", "expressions", "actions", "emotion"
 
 
 def mean_of_seen(x: Tensor, seen: Tensor) -> Tensor:

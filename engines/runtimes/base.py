@@ -100,6 +100,7 @@ class Runtime(ABC):
 
     name: str
     may_be_lost: ClassVar[bool] = False  # while it runs, through no fault of the model
+    remote = False  # another machine computes
     modules: ClassVar[tuple[str, ...]]  # what must be importable
     distributions: ClassVar[tuple[str, ...]]  # names under which the runtime itself may be installed
     install: ClassVar[str]  # what to type where it is missing

@@ -16,7 +16,7 @@ class Fallback(Runtime):
 
     def __init__(self, first: Runtime, open_other: Callable[[], Runtime], report: Callable[[str], None]) -> None:
         super().__init__(first.bundle, first.threads)
-        self.name, self.report, self.batch = first.name, report, first.batch
+        self.name, self.report, self.batch, self.remote = first.name, report, first.batch, first.remote
         self._at_work, self._open_other = first, open_other
         self._active = True
 
@@ -43,7 +43,7 @@ class Fallback(Runtime):
             self.report(f"{error}; going on without it")
             self._at_work.close()
             self._at_work = self._open_other()
-            self.name, self.batch = self._at_work.name, self._at_work.batch
+            self.name, self.batch, self.remote = self._at_work.name, self._at_work.batch, self._at_work.remote
             self.report(f"{self.name} has taken over")
         return ask(self._at_work)
 

@@ -35,8 +35,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: Annotated[bool, Meta(description="encrypt; other hosts are asked no other way")] = False
     ca_file: Annotated[str | None, Meta(description="certificates to trust, PEM; none: the system's")] = None
     token_file: Annotated[str | None, Meta(description="its first line is sent as bearer token")] = None
-    model: Annotated[str | None, Meta(description="name of the model there; none: the bundle's")] = None
-    version: Annotated[str, Meta(description="of the model there; empty: the server's choice")] = ""
+    model: Annotated[str | None, Meta(description="name of the action model there; none: the bundle's")] = None
+    version: Annotated[str, Meta(description="of the action model there; empty: the server's choice")] = ""
     deadline_s: Annotated[
         float, Meta(ge=0.01, le=60.0, description="a window without an answer for so long is skipped")
     ] = 1.0
@@ -51,7 +51,7 @@ class InferenceServer(Runtime):
     """
 
     name = "inference-server"
-    may_be_lost = True
+    may_be_lost = remote = True
     modules = ("tritonclient", "grpc")
     distributions = ("tritonclient",)
     install = 'pip install "manet-live[remote]"'
@@ -59,7 +59,9 @@ class InferenceServer(Runtime):
     def __init__(self, bundle: Bundle, settings: ServerSettings, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(bundle)
         self._settings, self._now = settings, now
-        self._model = settings.model or bundle.card.name
+        named = bundle.card.task == "actions"  # an emotion model beside it goes by its bundle's name
+        self._model = (settings.model if named else None) or bundle.card.name
+        self._version = settings.version if named else ""
         self._client: Any = None
         self._headers: Mapping[str, str] | None = None
         self._wait_s, self._retry_at_s = FIRST_WAIT_S, 0.0
@@ -133,7 +135,7 @@ class InferenceServer(Runtime):
         """Raises NoAnswer: it is not, within the deadline: the live path must not wait for longer."""
         try:
             ready = self._client.is_model_ready(
-                self._model, self._settings.version, headers=self._headers, client_timeout=self._settings.deadline_s
+                self._model, self._version, headers=self._headers, client_timeout=self._settings.deadline_s
             )
         except Exception as error:  # noqa: BLE001 - as in `_ask`
             raise self._no_answer(error) from None
@@ -155,7 +157,7 @@ class InferenceServer(Runtime):
             answer = self._client.infer(
                 self._model,
                 given,
-                self._settings.version,
+                self._version,
                 [protocol.InferRequestedOutput(name) for name in names],
                 headers=self._headers,
                 client_timeout=deadline_s,
@@ -177,7 +179,7 @@ class InferenceServer(Runtime):
         if any(one in status for one in REFUSED):
             return BadInput(f"to be let in at {where}", line, "check server.token_file")
         if any(one in status for one in UNKNOWN):
-            model = f"{self._model} {self._settings.version}".strip()
+            model = f"{self._model} {self._version}".strip()
             return BadInput(
                 f"the model {model} at {where}", line, "`python -m engines repository` makes what it serves"
             )

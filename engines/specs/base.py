@@ -183,6 +183,11 @@ class EmotionSpec(Spec):
         return 0
 
     @property
+    def reads_expressions(self) -> bool:
+        """Whether expression numbers of the face are an input."""
+        return False
+
+    @property
     def actions(self) -> tuple[int, ...]:
         """MA-52 indices that the output `actions` speaks of, A of them."""
         return ()

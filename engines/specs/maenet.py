@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
-from engines.specs.base import EmotionSpec, SpecStruct
+from engines.expressions import NUMBERS
+from engines.specs.base import EmotionSpec, Shapes, SpecStruct
 from engines.specs.manet import MANetSpec
 from engines.taxonomy import ACTIONS, EMOTIONS, LOWER_LIMB_PARTS
 
 LENGTH: Literal[16] = 16  # T in the paper (section VI-B)
 
 
+class ExpressionsSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture", tag="expressions"):
+    """A face branch that reads expression numbers (`engines.expressions`) in place of pictures."""
+
+    length: Annotated[int, Meta(ge=1, le=64)] = LENGTH  # T
+    features: Annotated[int, Meta(ge=8, le=256)] = 48  # d_face
+
+
 class MAENetSpec(EmotionSpec, SpecStruct, frozen=True, tag="maenet"):
     """A face branch and a micro-action branch, each of them a MANet (MANet paper, section VI, Fig. 7).
+
+    The face branch may read expression numbers instead, which two networks for faces give of each picture.
 
     A branch that is None is left out ("Face Branch" and "Micro-Action Branch" alone in Table VI).
     """
 
     body: MANetSpec | None = MANetSpec(length=LENGTH, embedding=False)  # the micro-action branch
-    face: MANetSpec | None = MANetSpec(length=LENGTH, size=64, embedding=False)
+    face: MANetSpec | ExpressionsSpec | None = MANetSpec(length=LENGTH, size=64, embedding=False)
     layers: Annotated[int, Meta(ge=0, le=8)] = 2  # of the transformer encoder behind the micro-action branch
     heads: Annotated[int, Meta(ge=1, le=16)] = 4
     lower_limb: bool = True  # False: without the labels D and G (Table VII)
@@ -33,9 +43,10 @@ class MAENetSpec(EmotionSpec, SpecStruct, frozen=True, tag="maenet"):
         lengths = {branch.length for branch in branches}
         if len(lengths) > 1:
             raise ValueError(f"expected branches of as many frames, got {sorted(lengths)}")
-        if any(branch.embedding for branch in branches):
+        drawn = [branch for branch in branches if isinstance(branch, MANetSpec)]
+        if any(branch.embedding for branch in drawn):
             raise ValueError("expected branches without the label-embedding head")
-        if any(branch.mirrored for branch in branches):
+        if any(branch.mirrored for branch in drawn):
             raise ValueError("expected branches that are not mirrored")
         if self.body is not None and self.body.features % self.heads:
             raise ValueError(f"expected heads that divide {self.body.features} features, got {self.heads}")
@@ -43,7 +54,7 @@ class MAENetSpec(EmotionSpec, SpecStruct, frozen=True, tag="maenet"):
             raise ValueError(f"emotions: expected {', '.join(EMOTIONS)}, got {', '.join(self.emotions)}")
 
     @property
-    def branches(self) -> tuple[MANetSpec, ...]:
+    def branches(self) -> tuple[MANetSpec | ExpressionsSpec, ...]:
         """Those that are there, the body's first."""
         return tuple(branch for branch in (self.body, self.face) if branch is not None)
 
@@ -59,8 +70,21 @@ class MAENetSpec(EmotionSpec, SpecStruct, frozen=True, tag="maenet"):
 
     @property
     def face_size(self) -> int:
-        """F, pixels of the face's pictures; 0 without a face branch."""
-        return 0 if self.face is None else self.face.size
+        """F, pixels of the face's pictures; 0 without a face branch that sees them."""
+        return self.face.size if isinstance(self.face, MANetSpec) else 0
+
+    @property
+    def reads_expressions(self) -> bool:
+        """Whether expression numbers are an input."""
+        return isinstance(self.face, ExpressionsSpec)
+
+    @property
+    def inputs(self) -> Shapes:
+        """Those of `EmotionSpec`; expression numbers as bytes (`engines.expressions.encode`) in place of a face."""
+        shapes = super().inputs
+        if self.reads_expressions:
+            shapes |= {"expressions": (self.length, NUMBERS), "face_seen": (self.length,)}
+        return shapes
 
     @property
     def actions(self) -> tuple[int, ...]:
@@ -70,9 +94,8 @@ class MAENetSpec(EmotionSpec, SpecStruct, frozen=True, tag="maenet"):
     @property
     def title(self) -> str:
         """For people."""
-        parts = [
-            f"{name} {branch.size} x {branch.size}"
-            for name, branch in (("body", self.body), ("face", self.face))
-            if branch is not None
-        ]
-        return f"MAENet-{self.branches[0].depth}, {self.length} x ({', '.join(parts)})"
+        sizes = {"body": self.picture_size, "face": self.face_size}
+        parts = [f"{name} {size} x {size}" for name, size in sizes.items() if size]
+        parts += [f"{NUMBERS} expression numbers"] * self.reads_expressions
+        depths = [f"-{branch.depth}" for branch in self.branches if isinstance(branch, MANetSpec)]
+        return f"MAENet{''.join(depths[:1])}, {self.length} x ({', '.join(parts)})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from lab.archive.jobs import Job, Outcome, Pool, Task, from_line, to_line
 from lab.archive.local import POLL_S, Worker
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about an interview leaves these machines
+
+CONNECT_S = 10.0
+EXPECTED, START = "the address of a Ray cluster", "`ray start --head` starts one"
 
 _worker: tuple[bytes, Worker] | None = None  # of this process of Ray, for one task
 
@@ -50,12 +54,13 @@ class RayPool(Pool):
     def __init__(self, task: Task, address: str) -> None:
         import ray
 
+        _check_address(address)
         self._ray: Any = ray
         try:
             self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as error:
             got = f"{address} ({' '.join(str(error).split())[:200]})"
-            raise BadInput("the address of a Ray cluster", got, "`ray start --head` starts one") from None
+            raise BadInput(EXPECTED, got, START) from None
         # Lost with its machine, it is run again; a recording that kills its worker comes back as an outcome.
         self._archive = self._ray.remote(num_cpus=1, max_retries=-1)(archive_here)
         self._task = self._ray.put(to_line(task))
@@ -83,3 +88,14 @@ class RayPool(Pool):
                 yield outcome
             if not done:
                 yield None
+
+
+def _check_address(address: str) -> None:
+    """Ray itself waits for minutes. Raises BadInput: nothing listens at this HOST:PORT."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # auto, or local
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(EXPECTED, f"{address} ({error})", START) from None

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from engines.common.errors import BadInput
 from lab.archive.dataset import Dataset
+from lab.archive.exports import formats_of
 from lab.archive.local import LocalPool
 from lab.archive.recordings import find_recordings
 from lab.archive.run import MakePool, cores, make_order, run_archive
@@ -26,7 +27,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     emotion.add_argument("--emotion", metavar="NAME|DIR", help="emotion model (default: the one that fits the view)")
     emotion.add_argument("--no-emotion", action="store_true", help="load nothing of the emotion estimate")
     command.add_argument("--posteriors", action="store_true", help="the probabilities of every moment, too")
+    command.add_argument(
+        "--export", metavar="NAME[,NAME...]", help="every recording in formats of `export`, too; or all"
+    )
     command.add_argument("--engine", metavar="RUNTIME", help="as of `live`; chosen once for the whole dataset")
+    command.add_argument("--server", metavar="HOST:PORT", help="of the inference-server; [server] of --config has more")
     command.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; the command line wins over it")
     where = command.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="recordings at once, here (default: one a core)")
@@ -37,15 +42,16 @@ def run(options: argparse.Namespace) -> None:
     """Archive what is not archived yet."""
     overrides = {
         "engine": {"runtime": options.engine},
+        "server": {"address": options.server},
         "emotion": {"on": False if options.no_emotion else True if options.emotion else None},
     }
     config = configuration.load(options.config, overrides)
-    make_pool = _pool(options)
+    make_pool, exports = _pool(options), formats_of(options.export)
     dataset = Dataset(options.out)
     before = dataset.order()
     recordings = find_recordings(options.recordings)
     order = make_order(options.model, config, options.emotion, options.posteriors, before)
-    print(run_archive(dataset, order, recordings, make_pool, Console(stderr=True)))
+    print(run_archive(dataset, order, recordings, make_pool, Console(stderr=True), exports))
 
 
 def _pool(options: argparse.Namespace) -> MakePool:

@@ -2,6 +2,7 @@
 
 DATASET/archive.json                         what it is made with
 DATASET/recording=ID/events.parquet ...      made in `_work` and renamed; `errors.parquet` alone where it failed
+DATASET/exports/FORMAT/ID/                   its files in a format of `lab export`, the same way
 DATASET/_work/                               what is under way, and the lock
 """
 
@@ -12,6 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +24,7 @@ from engines.common.printable import printable
 from lab.archive.recordings import Recording
 from lab.archive.tables import write_row
 
-DESCRIPTION_FILE, WORK_FOLDER, LOCK_FILE = "archive.json", "_work", "lock"
+DESCRIPTION_FILE, WORK_FOLDER, EXPORTS_FOLDER, LOCK_FILE = "archive.json", "_work", "exports", "lock"
 PREFIX = "recording="
 WAIT_S = 10.0  # for the lock
 # Bytes of the dataset, above what was measured (docs/archive.md): of a recording, and of a second of it.
@@ -130,27 +132,43 @@ class Dataset:
 
     def has(self, recording_id: str) -> bool:
         """It is archived, or has failed."""
-        return (self.path / f"{PREFIX}{recording_id}").is_dir()
+        return self.recording_path(recording_id).is_dir()
+
+    def recording_path(self, recording_id: str) -> Path:
+        """Where its tables are."""
+        return self.path / f"{PREFIX}{recording_id}"
+
+    def export_path(self, name: str, recording_id: str) -> Path:
+        """Where its files in a format are."""
+        return self.path / EXPORTS_FOLDER / name / recording_id
 
     def state(self, recording_id: str) -> Literal["archived", "failed", "missing"]:
         """What became of a recording."""
         if not self.has(recording_id):
             return "missing"
-        failed = (self.path / f"{PREFIX}{recording_id}" / "errors.parquet").exists()
+        failed = (self.recording_path(recording_id) / "errors.parquet").exists()
         return "failed" if failed else "archived"
 
-    @contextlib.contextmanager
-    def new(self, recording_id: str) -> Iterator[Path]:
+    def new(self, recording_id: str) -> AbstractContextManager[Path]:
         """A folder for a recording's tables, which appears in the dataset when left without an exception."""
+        return self._new(recording_id, self.recording_path(recording_id))
+
+    def new_export(self, name: str, recording_id: str) -> AbstractContextManager[Path]:
+        """The same for its files in a format."""
+        return self._new(recording_id, self.export_path(name, recording_id))
+
+    @contextlib.contextmanager
+    def _new(self, recording_id: str, target: Path) -> Iterator[Path]:
         folder = self.work / f"{PREFIX}{recording_id}.{os.getpid()}.{os.urandom(4).hex()}"
         folder.mkdir()
         try:
             yield folder
-            for file in folder.iterdir():
+            for file in filter(Path.is_file, folder.rglob("*")):
                 with file.open("rb+") as written:
                     os.fsync(written.fileno())
+            target.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):  # the same, made twice: a node was lost that was not dead
-                _rename_new(folder, self.path / f"{PREFIX}{recording_id}")
+                _rename_new(folder, target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -17,6 +17,7 @@ from engines.common.errors import BadInput, Failed
 from engines.common.log import log
 from engines.runtimes import open_runtime
 from lab.archive.dataset import Dataset, Order, check_space, needed_bytes
+from lab.archive.exports import export_archive
 from lab.archive.jobs import Job, Outcome, Pool, Task
 from lab.archive.progress import Progress
 from lab.archive.recordings import Recording
@@ -44,6 +45,8 @@ def make_order(model: str, config: Config, emotion: str | None, posteriors: bool
     request = Request((FileSpec("a recording"),), model, config, emotion=emotion)
     emotion_bundle = find_emotion(request, bundle, tracked=False)
     threads, runtime = config.engine.threads or 1, config.engine.runtime
+    if config.server.fallback is not None:
+        raise BadInput("one engine for the whole dataset", "--engine-fallback", "leave server.fallback out")
     if runtime == "auto" and before is not None:
         runtime = before.config["engine"]["runtime"]
     elif runtime == "auto":
@@ -62,9 +65,14 @@ def make_order(model: str, config: Config, emotion: str | None, posteriors: bool
 
 
 def run_archive(
-    dataset: Dataset, order: Order, recordings: Sequence[Recording], make_pool: MakePool, console: Console
+    dataset: Dataset,
+    order: Order,
+    recordings: Sequence[Recording],
+    make_pool: MakePool,
+    console: Console,
+    exports: Sequence[str] = (),
 ) -> str:
-    """Archive what is not there yet. Returns what there is now, one line.
+    """Archive, and export, what is not there yet. Returns what there is now, one line.
 
     Raises:
         BadInput: another run works on the dataset, it was made with something else, the disk is too small, or the
@@ -93,7 +101,9 @@ def run_archive(
                     progress.add(by_id[outcome.id].seconds, outcome.state != "archived")
                 progress.show()
         progress.show(last=True)
-    return summary(dataset, recordings)
+        failed = export_archive(dataset, order, recordings, exports)
+    lost = f"; {len(failed)} exports failed" if failed else ""
+    return f"{summary(dataset, recordings)}{lost}"
 
 
 def _settle(dataset: Dataset, recording: Recording, outcome: Outcome) -> Job | None:

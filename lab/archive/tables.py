@@ -45,6 +45,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "body_part": pa.string(),
             "onset_s": pa.float64(),
             "offset_s": pa.float64(),
+            "confirmed_s": pa.float64(),
             "confidence": pa.float32(),
             "posture": pa.bool_(),
             "candidates": _PROBABILITIES,
@@ -55,6 +56,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "time_s": pa.float64(),
             "abstains": pa.bool_(),
             **{name: pa.float32() for name in EMOTIONS},
+            **{f"{name}_{end}": pa.float32() for name in EMOTIONS for end in ("low", "high")},  # 95 % credible
             "neutral": pa.float32(),
             "evidence_s": pa.float32(),
             "face_visible": pa.float32(),
@@ -152,6 +154,7 @@ class TablesOutput(Observer):
         names = ["events", "visibility", *["posteriors"] * posteriors, *["emotions"] * emotions]
         self._tables = {name: Table(folder, name) for name in names}
         self._retracted, self._quality = 0, dict[str, Any]()
+        self._confirmed_s: dict[int, float] = {}  # of events that still run
         self._closed = threading.Event()
         self.error: OSError | None = None
 
@@ -173,14 +176,20 @@ class TablesOutput(Observer):
 
     def _take(self, line: Line) -> None:
         if isinstance(line, ActionLine):
-            if line.state == EventState.ENDED.value:
-                fields = msgspec.structs.asdict(line)
-                self._tables["events"].add(
-                    fields | {"candidates": line.candidates or {}, "posture": line.posture is True}
-                )
+            if line.state == EventState.CONFIRMED.value:
+                self._confirmed_s[line.id] = line.emitted_s
+            elif line.state == EventState.ENDED.value:
+                known = {"candidates": line.candidates or {}, "posture": line.posture is True}
+                known["confirmed_s"] = self._confirmed_s.pop(line.id, None)
+                self._tables["events"].add(msgspec.structs.asdict(line) | known)
             self._retracted += line.state == EventState.RETRACTED.value
         elif isinstance(line, EmotionLine):
-            self._tables["emotions"].add(msgspec.structs.asdict(line) | (line.probs or {}))
+            ends = {
+                f"{name}_{end}": value
+                for name, pair in (line.interval or {}).items()
+                for end, value in zip(("low", "high"), pair, strict=True)
+            }
+            self._tables["emotions"].add(msgspec.structs.asdict(line) | (line.probs or {}) | ends)
         elif isinstance(line, VisibilityLine):
             self._tables["visibility"].add(msgspec.structs.asdict(line))
         elif isinstance(line, (SessionLine, StatsLine, SummaryLine, RecordingLine)):

@@ -22,6 +22,7 @@ import msgspec
 
 from engines.common.errors import BadInput, Failed
 from engines.common.printable import printable
+from engines.runtimes import RuntimeFailed
 from lab.archive.dataset import Dataset, Order
 from lab.archive.jobs import Job, Outcome, Task, from_line, to_line
 from lab.archive.tables import TablesOutput
@@ -48,9 +49,11 @@ def archive(task: Task, job: Job, models: Sequence[Model], stop: threading.Event
             )
             try:
                 session.run(stop)
-            except SessionFailed:
+            except SessionFailed as error:
                 if tables.error is not None:
                     raise tables.error from None
+                if isinstance(error.__cause__, RuntimeFailed) and any(one.runtime.remote for one in models):
+                    raise Failed(str(error)) from None  # the server's fault, not the recording's
                 raise
             if stop.is_set():
                 raise _Stopped

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engines.bundle import Bundle
+from engines.landmarks.movement import moved
 from engines.runtimes.base import Runtime, Scores
 from engines.taxonomy import ACTIONS, BODY_PARTS
 from events.aggregator import Aggregator
@@ -17,7 +18,7 @@ from events.hierarchy import PART_OF_ACTION
 from events.limits import limits
 from events.posterior import PosteriorGrid
 from events.steps import StepGrid
-from events.types import ActionEvent, BoolArray, Float32Array, Prediction, Steps
+from events.types import ActionEvent, BoolArray, Float32Array, Prediction, Stamps, Steps
 from realtime.analysis.landmark_window import SlidingLandmarks
 from realtime.analysis.lane import CameraContext, Consumer, Lane, Model
 from realtime.analysis.queues import WindowQueue
@@ -79,12 +80,23 @@ class ActionModel(Model):
                 logits=scores.logits[row],
                 probs=probs[row],
                 embedding=None if scores.embedding is None else scores.embedding[row],
-                stamps=replace(window.stamps, infer_start_ns=infer_start_ns, infer_end_ns=infer_end_ns),
+                stamps=self._stamped(window, infer_start_ns, infer_end_ns),
                 recorded_end_ns=window.recorded_end_ns,
                 parts=None if parts is None else parts[row],
             )
             for row, window in enumerate(windows)
         ]
+
+    def _stamped(self, window: Window, start_ns: int, end_ns: int) -> Stamps:
+        """Judged by this machine's engine, or by a server."""
+        computed_ns, answered_ns = (0, end_ns) if self.runtime.remote else (end_ns, 0)
+        return replace(
+            window.stamps,
+            infer_start_ns=start_ns,
+            infer_end_ns=end_ns,
+            computed_ns=computed_ns,
+            answered_ns=answered_ns,
+        )
 
     def _scores(self, windows: Sequence[Window]) -> Scores:
         clips = windows[0].frames[None] if len(windows) == 1 else np.stack([one.frames for one in windows])
@@ -118,6 +130,7 @@ class LandmarkActionModel(ActionModel):
         """Of logits (T, 52) and (T, 7)."""
         probs = self.bundle.probabilities(actions) * window.shown
         part_probs = self.bundle.part_probabilities(probs, parts)
+        moving = np.broadcast_to(moved(window.frames[None]), (len(window.frames), len(BODY_PARTS)))
         return Prediction(
             camera_id=window.camera_id,
             index=window.index,
@@ -126,9 +139,9 @@ class LandmarkActionModel(ActionModel):
             logits=actions,
             probs=probs,
             embedding=None,
-            stamps=replace(window.stamps, infer_start_ns=infer_ns[0], infer_end_ns=infer_ns[1]),
+            stamps=self._stamped(window, *infer_ns),
             recorded_end_ns=window.recorded_end_ns,
-            steps=Steps(window.moments_ns, window.seen),
+            steps=Steps(window.moments_ns, window.seen, moving),
             parts=None if part_probs is None else part_probs * parts_of(window.shown),
         )
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import Bundle
+from engines.expressions import encode
 from engines.runtimes.base import Runtime
 from engines.taxonomy import EMOTIONS
 from events.emotion import EmotionEstimate, RollingEmotion, evidence
@@ -92,8 +93,11 @@ class EmotionModel(Model):
             "body_seen": window.body_seen,
             "face": window.faces,
             "face_seen": window.face_seen,
+            "expressions": encode(window.expressions),
         }
-        if self.reads_faces and self.spec.face_size:  # it is shown none
+        if self.spec.reads_expressions:
+            given |= {"face_seen": window.expression_seen}
+        elif self.reads_faces and self.spec.face_size:  # it is shown none
             shape = (self.spec.length, self.spec.face_size, self.spec.face_size, 3)
             given |= {"face": np.zeros(shape, np.uint8), "face_seen": np.zeros(self.spec.length, np.uint8)}
         return {name: np.ascontiguousarray(given[name][None]) for name in self.spec.inputs}
@@ -120,7 +124,7 @@ class Fusion:
     """One camera's windows: what the network says of each, with what the expression numbers say."""
 
     def __init__(self, model: EmotionModel, config: Config) -> None:
-        self._reads = model.reads_faces
+        self._reads, self._reads_too = model.reads_faces, model.spec.reads_expressions
         rest_ns, used_ns = to_ns(config.aggregator.baseline_s), to_ns(config.emotion.habituation_s)
         self._face = FaceEmotion(rest_ns, used_ns)
         self._notice = ""
@@ -139,7 +143,7 @@ class Fusion:
             self._notice = str(self._face)
         shares = judged.shares
         if len(there):
-            shares = fused(said.shares, shares) if judged.seen else said.shares
+            shares = fused(said, shares, self._reads_too) if judged.seen else said.shares
         return Reading(end_ns, shares, evidence(judged.seen, face), face, said.neutral * face)
 
     def notice(self) -> str:

@@ -81,7 +81,7 @@ class SlidingLandmarks(SlidingWindow):
             frame_ids=np.array([frame.frame_id for frame in frames], np.int64),
             times_ns=np.array([frame.media_ns for frame in frames], np.int64),
             largest_gap_ns=largest_gap_ns,
-            stamps=Stamps(stamped.captured_ns, stamped.read_ns, stamped.viewed_ns, self._received_ns[newest], due_ns),
+            stamps=Stamps(*stamped.stamps, self._received_ns[newest], due_ns),
             moments_ns=moments_ns,
             seen=there > 0.0,
             shown=np.stack([_shown(frame.framing.person_found, frame.framing.unseen) for frame in frames]),

@@ -158,9 +158,7 @@ class SlidingWindow:
                 frame_ids=np.array([frame.frame_id for frame in frames], np.int64),
                 times_ns=np.array([frame.media_ns for frame in frames], np.int64),
                 largest_gap_ns=largest_gap_ns,
-                stamps=Stamps(
-                    newest.captured_ns, newest.read_ns, newest.viewed_ns, self._received_ns[chosen[-1]], due_ns
-                ),
+                stamps=Stamps(*newest.stamps, self._received_ns[chosen[-1]], due_ns),
                 recorded_end_ns=recorded_end_ns,
             ),
             frames,

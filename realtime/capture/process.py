@@ -153,19 +153,23 @@ class Capture:
             read_ns = self._clock.now_ns()
             body, framing = view.apply(image)
             viewed_ns = self._clock.now_ns()
+            face = view.face(image)
+            expression = view.expression(image) if order.view.expression else None
+            faced_ns = self._clock.now_ns()
             frame = Frame(
                 camera_id=order.camera_id,
                 frame_id=image.frame_id,
                 captured_ns=image.captured_ns,
                 media_ns=image.media_ns,
                 body=body,
-                face=view.face(image),
-                expression=view.expression(image) if order.view.expression else None,
+                face=face,
+                expression=expression,
                 preview=view.preview(body) if order.view.preview else None,
                 landmarks=view.landmarks(),
                 framing=framing,
                 read_ns=read_ns,
                 viewed_ns=viewed_ns,
+                faced_ns=faced_ns,
                 generation=order.generation,
             )
             frame = frame if self._offset is None else _brought_over(frame, self._offset)
@@ -236,7 +240,7 @@ class Capture:
 
 def _brought_over(frame: Frame, offset: ClockOffset) -> Frame:
     """The frame with its stamps on the other machine's clock."""
-    captured_ns = offset.to_other(frame.captured_ns, frame.viewed_ns)
+    captured_ns = offset.to_other(frame.captured_ns, frame.faced_ns)
     shift_ns = captured_ns - frame.captured_ns
     return replace(
         frame,
@@ -244,6 +248,7 @@ def _brought_over(frame: Frame, offset: ClockOffset) -> Frame:
         media_ns=captured_ns,
         read_ns=frame.read_ns + shift_ns,
         viewed_ns=frame.viewed_ns + shift_ns,
+        faced_ns=frame.faced_ns + shift_ns,
     )
 
 

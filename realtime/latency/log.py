@@ -143,8 +143,7 @@ class LatencyLog:
 
     def frame(self, frame: Frame, received_ns: int, windowed_ns: int) -> None:
         """Add a frame that came off the wire and is in the window now."""
-        stamps = frame.captured_ns, frame.read_ns, frame.viewed_ns, received_ns
-        row = (frame.frame_id, frame.media_ns, *stamps, windowed_ns)
+        row = (frame.frame_id, frame.media_ns, *frame.stamps, received_ns, windowed_ns)
         with self._lock:
             self._frames.add(row)
             for start, end, tally in self._plans["frame"]:
@@ -156,7 +155,8 @@ class LatencyLog:
         with self._lock:
             self._windows.add(row)
             for start, end, tally in self._plans["window"]:
-                tally.add(row[end] - row[start])
+                if row[end]:  # the engine is this machine's, or a server's
+                    tally.add(row[end] - row[start])
 
     def drawn(self, windows: int, now_ns: int) -> None:
         """A screen was drawn that holds the first `windows` windows (`counts`, read before it was drawn)."""

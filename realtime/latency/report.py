@@ -14,7 +14,7 @@ from rich.text import Text
 from events.types import Stamps
 from realtime.clock import NS_PER_MS
 from realtime.latency.log import Figures, Int64Array, LatencyLog
-from realtime.latency.stages import FRAME_COLUMNS, STAGES, WINDOW_COLUMNS
+from realtime.latency.stages import FRAME_COLUMNS, STAGES, STAMPS, WINDOW_COLUMNS
 from realtime.messages import Frame
 from realtime.output.lines import OtherClock
 
@@ -170,7 +170,7 @@ def cost(log: LatencyLog) -> Cost | None:
     scratch = LatencyLog()
     body = np.zeros((1, 1, 3), np.uint8)
     messages = [
-        (Frame(0, at, row[2], row[1], body, read_ns=row[3], viewed_ns=row[4]), row[5], row[6])
+        (Frame(0, at, row[2], row[1], body, read_ns=row[3], viewed_ns=row[4], faced_ns=row[5]), row[6], row[7])
         for at, row in enumerate(_repeated(frames))
     ]
     started = time.perf_counter_ns()
@@ -179,7 +179,7 @@ def cost(log: LatencyLog) -> Cost | None:
     per_frame_us = (time.perf_counter_ns() - started) / TRIED / 1000
     per_window_us = 0.0
     if len(windows):
-        stamps = [(row[0], row[1], Stamps(*row[2:10])) for row in _repeated(windows)]
+        stamps = [(row[0], row[1], Stamps(*row[2 : 2 + len(STAMPS)])) for row in _repeated(windows)]
         started = time.perf_counter_ns()
         for index, frame_id, stamp in stamps:
             scratch.window(index, frame_id, stamp)

@@ -39,7 +39,10 @@ class Stage:
 STAGES = (
     Stage("grab", "frame", "captured_ns", "read_ns", "grabbed, until the capture loop has the pixels", "capture"),
     Stage("view", "frame", "read_ns", "viewed_ns", "crop, or landmarks and their drawing", "capture"),
-    Stage("wire", "frame", "viewed_ns", "received_ns", "encoded, through the socket, decoded", "wire"),
+    Stage(
+        "face", "frame", "viewed_ns", "faced_ns", "its crop, or its expression numbers (ten times a second)", "capture"
+    ),
+    Stage("wire", "frame", "faced_ns", "received_ns", "encoded, through the socket, decoded", "wire"),
     Stage(
         "window", "frame", "received_ns", "windowed_ns", "into the window; windows that fall due are cut", "analysis"
     ),
@@ -47,7 +50,15 @@ STAGES = (
         "due", "window", "received_ns", "due_ns", "newest frame waits for the one that completes the window", "analysis"
     ),
     Stage("queue", "window", "due_ns", "infer_start_ns", "until the engine is free", "analysis"),
-    Stage("compute", "window", "infer_start_ns", "infer_end_ns", "the engine", "analysis"),
+    Stage("compute", "window", "infer_start_ns", "computed_ns", "the engine of this machine", "analysis"),
+    Stage(
+        "network",
+        "window",
+        "infer_start_ns",
+        "answered_ns",
+        "to an inference server and back, its queue and engine included",
+        "analysis",
+    ),
     Stage("report", "window", "infer_end_ns", "reported_ns", "aggregated, events written to every output", "analysis"),
     Stage("overlay", "window", "reported_ns", "shown_ns", "until the screen was drawn with it", "analysis"),
     Stage("to window", "frame", "captured_ns", "windowed_ns", "grab to window"),
@@ -56,10 +67,11 @@ STAGES = (
 )
 BY_NAME = {stage.name: stage for stage in STAGES}
 
-# The four that the overlay and the event stream's `stats` lines show.
+# Those that the overlay and the event stream's `stats` lines show.
 COARSE = (
     Stage("transport", "window", "captured_ns", "received_ns", "grab to arrival"),
     Stage("wait", "window", "received_ns", "infer_start_ns", "arrival to engine: until due, then in the queue"),
-    Stage("compute", "window", "infer_start_ns", "infer_end_ns", "the engine"),
+    Stage("compute", "window", "infer_start_ns", "computed_ns", "the engine of this machine"),
+    Stage("network", "window", "infer_start_ns", "answered_ns", "an inference server, there and back"),
     Stage("total", "window", "captured_ns", "infer_end_ns", "grab to prediction"),
 )

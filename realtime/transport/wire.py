@@ -21,7 +21,7 @@ from realtime.bounded_fields import MAX_SIDE, Count, Side, Time
 from realtime.messages import CaptureStatus, Float32Array, Frame, Framing, Sighting, WireMessage
 from realtime.transport.authentication import Authenticator, ClientKeys, ServerKeys, Token
 
-PROTOCOL = 9
+PROTOCOL = 10
 MAX_HEADER_BYTES = 8192
 ENCRYPTION_BYTES = 64  # what CURVE adds to a part: 33, and some
 IMAGES = ("body", "face", "preview")  # of a frame, in the order of their parts; landmarks follow
@@ -44,6 +44,7 @@ class _FrameHeader(WireMessage, frozen=True, tag="frame"):
     captured_ns: Count
     read_ns: Count
     viewed_ns: Count
+    faced_ns: Count
     media_ns: Time
     framing: Framing
     body: Shape | None

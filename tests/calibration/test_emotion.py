@@ -29,7 +29,9 @@ def answers(seed: int, heat: float, noise: float, seconds: int = 90) -> JudgedEm
     logits = heat * (np.log(truth) + noise * rng.normal(size=truth.shape))
     ends = SPAN_NS + np.arange(seconds) * NS
     faces, said = np.zeros(seconds), np.full((seconds, 5), 0.2)  # the body alone
-    return JudgedEmotion(ends, SPAN_NS, logits, truth, newest, np.ones(seconds), faces, said, np.zeros(seconds))
+    return JudgedEmotion(
+        ends, SPAN_NS, logits, truth, newest, np.ones(seconds), faces, said, np.zeros(seconds), np.zeros(seconds), False
+    )
 
 
 @pytest.mark.parametrize("heat", [0.5, 1.0, 3.0])

@@ -57,10 +57,11 @@ def play(
     chosen: AggregatorSettings | None = None,
     bounds: Limits | None = None,
     seen: npt.NDArray[np.bool_] | None = None,
+    moved: npt.NDArray[np.bool_] | None = None,
 ) -> list[ActionEvent]:
     chosen = chosen or settled()
     times = np.arange(len(made[0]), dtype=np.int64) * STEP_NS
-    return step_reports(times, *made, chosen, bounds or two_levels(chosen), seen)
+    return step_reports(times, *made, chosen, bounds or two_levels(chosen), seen, moved)
 
 
 def told(events: list[ActionEvent]) -> list[tuple[int, EventState, str | None]]:
@@ -100,6 +101,20 @@ def test_a_sure_part_is_an_event_and_its_action_is_named_once_it_is_sure() -> No
     assert events[-1].confidence == pytest.approx((0.4 * 1.0 + 0.8 * 2.0) / 3.0, abs=1e-6)  # of the action
     assert ended(events) == [(COVERING_MOUTH, *span(events[-1]))]
     assert ended_parts(events) == [(HEAD_HAND, *span(events[-1]))]
+
+
+@pytest.mark.parametrize("habituation_s", [0.0, 30.0])
+def test_no_event_begins_while_its_part_keeps_still_but_one_may_last(habituation_s: float) -> None:
+    made = scores(6.0, ("head", 0.9, 1.0, 5.0), (NODDING, 0.9, 1.0, 5.0))
+    moved = np.zeros((len(made[0]), 7), np.bool_)
+    chosen = settled(habituation_s=habituation_s)
+    assert play(made, chosen, moved=moved) == []
+    moved[:, BODY_PARTS.index("upper limb")] = True
+    assert play(made, chosen, moved=moved) == []
+    moved[round(2.0e9 / STEP_NS) : round(2.5e9 / STEP_NS), BODY_PARTS.index("head")] = True
+    events = play(made, chosen, moved=moved)
+    assert told(events)[-1] == (1, ENDED, "nodding")
+    assert events[-1].offset_ns == pytest.approx(5.0e9, abs=0.05e9)
 
 
 def test_the_action_of_an_event_is_a_candidate_with_its_own_confidence() -> None:

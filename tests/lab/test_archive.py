@@ -23,6 +23,7 @@ from lab.archive.dataset import Dataset, Order, check_space, needed_bytes
 from lab.archive.progress import Progress, in_words
 from lab.archive.recordings import Recording, find_recordings, id_of
 from lab.archive.tables import TablesOutput
+from lab.export_command import FORMATS
 from realtime.output.lines import EmotionLine
 from tests.conftest import ROOT, manet_live, write_numbered
 from tests.realtime.sessions import EVENTFUL, in_every_process
@@ -138,6 +139,29 @@ def test_killed_at_random_moments_it_comes_out_the_same(folder, timed, tmp_path)
     assert {file: file.stat().st_mtime_ns for file in made.rglob("*.parquet")} == before  # nothing is done twice
 
 
+@pytest.mark.slow
+def test_its_exports_are_those_of_a_recorded_replay(folder, dataset, tmp_path):
+    made, record = tmp_path / "dataset", tmp_path / "record"
+    shutil.copytree(dataset, made)
+    before = files_of(made)
+    assert "failed" not in finish(archive(folder, made, "--posteriors", "--export", "all")).partition("1 failed")[2]
+    assert before.items() <= files_of(made).items()  # nothing is judged anew
+    home = id_of("first.mp4")
+    for name in set(FORMATS) - {"nwb"}:
+        assert sorted(one.name for one in (made / "exports" / name).iterdir()) == sorted(
+            one.name.partition("=")[2] for one in made.glob("recording=*") if "broken" not in one.name
+        )
+        assert all(one.name.startswith(home) for one in (made / "exports" / name / home).iterdir())
+    manet_live("replay", folder / "first.mp4", "--speed", "max", "--no-emotion", *EVENTFUL, "--record", record)
+    assert main(["export", str(record), "--format", "csv", "--out", str(tmp_path / "csv")]) == 0
+    ours, wanted = made / "exports" / "csv" / home / f"{home}-events.csv", tmp_path / "csv" / "record-events.csv"
+    assert len(wanted.read_text().splitlines()) > 5
+    assert ours.read_text() == wanted.read_text()
+    times = {file: file.stat().st_mtime_ns for file in made.glob("exports/**/*")}
+    finish(archive(folder, made, "--posteriors", "--export", "csv"))
+    assert {file: file.stat().st_mtime_ns for file in made.glob("exports/**/*")} == times
+
+
 DEADLY = """
 import os, sys
 def end(event, arguments):
@@ -237,7 +261,8 @@ def test_recordings_of_a_folder_and_of_a_list(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "case", ["a recording", "an empty folder", "nothing", "twice", "something at --out", "no worker"]
+    "case",
+    ["a recording", "an empty folder", "nothing", "twice", "something at --out", "no worker", "export", "fallback"],
 )
 def test_bad_input_is_one_line(case, folder, tmp_path, capsys):
     where, out, more = folder, tmp_path / "out", []
@@ -252,6 +277,11 @@ def test_bad_input_is_one_line(case, folder, tmp_path, capsys):
         where.write_text(f"{folder}/first.mp4\n{folder}/more/../first.mp4\n")
     elif case == "something at --out":
         out = folder
+    elif case == "export":
+        more = ["--export", "csv,nwb"]  # a recording does not say when it was made
+    elif case == "fallback":
+        (tmp_path / "settings.toml").write_text('[server]\nfallback = "onnxruntime"\n')
+        more = ["--config", str(tmp_path / "settings.toml")]
     else:
         more = ["--workers", "0"]
     assert main(["archive", str(where), "--out", str(out), *SETTINGS, *more]) == 2
@@ -276,9 +306,11 @@ def test_progress_is_in_media_time():
 
 def test_emotions_are_a_table_of_their_own(tmp_path):
     output = TablesOutput(tmp_path, posteriors=False, emotions=True)
-    output.on_line(EmotionLine(0, 2.0, {"joy": 0.5, "anger": 0.5}, None, 1.5, 1.0, False, neutral=0.25))
+    within = {"joy": (0.25, 0.75), "anger": (0.125, 0.75)}
+    output.on_line(EmotionLine(0, 2.0, {"joy": 0.5, "anger": 0.5}, within, 1.5, 1.0, False, neutral=0.25))
     output.on_line(EmotionLine(0, 3.0, None, None, 0.0, 0.0, True))
     output.close()
     sure, abstaining = pq.read_table(tmp_path / "emotions.parquet").to_pylist()
     assert (sure["time_s"], sure["joy"], sure["sadness"], sure["neutral"]) == (2.0, 0.5, None, 0.25)
+    assert (sure["joy_low"], sure["anger_high"], sure["fear_low"]) == (0.25, 0.75, None)
     assert (abstaining["abstains"], abstaining["joy"], abstaining["evidence_s"]) == (True, None, 0.0)

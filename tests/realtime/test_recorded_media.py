@@ -172,7 +172,7 @@ def test_what_cannot_be_recorded_is_refused(tmp_path) -> None:
 
 def test_a_model_that_sees_pixels_has_no_use_for_landmarks(tmp_path) -> None:
     file = tmp_path / "x.landmarks"
-    file.write_bytes(b'manet-live landmarks 1\n{"source":"a","height":4,"width":4,"begins_ns":0}\n')
+    file.write_bytes(b'manet-live landmarks 2\n{"source":"a","height":4,"width":4,"begins_ns":0}\n')
     assert "expected --fps and --stream with a video" in refused("replay", file, "--fps", "25", "--headless")
     pixels = ("--model", "untrained-small", "--no-emotion", "--headless")
     assert "expected a model that sees landmarks, got untrained-small" in refused("replay", file, *pixels)

@@ -85,6 +85,13 @@ def test_a_face_branch_alone_without_lower_limbs(emotion_recipe: Path, cache: Pa
     assert network.spec.outputs == {"emotion": (5,), "actions": (40,)}
 
 
+def test_a_face_branch_of_expression_numbers_beside_a_body(emotion_recipe: Path, cache: Path, tmp_path: Path) -> None:
+    changes = ('network.face={architecture = "expressions", features = 16}', "optimiser.epochs=1", "data.sessions=1")
+    network = train_recipe(emotion_recipe, tmp_path / "numbers", *changes)
+    assert set(network.spec.inputs) == {"body", "body_seen", "expressions", "face_seen"}
+    assert network.expressions is not None
+
+
 def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns_and_resumes(
     emotion_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

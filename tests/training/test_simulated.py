@@ -14,7 +14,7 @@ from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
 from engines.specs.base import OFFICIAL_SPAN_S
 from events.offline import session_events
-from events.scores import Event
+from events.scores import Event, score_events
 from realtime.analysis.window import SlidingWindow
 from simulation import drawing_cache
 from simulation.drawing_cache import MISSED_S, Cache, Plan
@@ -26,6 +26,7 @@ from tests.training.conftest import run_command
 from training.__main__ import main
 from training.data.drawings import SimulatedWindows, chances_of, preference_of
 from training.data.rare_actions import prefer_rare
+from training.evaluate_simulated import drawn_anew
 
 pytestmark = pytest.mark.slow
 
@@ -234,9 +235,16 @@ def test_a_landmark_bundle_is_made_and_judged_on_the_live_grid(
     assert lines[10].startswith("natural,9,nodding,head,")
 
 
-def test_offline_events_are_those_of_the_live_path(simulated_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("streaming", [False, True])
+def test_offline_events_are_those_of_the_live_path(
+    simulated_model: Path, streaming_bundle: Bundle, tmp_path: Path, streaming: bool
+) -> None:
     """The same session through `run_live.py demo`, with capture process, sockets and threads."""
     bundle = Bundle.load(simulated_model)
+    if streaming:
+        bundle = streaming_bundle.derive(
+            tmp_path / "streaming", view="landmarks", calibration=bundle.card.calibration, span_s=bundle.card.span_s
+        )
     (judged,) = judge_sessions(bundle, "test", "balanced", 1, 12.0, seed=5)
     levels = np.median(bundle.probabilities(judged.logits), axis=0).astype(np.float64)  # so that something happens
     calibration = msgspec.structs.replace(
@@ -263,6 +271,33 @@ def test_offline_events_are_those_of_the_live_path(simulated_model: Path, tmp_pa
     found = [(one["index"], one["onset_s"], one["offset_s"]) for one in ran.of("action") if one["state"] == "ended"]
     assert sorted(found) == sorted(expected)
     assert len(expected) > 5
+
+
+def test_a_network_with_states_knows_all_frames_before(streaming_bundle: Bundle, tmp_path: Path) -> None:
+    """Scores a frame apart; those of the clip of all frames so far, not of a window by itself."""
+    bundle = streaming_bundle.derive(tmp_path / "streaming", view="landmarks")
+    session = simulate(0, 8.0, settings=Settings(split="test"))
+    with open_runtime(bundle, "onnxruntime", threads=1) as engine:
+        judged = judge(engine, bundle.card, session)
+        assert judge(engine, bundle.card, simulate(0, 1.0, settings=Settings(split="test"))).logits.shape == (0, 52)
+        spacing_ns = SPAN_NS // 8
+        np.testing.assert_array_equal(judged.ends_ns, live_ends(session, spacing_ns * 8, spacing_ns))
+        chosen = samples(session.times_ns, judged.ends_ns, spacing_ns * 8, 8)
+        first, last = (engine.infer(draw(session, chosen[at : at + 1], 32)).logits for at in (0, -1))
+    np.testing.assert_allclose(judged.logits[:1], first, rtol=1e-5, atol=1e-6)
+    assert np.abs(judged.logits[-1] - last[0]).max() > 1e-3 * np.abs(last).max()
+
+
+def test_the_difference_of_two_models_is_over_the_same_sessions(
+    simulated_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate-simulated", str(simulated_model), "--against", str(simulated_model), "--mode", "balanced"]
+    assert main([*command, "--sessions", "2", "--seconds", "6", "--workers", "0"]) == 0
+    assert "+0.000" in capsys.readouterr().out.replace("\n", "")
+    scores = [score_events([([(0, 0.0, 1.0)], found)], 60.0) for found in ([(0, 0.0, 1.0)], [])]
+    whole = drawn_anew(scores, np.array([2, 0]))
+    assert (whole.f1_micro, whole.hours) == (1.0, pytest.approx(2 / 60))
+    assert drawn_anew(scores, np.array([1, 1])).f1_micro == pytest.approx(2 / 3)
 
 
 def test_sessions_played_in_processes_are_the_same(simulated_model: Path) -> None:

@@ -17,9 +17,10 @@ from engines.runtimes import open_runtime
 from engines.runtimes.base import Runtime
 from engines.taxonomy import ACTIONS
 from events.fit_step_limits import KnownEvents, KnownSet, StepLimits, fit_step_limits
+from events.limits import PART_OF as PART_OF_CLASS
 from events.limits import of_part
 from events.step_scores import score_steps
-from events.types import Float32Array
+from events.types import BoolArray, Float32Array
 from simulation.interview import SEEN_S
 from simulation.landmark_cache import LandmarkSessions
 from simulation.windows import LEAST_SEEN
@@ -60,11 +61,12 @@ def _levels(fit: StepLimits, part: slice) -> dict[str, Any]:
 
 def _probabilities(
     bundle: Bundle, engine: Runtime, frames: Int16Array, aspect: float, times_s: Float64Array
-) -> tuple[Float64Array, Float32Array]:
-    """Moments (T,) and probabilities of actions, none above its part, and parts (T, 59), as events are made from."""
+) -> tuple[Float64Array, Float32Array, BoolArray]:
+    """Moments (T,), probabilities of actions, none above its part, and of parts (T, 59), and whether those move."""
     found = score_steps(bundle, engine, times_s, decode(frames, aspect))
     actions = np.minimum(found.actions, found.parts[:, PART_OF]) * found.seen[:, None]
-    return found.times_s, np.concatenate([actions, found.parts * found.seen[:, None]], axis=1)
+    probs = np.concatenate([actions, found.parts * found.seen[:, None]], axis=1)
+    return found.times_s, probs, found.moved[:, PART_OF_CLASS]
 
 
 def _known_events(bundle: Bundle, engine: Runtime, sessions: LandmarkSessions) -> Iterator[KnownEvents]:
@@ -72,11 +74,11 @@ def _known_events(bundle: Bundle, engine: Runtime, sessions: LandmarkSessions) -
         first, last = sessions.first[number : number + 2]
         times = np.arange(last - first) / fps
         frames = np.array(sessions.frames[first:last])
-        moments, probs = _probabilities(bundle, engine, frames, float(sessions.aspect[number]), times)
+        moments, probs, moved = _probabilities(bundle, engine, frames, float(sessions.aspect[number]), times)
         events = shown_events(sessions, number, float(times[-1]))
         events += _of_parts(events)
         spans = [(key, *np.searchsorted(moments, (onset, offset)).tolist()) for key, onset, offset in events]
-        yield KnownEvents(probs, tuple((key, start, max(stop, start + 1)) for key, start, stop in spans))
+        yield KnownEvents(probs, moved, tuple((key, start, max(stop, start + 1)) for key, start, stop in spans))
 
 
 def shown_events(sessions: LandmarkSessions, number: int, end_s: float) -> list[tuple[int, float, float]]:
@@ -115,4 +117,5 @@ def _known_sets(bundle: Bundle, engine: Runtime, sequences: Sequence[RealSequenc
             pieces.append((one.frames[begin:end], frozenset(), frozenset()))
         for frames, right, unknown in pieces:
             times = np.arange(len(frames)) / ASSUMED_FPS
-            yield KnownSet(_probabilities(bundle, engine, frames, one.aspect, times)[1], right, unknown)
+            _, probs, moved = _probabilities(bundle, engine, frames, one.aspect, times)
+            yield KnownSet(probs, moved, right, unknown)

@@ -26,7 +26,7 @@ from training.data.emotion_examples import EmotionSource, SimulatedEmotion
 from training.data.emotion_lists import LabelledVideo, read_emotion_list, split_subjects
 from training.data.emotion_videos import Videos, prepare, prepared_path
 from training.data.examples import batches
-from training.evaluate_emotion import judge, judge_videos, report
+from training.evaluate_emotion import judge_branches, judge_videos, report
 from training.losses import EmotionLosses, class_weights, emotion_losses
 from training.machine import Machine
 from training.metrics import EmotionPredictions
@@ -131,6 +131,7 @@ class SimulatedEmotionData(WindowData, frozen=True, kw_only=True):
     sessions: Count = 3000
     windows: Count = 3  # of each session
     seed: Seed = 0
+    held: Count | None = None  # sessions of another split to score; none: one for `HELD_OUT_SHARE` to train on
 
 
 class EmotionCalibration(Strict, frozen=True):
@@ -173,17 +174,18 @@ class SimulatedEmotions(EmotionTask[SimulatedEmotionData]):
         return calibration, describe_emotion(calibration, agreement)
 
     def judge(self, bundle: Bundle, folder: Path) -> None:
-        found = judge(bundle, self.held(), self.machine.threads)
+        found = judge_branches(bundle, self.held(), self.machine.threads)
         report(f"{bundle.card.name}, validation", found, bundle, folder)
 
     def _plan(self, split: str, data: SimulatedEmotionData) -> EmotionPlan:
-        sessions = data.sessions if split == "train" else max(1, data.sessions // HELD_OUT_SHARE)
+        held = data.held or max(1, data.sessions // HELD_OUT_SHARE)
+        sessions = data.sessions if split == "train" else held
         size = self.spec.picture_size or BODY_SIZE
         return EmotionPlan(split, sessions, data.seed, self.spec.length, size, self.span_s, data.windows)
 
     def _source(self, split: str, data: SimulatedEmotionData) -> SimulatedEmotion:
-        folder, machine = self.machine.cache / f"{split}-{data.seed}", self.machine
-        cache = EmotionCache(folder, self._plan(split, data), machine.draw_workers, machine.report)
+        plan, machine = self._plan(split, data), self.machine
+        cache = EmotionCache(machine.cache / plan.folder, plan, machine.draw_workers, machine.report)
         return SimulatedEmotion(split == "train", self.recipe.seed, cache=cache, spec=self.spec)
 
 
@@ -205,6 +207,10 @@ class EmotionVideos(EmotionTask[EmotionData]):
     def __init__(self, recipe: Recipe, machine: Machine) -> None:
         self.view = "rgb" if recipe.data.get("view") == "rgb" else "landmarks"
         super().__init__(recipe, machine, EmotionData)
+        if self.spec.reads_expressions:
+            raise BadInput(
+                "a face branch that sees pictures, for videos", "expression numbers", "change [network.face]"
+            )
         if len(self.stages) > 1:
             raise BadInput("no [[curriculum]] of videos", f"one in recipe {recipe.name}", "leave it out")
         self._data = self.settings(0)

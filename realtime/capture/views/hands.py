@@ -11,14 +11,10 @@ as often as the landmark model has steps. While nothing changes around the wrist
 from __future__ import annotations
 
 import importlib.util
-import tempfile
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -27,20 +23,18 @@ from engines.landmarks.steps import STEP_S
 from realtime.capture.mediapipe.task import VideoTask
 from realtime.capture.views.people import Square
 from realtime.capture.views.picture_part import cut
+from realtime.capture.views.point_network import PointNetwork, Upright
 from realtime.capture.views.stillness import Stillness
 from realtime.clock import NS_PER_S
 
 UInt8Array = npt.NDArray[np.uint8]
 
 NETWORK = "hand_landmarks_detector.tflite"  # in the task's file
-SIDE = 224  # pixels of its input
 # Of the 21 points, those whose extent makes the next crop: no finger tips.
 FRAMING = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])
 WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13
 SCALE, SHIFT = 2.0, -0.1  # of the crop against that extent: its size, and how far it lies towards the fingers
 DEPTH = 0.4  # the network's z is in units of this share of its input
-
-
 FOUND = 0.4  # confidence that is enough for a hand: one that is not at a wrist of ours is refused anyway
 SAME = 0.15  # shoulder widths between two hands that are one, on average over their points; half, if labelled apart
 STRAY = 0.9  # shoulder widths from every wrist at which a hand is no longer ours to follow
@@ -64,50 +58,22 @@ class Hand:
 class HandNetwork:
     """21 points of the hand in a square of a picture."""
 
-    def __init__(self, task: Path) -> None:
-        """task: MediaPipe's file for hands, which holds the network."""
-        import openvino
-
-        core = openvino.Core()
-        with tempfile.TemporaryDirectory(prefix="manet-live-") as folder:
-            file = Path(folder) / NETWORK
-            with zipfile.ZipFile(task) as archive:
-                file.write_bytes(archive.read(NETWORK))
-            model = core.read_model(file)
-            settings = {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": 1,
-                "INFERENCE_PRECISION_HINT": "f32",  # bfloat16 moves points by a pixel
-                "ENABLE_CPU_PINNING": False,
-            }
-            self._request: Any = core.compile_model(model, "CPU", settings).create_infer_request()
-        self._input = self._request.get_input_tensor(0).data  # float32 (1, 224, 224, 3)
+    def __init__(self, task: Path, exact: bool = False) -> None:
+        """task: MediaPipe's file for hands, which holds the network; exact: see `PointNetwork`."""
+        self._network = PointNetwork(task, NETWORK, exact)
 
     def follow(self, pixels: UInt8Array, hand: Hand, least: float) -> Hand | None:
         """The hand in the next picture, uint8 (H, W, 3) RGB; None where the network is less sure than `least`."""
-        centre, side, angle = crop_of(hand.points)
-        if not 1.0 <= side <= 4 * max(pixels.shape[:2]):
+        square = square_of(hand.points)
+        found = self._network.run(pixels, square)
+        if found is None or found[1][0] < least:
             return None
-        # From crop to picture: turned and scaled around the centre.
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * (side / SIDE)
-        offset = centre - turn @ np.array([SIDE / 2, SIDE / 2])
-        fold = max(1, int(side / SIDE))  # a large hand is averaged down, so that the sensor's noise is, too
-        matrix = np.concatenate((turn / fold, offset[:, None]), axis=1)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        crop = cv2.warpAffine(pixels, matrix, (fold * SIDE, fold * SIDE), flags=flags, borderMode=cv2.BORDER_CONSTANT)
-        crop = crop if fold == 1 else cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-        np.multiply(crop, np.float32(1 / 255), out=self._input[0])
-        self._request.infer()
-        places, present, right, _ = (self._request.get_output_tensor(at).data.reshape(-1) for at in range(4))
-        if present[0] < least:
-            return None
-        found = places.reshape(-1, 3).astype(np.float64)
-        points = np.concatenate((found[:, :2] @ turn.T + offset, found[:, 2:] * (side / SIDE / DEPTH)), axis=1)
-        return Hand(points.astype(np.float32), bool(right[0] < 0.5), float(max(right[0], 1.0 - right[0])))
+        places, right = found[0].reshape(-1, 3).astype(np.float64) / self._network.size, float(found[2][0])
+        return Hand(square.points(places, DEPTH), right < 0.5, max(right, 1.0 - right))
 
 
-def crop_of(points: Float32Array) -> tuple[npt.NDArray[np.float64], float, float]:
-    """Centre, side and angle of the square that shows a hand upright, from its (21, 3) points."""
+def square_of(points: Float32Array) -> Upright:
+    """The square that shows a hand upright, from its (21, 3) points."""
     places = points[:, :2].astype(np.float64)
     knuckles = ((places[INDEX] + places[RING]) / 2 + places[MIDDLE]) / 2
     along = knuckles - places[WRIST]
@@ -119,7 +85,7 @@ def crop_of(points: Float32Array) -> tuple[npt.NDArray[np.float64], float, float
     low, high = turned.min(axis=0), turned.max(axis=0)
     size = high - low
     centre = upright @ ((low + high) / 2 + np.array([0.0, SHIFT * size[1]])) + middle
-    return centre, float(SCALE * size.max()), float(angle)
+    return Upright(centre, float(SCALE * size.max()), float(angle))
 
 
 class HandTracker:

@@ -4,12 +4,13 @@ The three run at the same time. Hands and face are looked for in crops that the 
 so none waits for another, and the same recording gives the same landmarks on every run.
 
 A landmarker that may find two people searches every picture for the second, which costs half as much again as following
-the first. So one that knows a single person follows, and the other looks around now and then; while it sees two people,
-it follows both.
+the first. So one that knows a single person follows. Now and then people are counted; where there are two, the other
+landmarker looks, and follows both while it sees them.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,16 +19,15 @@ import numpy.typing as npt
 
 from engines.landmarks.points import FACE_MESH_INDICES, FACE_POINTS, HAND_POINTS, POSE_POINTS, Float32Array, Landmarks
 from engines.landmarks.steady_head import SteadyHead
-from realtime.capture.mediapipe.task import VideoTask
+from realtime.capture.views.face_mesh import FaceMeshTracker
 from realtime.capture.views.hands import Hand, HandTracker, distinct
 from realtime.capture.views.people import Box, Follower, PersonFinder, Square, extent
-from realtime.capture.views.picture_part import cut
+from realtime.capture.views.person_count import PersonCounter
 from realtime.clock import NS_PER_S
 
 UInt8Array = npt.NDArray[np.uint8]
 
 POSE_SIDE = 768  # pixels; the network sees 256 around the person
-FACE_SIDE = 960  # pixels; the network sees 192 of the face
 SURVEY_EVERY_NS = NS_PER_S // 2  # how often a second person is looked for
 ALONE_NS = 2 * NS_PER_S  # a person who has not been seen for this long has left
 PERSON_MARGIN, HEAD_MARGIN = 0.15, 0.6
@@ -47,10 +47,11 @@ class LandmarkTracker:
         """The model files of the three landmarkers."""
         self._single = PersonFinder(pose, POSE_SIDE, people=1)
         self._several = PersonFinder(pose, POSE_SIDE)
+        self._counter = PersonCounter(pose) if importlib.util.find_spec("openvino") else None
         self._next_survey_ns: int | None = None
         self._crowd_ns: int | None = None  # when two people were last seen
         self._hands = HandTracker(hand)
-        self._face = VideoTask("face", face, num_faces=1)
+        self._face = FaceMeshTracker(face)
         self._threads = ThreadPoolExecutor(2, "landmarks")
         # Around those that a hand may be at, in the last picture, and its shoulder width; at first nothing is known.
         self._wrists: list[Square] | None = None
@@ -64,6 +65,7 @@ class LandmarkTracker:
     def _forget(self) -> None:
         self._head, self._steady_head = Follower(HEAD_MARGIN), SteadyHead()
         self._remembered: list[tuple[int, Float32Array] | None] = [None, None]  # (time, wrist x, y) of each hand
+        self._face.forget()
 
     def track(self, pixels: UInt8Array, time_ns: int) -> Landmarks:
         """Landmarks of the person in uint8 (H, W, 3) RGB; `Landmarks.nobody` where there is none."""
@@ -71,8 +73,7 @@ class LandmarkTracker:
         self.mesh = None
         body, head = self._follower.at(time_ns), self._head.at(time_ns)
         hands = self._threads.submit(self._hands.track, pixels, body, self._wrists, self._unit, time_ns)
-        face_crop = cut(pixels, head, FACE_SIDE) if head else None
-        face = self._threads.submit(self._face.detect, face_crop.pixels, time_ns) if face_crop else None
+        face = self._threads.submit(self._face.track, pixels, head, time_ns) if head else None
         people = self._poses(pixels, time_ns)
         found_hands, found_face = hands.result(), face.result() if face else None
         pose = self._choose(people, time_ns, (height, width))
@@ -83,9 +84,8 @@ class LandmarkTracker:
         unit = max(unit, 1.6 * float(np.hypot(*(pose[EARS[0], :2] - pose[EARS[1], :2]))), 1.0)
         self._head.update(time_ns, [_head_box(pose, unit)], (height, width))
         points = np.full((FACE_POINTS, 3), np.nan, np.float32)
-        if face_crop and found_face and found_face.face_landmarks:
-            self.mesh = face_crop.points(found_face.face_landmarks[0])
-            points = self.mesh[FACE_INDEX]
+        if found_face is not None:
+            self.mesh, points = found_face, found_face[FACE_INDEX]
         both = self._assign(found_hands, pose, unit, time_ns)
         self._wrists, self._unit = _places(pose, unit, (height, width)), unit
         pose = self._steady_head.step(pose, face_found=not bool(np.isnan(points[0, 0])))
@@ -102,6 +102,8 @@ class LandmarkTracker:
         if not crowded and self._next_survey_ns is not None and time_ns < self._next_survey_ns:
             return self._single.poses(pixels, time_ns)
         self._next_survey_ns = time_ns + SURVEY_EVERY_NS
+        if not crowded and self._counter is not None and self._counter.count(pixels) < 2:
+            return self._single.poses(pixels, time_ns)
         several = self._several.poses(pixels, time_ns)
         if len(several) > 1:
             self._crowd_ns = time_ns

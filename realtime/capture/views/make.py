@@ -7,7 +7,7 @@ from realtime.capture.mediapipe.model_files import (
     EXPRESSION_NETS,
     FACE,
     HAND,
-    POSE,
+    POSES,
     ModelFile,
     model_path,
     whole_model,
@@ -26,9 +26,10 @@ from realtime.capture.views.people import PersonFinder
 def model_files(spec: ViewSpec) -> list[ModelFile]:
     """What a view of untracked pictures needs."""
     nets = [*EXPRESSION_NETS] if spec.expression else []
+    pose = POSES[spec.settings.pose]
     if spec.sees == "landmarks":
-        return [POSE, HAND, FACE, *nets]
-    return [POSE] * (spec.settings.crop == "person") + [FACE] * (bool(spec.face_size) or spec.expression) + nets
+        return [pose, HAND, FACE, *nets]
+    return [pose] * (spec.settings.crop == "person") + [FACE] * (bool(spec.face_size) or spec.expression) + nets
 
 
 def fetch_models(spec: ViewSpec) -> None:
@@ -39,7 +40,7 @@ def fetch_models(spec: ViewSpec) -> None:
     """
     for model in model_files(spec):
         path = model_path(model)
-        if model is POSE:
+        if model in POSES.values():
             without_masks(path)
 
 
@@ -54,15 +55,16 @@ def make_view(spec: ViewSpec, tracked: bool = False, keep: bool = False) -> View
         BadInput: a model file is missing or damaged; `fetch_models` fetches it.
     """
     reader = _reader() if spec.expression and not tracked else None
+    pose = POSES[spec.settings.pose]
     if spec.sees == "landmarks":
-        tracker = None if tracked else LandmarkTracker(*map(whole_model, (POSE, HAND, FACE)))
+        tracker = None if tracked else LandmarkTracker(*map(whole_model, (pose, HAND, FACE)))
         return LandmarkView(spec, tracker, reader, keep)
     faces = FaceView(spec.face_size, spec.face_margin, FaceFinder(whole_model(FACE))) if spec.face_size else None
     if spec.settings.crop == "center":
         return CenterView(spec.size, faces, reader)
     if spec.settings.crop == "full":
         return FullView(spec.size, faces, reader)
-    return PersonView(spec.size, spec.settings.person_margin, PersonFinder(whole_model(POSE)), faces, reader)
+    return PersonView(spec.size, spec.settings.person_margin, PersonFinder(whole_model(pose)), faces, reader)
 
 
 def _reader() -> FaceReader:

@@ -1,137 +1,19 @@
-"""Windows judged by a real server of the Open Inference Protocol (MLServer, in an environment of its own)."""
+"""Windows judged by a real server of the Open Inference Protocol."""
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engines.bundle import Bundle, find
 from engines.common.errors import BadInput
 from engines.runtimes import NoAnswer, ServerSettings, open_runtime
 from engines.runtimes.inference_server import InferenceServer, check_address
 from tests.conftest import manet_live
-from tests.realtime.sessions import EVENTFUL, free_port
+from tests.engines.runtimes.serving import Gate, Link, Server, bundle
+from tests.realtime.sessions import EVENTFUL
 
-PACKAGES = ("mlserver==1.7.1", "onnxruntime", "numpy<2.4")
 real_server = [pytest.mark.cluster, pytest.mark.timeout(1200)]
-
-
-class Server:
-    """MLServer with the shipped untrained model, under the name `served`, version 1."""
-
-    def __init__(self, python: Path, folder: Path) -> None:
-        self._command = [str(python.with_name("mlserver")), "start", str(folder)]
-        self._folder, self.port = folder, free_port()
-        shutil.copy(Path(__file__).with_name("served_onnx.py"), folder)
-        shutil.copy(find("untrained-small") / "model.onnx", folder)
-        ports = {"grpc_port": self.port, "http_port": free_port(), "metrics_port": free_port()}
-        settings = {"host": "127.0.0.1", "parallel_workers": 0, **ports}
-        (folder / "settings.json").write_text(json.dumps(settings))
-        model = {
-            "name": "served",
-            "implementation": "served_onnx.OnnxModel",
-            "max_batch_size": 8,
-            "max_batch_time": 0.05,
-        }
-        parameters = {"uri": str(folder / "model.onnx"), "version": "1"}
-        (folder / "model-settings.json").write_text(json.dumps(model | {"parameters": parameters}))
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(self._folder)}
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
-        settings = ServerSettings(self.address, model="served")
-        until_s = time.monotonic() + 240
-        while True:
-            try:
-                with open_runtime(bundle(), "inference-server", server=settings):
-                    return
-            except BadInput:
-                if time.monotonic() > until_s:
-                    raise
-                time.sleep(0.5)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    @property
-    def batches(self) -> list[int]:
-        return list(map(int, (self._folder / "batches").read_text().split()))
-
-
-def bundle() -> Bundle:
-    return Bundle.load(find("untrained-small"))
-
-
-@pytest.fixture(scope="module")
-def python(pytestconfig) -> Path:
-    """The interpreter of an environment with MLServer, whose requirements clash with ours."""
-    pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed: pip install manet-live[remote]")
-    if given := os.environ.get("MLSERVER_PYTHON"):
-        return Path(given)
-    folder = pytestconfig.cache.mkdir("mlserver") / "venv"
-    made = folder / "bin" / "python"
-    if not (folder / "done").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        done = subprocess.run(
-            [made, "-m", "pip", "install", "-q", *PACKAGES], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"MLServer cannot be installed: {done.stderr.strip()[-200:]}")
-        (folder / "done").touch()
-    return made
-
-
-@pytest.fixture(scope="module")
-def server(python, tmp_path_factory):
-    made = Server(python, tmp_path_factory.mktemp("server"))
-    made.start()
-    yield made
-    made.kill()
-
-
-class Slow:
-    """A proxy on loopback that lets so many bytes a second through, each way."""
-
-    def __init__(self, port: int, bytes_per_s: float) -> None:
-        self._target, self._bytes_per_s = port, bytes_per_s
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                here, _ = self._listener.accept()
-            except OSError:
-                return
-            there = socket.create_connection(("127.0.0.1", self._target))
-            for one, other in ((here, there), (there, here)):
-                threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
-
-    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
-        try:
-            while data := one.recv(4096):
-                other.sendall(data)
-                time.sleep(len(data) / self._bytes_per_s)
-        except OSError:
-            pass
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 def clips(count: int, seed: int = 0) -> np.ndarray:
@@ -174,12 +56,16 @@ class TestRealServer:
         config = tmp_path / "settings.toml"
         config.write_text(EVENTFUL[-1].read_text() + '[server]\nmodel = "served"\ndeadline_s = 30.0\n')
         common = ["replay", recording, "--speed", "max", "--headless", "--model", "untrained-small", "--config", config]
+        asked = len(server.batches("emotions-small"))
         far = manet_live(*common, "--engine", "inference-server", "--server", server.address, timeout=400)
         near = manet_live(*common, "--engine", "onnxruntime", timeout=400)
         assert (far.code, near.code) == (0, 0), far.err
         assert far.action_text == near.action_text
         assert len(far.of("action")) >= 20
         assert far.of("session")[0]["engine"] == "inference-server"
+        assert len(server.batches("emotions-small")) > asked  # it goes by its own name
+        assert "network" in far.of("stats")[-1]["latency_ms"]
+        assert "compute" not in far.of("stats")[-1]["latency_ms"]
 
     @pytest.mark.parametrize(("model", "version"), [("another", ""), ("served", "7")])
     def test_another_model_or_version_is_one_line(self, server, model, version):
@@ -187,8 +73,29 @@ class TestRealServer:
         with pytest.raises(BadInput, match=f"expected the model {model} ?{version} at inference-server"):
             open_runtime(bundle(), "inference-server", server=settings)
 
+    def test_a_proxy_in_front_asks_for_its_token(self, server, tmp_path):
+        gate = Gate(server.port, tmp_path, "open sesame")
+        token = tmp_path / "token"
+        token.write_text("open sesame\n")
+        common = {"model": "served", "tls": True, "token_file": str(token), "deadline_s": 30.0}
+        trusted = ServerSettings(gate.address, ca_file=str(gate.certificate), **common)
+        try:
+            with (
+                open_runtime(bundle(), "inference-server", server=trusted) as far,
+                open_runtime(bundle(), "onnxruntime") as near,
+            ):
+                np.testing.assert_allclose(far.infer(clips(1)).logits, near.infer(clips(1)).logits, 1e-4, 1e-5)
+            token.write_text("open barley\n")
+            with pytest.raises(BadInput, match=r"expected to be let in at inference-server localhost.*token_file"):
+                open_runtime(bundle(), "inference-server", server=trusted)
+            token.write_text("open sesame\n")
+            with pytest.raises(BadInput, match="expected an inference server at localhost"):  # of unknown certificate
+                open_runtime(bundle(), "inference-server", server=ServerSettings(gate.address, **common))
+        finally:
+            gate.close()
+
     def test_rooms_share_its_batches(self, server):
-        before = len(server.batches)
+        before = len(server.batches())
         settings = ServerSettings(server.address, model="served", deadline_s=60.0)
         took: list[list[float]] = [[] for _ in range(8)]
 
@@ -210,18 +117,20 @@ class TestRealServer:
             for room in range(8):
                 wanted = near.infer(clips(6, room)).logits
                 np.testing.assert_allclose(np.concatenate(scores[room]), wanted, rtol=1e-4, atol=1e-5)
-        assert max(server.batches[before:]) > 1  # windows of several rooms went through together
+        assert max(server.batches()[before:]) > 1  # windows of several rooms went through together
         means = [float(np.mean(one)) for one in took]
         assert max(means) < 3 * min(means)  # none waits for the others
 
     def test_a_slow_network_is_a_counted_skip(self, server):
-        slow = Slow(server.port, 20e6)
+        slow = Link(server.port, 20e6)
         try:
-            settings = ServerSettings(f"127.0.0.1:{slow.port}", model="served", deadline_s=30.0)
+            settings = ServerSettings(slow.address, model="served", deadline_s=30.0)
             far = InferenceServer(bundle(), settings)
             with far:
+                before = slow.sent
                 far.infer(clips(1))
-                slow._bytes_per_s = 50e3  # 300 kB of pixels take 6 s now
+                assert clips(1).nbytes < slow.sent - before < 1.01 * clips(1).nbytes  # 301 kB, as the docs state
+                slow.bytes_per_s = 50e3  # 300 kB of pixels take 6 s now
                 far._settings = ServerSettings(settings.address, model="served", deadline_s=0.5)
                 with pytest.raises(NoAnswer, match="did not answer in time") as late:
                     far.infer(clips(1))
@@ -230,8 +139,8 @@ class TestRealServer:
         finally:
             slow.close()
 
-    def test_killed_and_started_again(self, python, tmp_path):
-        server = Server(python, tmp_path)
+    def test_killed_and_started_again(self, server_python, tmp_path):
+        server = Server(server_python, tmp_path)
         server.start()
         seconds = [0.0]
         settings = ServerSettings(server.address, model="served", deadline_s=20.0)
@@ -261,8 +170,8 @@ class TestRealServer:
             assert "is back after" in far.notice()
         server.kill()
 
-    def test_the_fallback_takes_over(self, python, tmp_path):
-        server = Server(python, tmp_path)
+    def test_the_fallback_takes_over(self, server_python, tmp_path):
+        server = Server(server_python, tmp_path)
         server.start()
         reports: list[str] = []
         settings = ServerSettings(server.address, model="served", deadline_s=20.0, fallback="onnxruntime")

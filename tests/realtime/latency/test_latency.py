@@ -24,27 +24,29 @@ pytestmark = pytest.mark.slow
 
 MS = 1_000_000
 BODY = np.zeros((1, 1, 3), np.uint8)
-SPANS = st.lists(st.integers(0, 200 * MS), min_size=4, max_size=4)
+SPANS = st.lists(st.integers(0, 200 * MS), min_size=5, max_size=5)
 
 
 def add_frame(log: LatencyLog, frame_id: int, captured_ns: int, spans_ns) -> int:
-    """A frame that took so long in grab, view, wire and window; returns when it was in the window."""
-    read, viewed, received, windowed = (captured_ns + np.cumsum(spans_ns)).tolist()
-    log.frame(Frame(0, frame_id, captured_ns, captured_ns, BODY, read_ns=read, viewed_ns=viewed), received, windowed)
+    """A frame that took so long in grab, view, face, wire and window; returns when it was in the window."""
+    read, viewed, faced, received, windowed = (captured_ns + np.cumsum(spans_ns)).tolist()
+    frame = Frame(0, frame_id, captured_ns, captured_ns, BODY, read_ns=read, viewed_ns=viewed, faced_ns=faced)
+    log.frame(frame, received, windowed)
     return windowed
 
 
-def add_window(log: LatencyLog, index: int, frame_id: int, captured_ns: int, spans_ns) -> int:
+def add_window(log: LatencyLog, index: int, frame_id: int, captured_ns: int, spans_ns, remote: bool = False) -> int:
     """A window whose stages from grab to report took so long; returns when it was reported."""
     stamps = (captured_ns + np.cumsum(spans_ns)).tolist()
-    log.window(index, frame_id, Stamps(captured_ns, *stamps))
+    engine = {"answered_ns" if remote else "computed_ns": stamps[-2]}
+    log.window(index, frame_id, Stamps(captured_ns, *stamps, **engine))
     return stamps[-1]
 
 
 def test_figures_of_known_spans():
     log = LatencyLog()
     for at in range(1000):
-        add_frame(log, at, at * 33 * MS, [(at + 1) * 10_000, MS, 2 * MS, 0])  # grab: 10 µs to 10 ms
+        add_frame(log, at, at * 33 * MS, [(at + 1) * 10_000, MS, MS, MS, 0])  # grab: 10 µs to 10 ms
     run, recent = log.run(BY_NAME["grab"]), log.recent(BY_NAME["grab"])
     assert run.count == 1000
     for got, want in ((run.p50, 5.0), (run.p90, 9.0), (run.p99, 9.9), (run.p99_9, 9.99), (run.max, 10.0)):
@@ -61,7 +63,7 @@ def test_figures_of_known_spans():
 def test_a_histogram_is_within_its_bound_of_the_exact_figures(spans):
     log = LatencyLog()
     for at, span in enumerate(spans):
-        add_frame(log, at, 10**12, [span, 0, 0, 0])
+        add_frame(log, at, 10**12, [span, 0, 0, 0, 0])
     got, want = log.run(BY_NAME["grab"]), figures(np.array(spans) / MS)
     assert got.max == pytest.approx(want.max, rel=2e-3, abs=1e-3)
     assert got.jitter == pytest.approx(want.jitter, rel=1e-3, abs=2e-3)
@@ -71,8 +73,8 @@ def test_a_histogram_is_within_its_bound_of_the_exact_figures(spans):
 def test_the_rows_that_are_kept_are_the_newest_and_their_number_is_bounded():
     log = LatencyLog(rows=8)
     for at in range(100):
-        add_frame(log, at, at * MS, [1, 1, 1, 1])
-        add_window(log, at, at, at * MS, [1] * 7)
+        add_frame(log, at, at * MS, [1] * 5)
+        add_window(log, at, at, at * MS, [1] * 8)
     assert log.rows("frame")[:, 0].tolist() == log.rows("window")[:, 0].tolist() == list(range(92, 100))
     assert log.counts == (100, 100)
     log.drawn(100, 200 * MS)  # more windows than are kept
@@ -82,19 +84,19 @@ def test_the_rows_that_are_kept_are_the_newest_and_their_number_is_bounded():
 def test_a_screen_counts_for_the_windows_that_were_on_it_and_once():
     log = LatencyLog()
     for at in range(3):
-        add_window(log, at, at, at * 250 * MS, [MS] * 7)
+        add_window(log, at, at, at * 250 * MS, [MS] * 8)
     log.drawn(2, 600 * MS)
     log.drawn(2, 900 * MS)
     to_screen = log.run(BY_NAME["to screen"])
     assert (to_screen.count, to_screen.max) == (2, pytest.approx(600, rel=1e-3))
-    assert log.run(BY_NAME["overlay"]).max == pytest.approx(593, rel=1e-3)
+    assert log.run(BY_NAME["overlay"]).max == pytest.approx(592, rel=1e-3)
     log.drawn(3, 1000 * MS)
     assert log.run(BY_NAME["to screen"]).count == 3
 
 
 def test_the_stages_of_a_window_add_up_to_the_whole():
     log = LatencyLog()
-    captured, spans = 10**9, [MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS, 6 * MS, 7 * MS]
+    captured, spans = 10**9, [MS, 2 * MS, MS, 2 * MS, 4 * MS, 5 * MS, 6 * MS, 7 * MS]
     add_window(log, 0, 0, captured, spans)
     parts = [log.recent(BY_NAME[name]).max for name in ("due", "queue", "compute", "report")]
     assert parts == [4.0, 5.0, 6.0, 7.0]
@@ -103,6 +105,19 @@ def test_the_stages_of_a_window_add_up_to_the_whole():
         log.percentiles()[name][0] for name in ("transport", "wait", "compute", "total")
     )
     assert (transport, queue, compute, total) == pytest.approx((6, 9, 6, 21), rel=1e-3)
+    assert log.run(BY_NAME["network"]) is log.recent(BY_NAME["network"]) is None
+
+
+def test_what_an_inference_server_takes_is_a_stage_of_its_own():
+    log = LatencyLog()
+    spans = [MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS, 6 * MS, 7 * MS]
+    add_window(log, 0, 0, 10**9, spans, remote=True)
+    assert log.recent(BY_NAME["network"]).max == 6.0
+    assert log.run(BY_NAME["compute"]) is log.recent(BY_NAME["compute"]) is None
+    assert sorted(log.percentiles()) == ["network", "total", "transport", "wait"]
+    add_window(log, 1, 1, 10**9, spans)  # another engine has taken over
+    assert log.run(BY_NAME["network"]).count == log.run(BY_NAME["compute"]).count == 1
+    assert log.run(BY_NAME["to event"]).count == 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 500 * MS), SPANS), min_size=1, max_size=60))
@@ -114,7 +129,7 @@ def test_slices_of_one_track_never_overlap_and_none_is_lost(tmp_path_factory, fr
     write_trace(log, path)
     trace = json.loads(path.read_text())["traceEvents"]
     slices = [event for event in trace if event["ph"] == "X"]
-    assert len(slices) == 4 * len(frames)
+    assert len(slices) == 5 * len(frames)
     assert min(event["ts"] for event in slices) == 0
     tracks = defaultdict(list)
     for event in slices:
@@ -176,16 +191,16 @@ def test_a_trace_keeps_the_rules_of_the_trace_event_format(tmp_path_factory, fra
 def test_csv_has_a_row_for_every_frame_and_every_window(tmp_path):
     log = LatencyLog()
     for at in range(4):
-        add_frame(log, at, at * 100 * MS, [MS, 2 * MS, 3 * MS, 4 * MS])
-    add_window(log, 7, 2, 200 * MS, [MS] * 7)
-    add_window(log, 8, 2, 200 * MS, [2 * MS] * 7)  # a hop shorter than the frame interval
+        add_frame(log, at, at * 100 * MS, [MS, 2 * MS, MS, 2 * MS, 4 * MS])
+    add_window(log, 7, 2, 200 * MS, [MS] * 8)
+    add_window(log, 8, 2, 200 * MS, [2 * MS] * 8)  # a hop shorter than the frame interval
     write_csv(log, tmp_path / "frames.csv")
     with (tmp_path / "frames.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["frame_id"] for row in rows] == ["0", "1", "2", "2", "3"]
     assert [row["window_index"] for row in rows] == ["", "", "7", "8", ""]
     assert [row["grabbed_s"] for row in rows] == ["0.000000", "0.100000", "0.200000", "0.200000", "0.300000"]
-    assert rows[3]["to_event_ms"] == "14.000"
+    assert rows[3]["to_event_ms"] == "16.000"
     assert rows[3]["overlay_ms"] == ""
     assert rows[0]["to_window_ms"] == "10.000"
 
@@ -194,8 +209,8 @@ def test_csv_keeps_apart_the_frames_of_a_camera_that_was_restarted(tmp_path):
     log = LatencyLog()
     for start in (0, 10_000):  # ms; the second capture process numbers its frames anew
         for at in range(3):
-            add_frame(log, at, (start + at * 100) * MS, [MS, 2 * MS, 3 * MS, 4 * MS])
-        add_window(log, start, 2, (start + 200) * MS, [MS] * 7)
+            add_frame(log, at, (start + at * 100) * MS, [MS] * 5)
+        add_window(log, start, 2, (start + 200) * MS, [MS] * 8)
     write_csv(log, tmp_path / "frames.csv")
     with (tmp_path / "frames.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -212,8 +227,8 @@ def test_csv_keeps_apart_the_frames_of_a_camera_that_was_restarted(tmp_path):
 def test_measuring_costs_less_than_its_budget_and_leaves_the_log_alone():
     log = LatencyLog()
     for at in range(50):
-        add_frame(log, at, at * 33 * MS, [MS] * 4)
-        add_window(log, at, at, at * 33 * MS, [MS] * 7)
+        add_frame(log, at, at * 33 * MS, [MS] * 5)
+        add_window(log, at, at, at * 33 * MS, [MS] * 8)
     measured = cost(log)
     assert 0 < measured.us_per_frame < 33_000
     assert measured.share_of_frame_interval == pytest.approx(
@@ -258,7 +273,7 @@ def test_the_command_measures_a_recording_and_writes_every_file(recording, tmp_p
     assert report["windows"] + sum(report["skipped"].values()) == report["windows_due"]
     assert report["overlay"] is False
     stages = {one["stage"]: one for one in report["stages"]}
-    assert set(stages) == {stage.name for stage in STAGES if stage.end != "shown_ns"}
+    assert set(stages) == {stage.name for stage in STAGES if stage.end not in ("shown_ns", "answered_ns")}
     assert stages["grab"]["run"]["count"] == report["frames"]
     assert stages["compute"]["run"]["count"] == report["windows"]
     with files["csv"].open() as file:
@@ -291,8 +306,8 @@ def test_on_a_terminal_the_overlay_is_measured_too(tmp_path):
 
 def test_the_table_shows_what_is_missing():
     log = LatencyLog()
-    add_frame(log, 0, 10**9, [MS] * 4)
-    assert [one.stage for one in stage_reports(log)] == ["grab", "view", "wire", "window", "to window"]
+    add_frame(log, 0, 10**9, [MS] * 5)
+    assert [one.stage for one in stage_reports(log)] == ["grab", "view", "face", "wire", "window", "to window"]
 
 
 def test_wrong_use_is_one_line(recording, tmp_path):

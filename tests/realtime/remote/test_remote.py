@@ -84,7 +84,7 @@ def test_the_stamps_of_a_machine_with_another_clock_are_brought_to_ours(tmp_path
     assert any(line.startswith("connected; the analysis' clock is") for line in caplog.messages)
     rows = pipeline.latency.rows("frame")
     captured, viewed, received = (
-        rows[:, FRAME_COLUMNS.index(name)] for name in ("captured_ns", "viewed_ns", "received_ns")
+        rows[:, FRAME_COLUMNS.index(name)] for name in ("captured_ns", "faced_ns", "received_ns")
     )
     assert len(rows) == 120
     assert begun_ns < captured.min() < captured.max() < time.monotonic_ns()

@@ -43,7 +43,17 @@ def as_bytes(parts) -> list[bytes]:
 
 
 def assert_same(left: Frame, right: Frame) -> None:
-    for name in ("camera_id", "frame_id", "captured_ns", "read_ns", "viewed_ns", "media_ns", "framing", "generation"):
+    for name in (
+        "camera_id",
+        "frame_id",
+        "captured_ns",
+        "read_ns",
+        "viewed_ns",
+        "faced_ns",
+        "media_ns",
+        "framing",
+        "generation",
+    ):
         assert getattr(left, name) == getattr(right, name)
     for name in ("body", "face", "preview", "landmarks", "expression"):
         one, other = getattr(left, name), getattr(right, name)
@@ -130,11 +140,11 @@ def tampered(**changes) -> list[bytes]:
         ([], "expected 1 to 5 parts, got 0"),
         ([b""] * 6, "expected 1 to 5 parts, got 6"),
         ([b""], "header"),
-        ([b"\x09" * 9000], "expected 1 to 8192 bytes, got 9000"),
-        ([b"\x09not msgpack at all"], "header"),
+        ([b"\x0a" * 9000], "expected 1 to 8192 bytes, got 9000"),
+        ([b"\x0anot msgpack at all"], "header"),
         (as_bytes(wire.encode(make_frame()))[:1], "expected 1 parts behind the header, got 0"),
         ([as_bytes(wire.encode(make_frame()))[0], b"short"], "body announces 8x8x3 = 192 bytes, got 5"),
-        ([b"c" + as_bytes(wire.encode(make_frame()))[0][1:]], "expected protocol 9, got 99"),
+        ([b"c" + as_bytes(wire.encode(make_frame()))[0][1:]], "expected protocol 10, got 99"),
         (tampered(body=[100000, 100000]), "body"),
         (tampered(body=[2**30, 1]), "body"),
         (tampered(body=[8, 4]), "body announces"),

@@ -19,7 +19,7 @@ from realtime.capture.mediapipe import process as mediapipe_process
 from realtime.capture.mediapipe.model_files import (
     FACE,
     HAND,
-    POSE,
+    POSES,
     ModelFile,
     Part,
     model_folder,
@@ -38,7 +38,7 @@ def described(url: str, parts: tuple[Part, ...] = ()) -> ModelFile:
 
 
 def part(path: str, data: bytes) -> Part:
-    return Part(path.rpartition("/")[2], path, hashlib.sha256(data).hexdigest())
+    return Part(path.rpartition("/")[2], hashlib.sha256(data).hexdigest(), path)
 
 
 def make_wheel(folder: Path, members: dict[str, bytes]) -> None:
@@ -283,7 +283,7 @@ def test_a_face_network_gets_its_irises_and_nothing_else_does() -> None:
         with_irises(bare_model(schema, [1, 195], b""))
 
 
-@pytest.mark.parametrize("model", [POSE, HAND, FACE], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [*POSES.values(), HAND, FACE], ids=lambda model: model.name)
 def test_the_table_is_whole(model: ModelFile) -> None:
     kind = model.name.split("_")[0]
     assert [piece.name for piece in model.parts] == [f"{kind}_detector.tflite", f"{kind}_landmarks_detector.tflite"]

