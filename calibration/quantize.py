@@ -116,12 +116,7 @@ def quantize(
         raise BadInput("an fp32 bundle to quantise", bundle.card.precision, "give the fp32 bundle")
     # Exported again: bundles made by earlier versions have the shift in an order that is slow in INT8.
     graph = Graph(to_onnx(read_network(bundle)))
-    if graph.share < LEAST_SHARE:
-        raise BadInput(
-            f"a network of convolutions, which INT8 makes faster ({LEAST_SHARE:.0%} of its weights at least)",
-            f"{bundle.card.network.title}, where they hold {graph.share:.1%}",
-            "keep fp32",
-        )
+    _check_share(bundle, graph)
     answers = _run(bundle, graph.observed(), ranging)
     if not judge(bundle, answers, answers, None).decided:
         raise BadInput(
@@ -151,6 +146,16 @@ def quantize(
             )
         written = made.derive(out, overwrite=overwrite)
     return Quantised(written, bundle.card.name, tried, judgement, before, after)
+
+
+def _check_share(bundle: Bundle, graph: Graph) -> None:
+    """Raises BadInput: INT8 would change next to nothing of the network."""
+    if graph.share < LEAST_SHARE:
+        raise BadInput(
+            f"a network of convolutions, which INT8 makes faster ({LEAST_SHARE:.0%} of its weights at least)",
+            f"{bundle.card.network.title}, where they hold {graph.share:.1%}",
+            "keep fp32",
+        )
 
 
 def _measured(graph: Graph, windows: Windows, method: Method, report: Report) -> dict[str, float]:
