@@ -130,7 +130,7 @@ def _events(bundle: Bundle, runtime: Runtime, images: Iterable[Image]) -> list[A
     config = Config()
     span_ns, chosen = to_ns(bundle.card.span_s), config.aggregator
     steps = bundle.card.length
-    cutter = SlidingLandmarks(0, steps, span_ns, to_ns(config.window.hop_s), to_ns(config.window.max_gap_s))
+    cutter = SlidingLandmarks(0, steps, span_ns, to_ns(config.window.step_hop_s), to_ns(config.window.max_gap_s))
     grid = StepGrid(span_ns, cutter.step_ns, to_ns(chosen.lookahead_s))
     aggregator = Aggregator(0, grid, limits(chosen, bundle.card.calibration), chosen)
     model, clock = LandmarkActionModel(bundle, runtime, config), MonotonicClock()

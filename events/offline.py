@@ -27,7 +27,7 @@ from events.types import (
     Steps,
 )
 
-HOP_S = 0.25  # of the live path, by default
+HOP_S, STEP_HOP_S = 0.25, 0.125  # of the live path, by default: of windows, of windows that score every step
 
 
 @dataclass(frozen=True, slots=True)

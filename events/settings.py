@@ -31,7 +31,7 @@ class AggregatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             le=0.95,
             description="models that score every step: wait this long behind a moment before judging it",
         ),
-    ] = 0.35
+    ] = 0.2
     enter: Annotated[
         Probability | None, Meta(description="posterior that starts an event; none: the model card's, else 0.35")
     ] = None

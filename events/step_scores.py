@@ -14,7 +14,7 @@ from engines.runtimes.base import Runtime
 from events.settings import AggregatorSettings
 from events.types import BoolArray, Float32Array
 
-HOP_STEPS = 4  # between windows: the live path's 0.25 s
+HOP_STEPS = 2  # between windows: the live path's 0.125 s
 BATCH = 64
 
 

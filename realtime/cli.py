@@ -190,7 +190,7 @@ def _headless(arguments: argparse.Namespace) -> bool:
 def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return {
         "view": {"crop": arguments.crop},
-        "window": {"hop_s": arguments.hop},
+        "window": {"hop_s": arguments.hop, "step_hop_s": arguments.hop},
         "engine": {"runtime": arguments.engine, "threads": arguments.threads},
         "server": {"address": arguments.server, "fallback": arguments.engine_fallback},
         "aggregator": {"latency_s": arguments.latency, "baseline_s": arguments.baseline},

@@ -74,6 +74,10 @@ class WindowSettings(Settings, frozen=True):
     """How the stream is cut into windows. Their length and span belong to the model's card."""
 
     hop_s: Annotated[Seconds, Meta(ge=0.04, le=5.0, description="a window is due this often")] = 0.25
+    step_hop_s: Annotated[
+        Seconds,
+        Meta(ge=0.04, le=5.0, description="the same of models that score every step: their windows cost little"),
+    ] = 0.125
     max_gap_s: Annotated[
         Seconds, Meta(ge=0.1, le=10.0, description="a window with a longer stretch without frames is skipped")
     ] = 0.5

@@ -24,7 +24,7 @@ from engines.landmarks.steps import VALID, at_steps, pack
 from engines.runtimes import Video, open_runtime
 from engines.runtimes.base import Runtime
 from engines.specs.base import LandmarkSpec
-from events.offline import HOP_S, JudgedSession, window_grid
+from events.offline import HOP_S, STEP_HOP_S, JudgedSession, window_grid
 from events.scores import Event, FloatArray, activity
 from events.settings import AggregatorSettings
 from simulation.interview import BALANCED, IDLE, NATURAL
@@ -107,7 +107,7 @@ def check_view(card: ModelCard) -> None:
         raise BadInput("a model of the landmark view", f"{card.name}, of the {card.view} view", "choose another")
 
 
-def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP_S) -> JudgedSession:
+def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float | None = None) -> JudgedSession:
     """Run a landmark model over a session. K is 0 for a session shorter than a window.
 
     hop_s: between windows; those of a network that carries states are a frame apart.
@@ -118,8 +118,8 @@ def judge(engine: Runtime, card: ModelCard, session: Session, hop_s: float = HOP
     """
     check_view(card)
     if isinstance(card.network, LandmarkSpec):
-        return _judge_steps(engine, card, session, hop_s)
-    grid = window_grid(card, hop_s)
+        return _judge_steps(engine, card, session, STEP_HOP_S if hop_s is None else hop_s)
+    grid = window_grid(card, HOP_S if hop_s is None else hop_s)
     ends_ns = live_ends(session, grid.span_ns, grid.hop_ns)
     chosen = samples(session.times_ns, ends_ns, grid.span_ns, card.length)
     logits = [np.zeros((0, len(card.labels)), np.float32)]
@@ -242,7 +242,7 @@ def _labelled_steps(card: ModelCard, sessions: Sequence[JudgedSession]) -> tuple
     """The steps that the live path asks of each window at its default look-ahead, a hop of them."""
     step_s = card.span_s / card.length
     last = card.length - round(AggregatorSettings().lookahead_s / step_s)
-    asked = np.arange(last - round(HOP_S / step_s), last)
+    asked = np.arange(last - round(STEP_HOP_S / step_s), last)
     logits, labels = [], []
     for one in sessions:
         moments = one.ends_ns[:, None] * 1e-9 - step_s * (card.length - 1 - asked)

@@ -108,7 +108,7 @@ class LandmarkActionModel(ActionModel):
 
     def lane(self, camera: CameraContext, queue: WindowQueue) -> Lane:
         card, config = self.bundle.card, camera.config
-        span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.hop_s)
+        span_ns, hop_ns = to_ns(card.span_s), to_ns(config.window.step_hop_s)
         cutter = SlidingLandmarks(camera.camera_id, card.length, span_ns, hop_ns, to_ns(config.window.max_gap_s))
         grid = StepGrid(span_ns, cutter.step_ns, to_ns(config.aggregator.lookahead_s))
         return self._lane(camera, queue, cutter, grid)

@@ -34,7 +34,7 @@ def expected_lines(model: str) -> list[dict]:
     session = simulate_session(SEED, SECONDS, MODE)
     span_ns = to_ns(bundle.card.span_s)
     cutter = SlidingLandmarks(
-        0, bundle.card.length, span_ns, to_ns(config.window.hop_s), to_ns(config.window.max_gap_s)
+        0, bundle.card.length, span_ns, to_ns(config.window.step_hop_s), to_ns(config.window.max_gap_s)
     )
     grid = StepGrid(span_ns, cutter.step_ns, to_ns(config.aggregator.lookahead_s))
     aggregator = Aggregator(0, grid, limits(config.aggregator, bundle.card.calibration), config.aggregator)
