@@ -62,7 +62,8 @@ class Graph:
     def share(self) -> float:
         """Of all weights, those that would be int8, 0..1."""
         sizes = {tensor.name: math.prod(tensor.dims) for tensor in self._model.graph.initializer}
-        return sum(sizes[layer.weight] for layer in self.layers if layer.weight) / sum(sizes.values())
+        quantised = sum(sizes[layer.weight] for layer in self.layers if layer.weight)
+        return float(quantised / sum(sizes.values()))
 
     def observed(self) -> bytes:
         """The fp32 graph: what ranges are measured on."""
