@@ -10,6 +10,7 @@ convolution's accumulators. Its largest error of the reference logits of `landma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -56,6 +57,13 @@ class Graph:
     def activations(self) -> list[str]:
         """Every tensor that a layer would quantise, each once."""
         return list(dict.fromkeys(layer.activation for layer in self.layers))
+
+    @property
+    def share(self) -> float:
+        """Of all weights, those that would be int8, 0..1."""
+        sizes = {tensor.name: math.prod(tensor.dims) for tensor in self._model.graph.initializer}
+        quantised = sum(sizes[layer.weight] for layer in self.layers if layer.weight)
+        return float(quantised / sum(sizes.values()))
 
     def observed(self) -> bytes:
         """The fp32 graph: what ranges are measured on."""

@@ -31,6 +31,7 @@ PROBES = 8  # windows that each layer is tried on by itself
 DECIDED = 0.5  # probability from which a sigmoid model decides that something happens, or an emotion dominates
 FILLED = 0.5  # share from which an action or emotion counts as present in a window
 REFERENCES = 4
+LEAST_SHARE = 0.1  # of the weights in layers that can be quantised: of plain transformers 0.5 to 1.4 % are
 
 Report = Callable[[str, int, int], None]  # stage, done, of how many
 
@@ -105,7 +106,7 @@ def quantize(
         judging: others, to judge by.
 
     Raises:
-        BadInput: the bundle is not fp32, there are too few windows, or too much is lost.
+        BadInput: the bundle is not fp32, it has hardly a convolution, there are too few windows, or too much is lost.
         QuantiseFailed: the graph cannot be quantised.
         RuntimeFailed: no runtime can run the result.
     """
@@ -115,6 +116,7 @@ def quantize(
         raise BadInput("an fp32 bundle to quantise", bundle.card.precision, "give the fp32 bundle")
     # Exported again: bundles made by earlier versions have the shift in an order that is slow in INT8.
     graph = Graph(to_onnx(read_network(bundle)))
+    _check_share(bundle, graph)
     answers = _run(bundle, graph.observed(), ranging)
     if not judge(bundle, answers, answers, None).decided:
         raise BadInput(
@@ -144,6 +146,16 @@ def quantize(
             )
         written = made.derive(out, overwrite=overwrite)
     return Quantised(written, bundle.card.name, tried, judgement, before, after)
+
+
+def _check_share(bundle: Bundle, graph: Graph) -> None:
+    """Raises BadInput: INT8 would change next to nothing of the network."""
+    if graph.share < LEAST_SHARE:
+        raise BadInput(
+            f"a network of convolutions, which INT8 makes faster ({LEAST_SHARE:.0%} of its weights at least)",
+            f"{bundle.card.network.title}, where they hold {graph.share:.1%}",
+            "keep fp32",
+        )
 
 
 def _measured(graph: Graph, windows: Windows, method: Method, report: Report) -> dict[str, float]:

@@ -10,16 +10,18 @@ import onnx
 import onnxruntime
 import pytest
 
+from benchmarks.bundles import random_weights
 from calibration.__main__ import main
 from calibration.qdq import Graph, weight_error
-from calibration.quantize import INT8_TOLERANCE, judge
+from calibration.quantize import INT8_TOLERANCE, LEAST, Settings, judge, quantize
 from calibration.ranges import METHODS, measure_ranges
-from calibration.windows import cut_windows, read_labels, simulated_windows, video_windows
+from calibration.windows import Windows, cut_windows, read_labels, simulated_windows, video_windows
 from engines.bundle import Bundle, find
 from engines.card import Calibration, ModelCard, Provenance
 from engines.common.errors import BadInput
 from engines.export.onnx_export import write_bundle
 from engines.export.weights import read_network
+from engines.networks.registry import make_spec
 from engines.patterns import moving_patterns
 from engines.runtimes import open_runtime
 from engines.specs.manet import MANetSpec
@@ -272,3 +274,12 @@ def test_withheld_labels_are_refused(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path)
     with pytest.raises(BadInput, match="FileNotFoundError"):
         read_labels(path)
+
+
+def test_of_a_plain_transformer_int8_is_not_offered(tmp_path: Path) -> None:
+    spec = make_spec("videomae", ["width=192", "heads=4", "layers=12", "size=32", "length=2"])
+    made = random_weights(spec, tmp_path / "a")
+    windows = Windows({"clips": np.zeros((LEAST, *made.card.network.inputs["clips"]), np.uint8)}, None)
+    with pytest.raises(BadInput, match=r"a network of convolutions.*VideoMAE.*where they hold \d.\d%; keep fp32"):
+        quantize(made, tmp_path / "out", windows, windows, Settings("a-int8"))
+    assert not (tmp_path / "out").exists()
