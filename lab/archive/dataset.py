@@ -29,6 +29,7 @@ PREFIX = "recording="
 WAIT_S = 10.0  # for the lock
 # Bytes of the dataset, above what was measured (docs/archive.md): of a recording, and of a second of it.
 RECORDING_BYTES, SECOND_BYTES, POSTERIORS_SECOND_BYTES = 40_000, 200, 5_000
+EXPORT_BYTES, EXPORT_SECOND_BYTES = 20_000, 400  # of each format
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,6 +195,11 @@ def needed_bytes(recordings: list[Recording], posteriors: bool) -> int:
     """How large the tables of these recordings may become."""
     a_second = SECOND_BYTES + posteriors * POSTERIORS_SECOND_BYTES
     return sum(RECORDING_BYTES + round(a_second * one.seconds) for one in recordings)
+
+
+def needed_export_bytes(recordings: list[Recording], formats: int) -> int:
+    """The same of their files in so many formats."""
+    return formats * sum(EXPORT_BYTES + round(EXPORT_SECOND_BYTES * one.seconds) for one in recordings)
 
 
 def check_space(path: Path, needed: int) -> None:

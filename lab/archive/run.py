@@ -16,7 +16,7 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput, Failed
 from engines.common.log import log
 from engines.runtimes import open_runtime
-from lab.archive.dataset import Dataset, Order, check_space, needed_bytes
+from lab.archive.dataset import Dataset, Order, check_space, needed_bytes, needed_export_bytes
 from lab.archive.exports import export_archive
 from lab.archive.jobs import Job, Outcome, Pool, Task
 from lab.archive.progress import Progress
@@ -46,7 +46,7 @@ def make_order(model: str, config: Config, emotion: str | None, posteriors: bool
     emotion_bundle = find_emotion(request, bundle, tracked=False)
     threads, runtime = config.engine.threads or 1, config.engine.runtime
     if config.server.fallback is not None:
-        raise BadInput("one engine for the whole dataset", "--engine-fallback", "leave server.fallback out")
+        raise BadInput("one engine for the whole dataset", f"the fallback {config.server.fallback}", "leave it out")
     if runtime == "auto" and before is not None:
         runtime = before.config["engine"]["runtime"]
     elif runtime == "auto":
@@ -81,7 +81,9 @@ def run_archive(
     """
     known = {one.id for one in recordings}
     todo = [one for one in recordings if not dataset.has(one.id)]
-    check_space(dataset.path, needed_bytes(todo, order.posteriors))
+    new = [one for one in recordings if any(not dataset.export_path(name, one.id).exists() for name in exports)]
+    needed = needed_bytes(todo, order.posteriors) + needed_export_bytes(new, len(exports))
+    check_space(dataset.path, needed)
     dataset.begin(order)
     with ExitStack() as stack:
         lock = stack.enter_context(dataset.locked())

@@ -19,7 +19,7 @@ import pytest
 from rich.console import Console
 
 from lab.__main__ import main
-from lab.archive.dataset import Dataset, Order, check_space, needed_bytes
+from lab.archive.dataset import Dataset, Order, check_space, needed_bytes, needed_export_bytes
 from lab.archive.progress import Progress, in_words
 from lab.archive.recordings import Recording, find_recordings, id_of
 from lab.archive.tables import TablesOutput
@@ -241,6 +241,7 @@ def test_a_small_disk_is_refused_before_anything_begins(tmp_path, monkeypatch):
     hours = [Recording(str(at), tmp_path, 1, 3600.0) for at in range(1000)]
     needed = needed_bytes(hours, posteriors=True)
     assert 1e9 < needed < 1e11
+    assert needed_export_bytes(hours, 2) == 2 * 1000 * (20_000 + 400 * 3600)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, needed - 1))
     with pytest.raises(Exception, match="GB of free space for the dataset"):
         check_space(tmp_path / "new" / "dataset", needed)

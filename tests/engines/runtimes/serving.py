@@ -16,7 +16,11 @@ from engines.common.errors import BadInput
 from engines.runtimes import ServerSettings, open_runtime
 from tests.realtime.sessions import free_port
 
-MODELS = {"served": "untrained-small", "emotions-small": "emotions-small"}  # name there → bundle
+MODELS = {
+    "served": "untrained-small",
+    "emotions-small": "emotions-small",
+    "other": "landmarks-small",
+}  # name there → bundle
 
 
 def bundle() -> Bundle:
@@ -24,7 +28,7 @@ def bundle() -> Bundle:
 
 
 class Server:
-    """MLServer with the shipped untrained model, under the name `served`, and the emotion model; both version 1."""
+    """MLServer with the shipped untrained model, under the name `served`, and two others; all of version 1."""
 
     def __init__(self, python: Path, folder: Path, models: Mapping[str, str] = MODELS) -> None:
         self._command = [str(python.with_name("mlserver")), "start", str(folder)]

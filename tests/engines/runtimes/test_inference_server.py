@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engines.common.errors import BadInput
-from engines.runtimes import NoAnswer, ServerSettings, open_runtime
+from engines.runtimes import NoAnswer, RuntimeFailed, ServerSettings, open_runtime
 from engines.runtimes.inference_server import InferenceServer, check_address
 from tests.conftest import manet_live
 from tests.engines.runtimes.serving import Gate, Link, Server, bundle
@@ -71,6 +71,11 @@ class TestRealServer:
     def test_another_model_or_version_is_one_line(self, server, model, version):
         settings = ServerSettings(server.address, model=model, version=version)
         with pytest.raises(BadInput, match=f"expected the model {model} ?{version} at inference-server"):
+            open_runtime(bundle(), "inference-server", server=settings)
+
+    def test_other_weights_under_a_name_are_refused(self, server):
+        settings = ServerSettings(server.address, model="other")  # of the same inputs
+        with pytest.raises(RuntimeFailed, match="differs from the reference logits"):
             open_runtime(bundle(), "inference-server", server=settings)
 
     def test_a_proxy_in_front_asks_for_its_token(self, server, tmp_path):
