@@ -26,7 +26,8 @@ from engines.expressions import NUMBERS
 from engines.landmarks.points import FACE_POINTS, HAND_POINTS, POSE_POINTS, Landmarks
 from engines.landmarks.tracks import MISSING, SCALE, VALUES, Int16Array, encode
 
-MAGIC = b"manet-live landmarks 2\n"
+KIND, FORMAT = b"manet-live landmarks ", b"2"
+MAGIC = KIND + FORMAT + b"\n"
 BLOCK_PICTURES = 150  # 5 s at 30 Hz
 _HEAD = struct.Struct("<II")  # compressed bytes, CRC
 _PICTURE = np.dtype(
@@ -141,12 +142,12 @@ class LandmarkWriter:
 
 
 def is_landmark_file(path: Path) -> bool:
-    """Whether a file begins as one; False where it cannot be read."""
+    """Whether a file begins as one, of whatever format; False where it cannot be read."""
     try:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            return file.read(len(KIND)) == KIND
     except OSError:
         return False
 
@@ -180,6 +181,13 @@ def _header(file: BinaryIO, path: Path) -> LandmarkHeader:
     file.seek(0)
     beginning = file.read(_MOST_HEADER)
     text, end, _ = beginning.removeprefix(MAGIC).partition(b"\n")
+    if beginning.startswith(KIND) and not beginning.startswith(MAGIC):
+        other = beginning.removeprefix(KIND).partition(b"\n")[0][:8].decode("ascii", "replace")
+        raise BadInput(
+            f"landmarks in format {FORMAT.decode()}",
+            f"{path} in format {other}",
+            "replay it with the version that wrote it",
+        )
     if not beginning.startswith(MAGIC) or not end:
         raise _unreadable(path, "it does not begin as one")
     file.seek(len(MAGIC) + len(text) + 1)

@@ -114,3 +114,11 @@ def test_what_is_no_such_file_is_refused(tmp_path, content) -> None:
     path.write_bytes(content)
     with pytest.raises(BadInput, match="expected a file of --record-landmarks"):
         read_header(path)
+
+
+def test_a_file_of_another_format_is_known_and_refused_by_name(tmp_path) -> None:
+    path = tmp_path / "old.landmarks"
+    path.write_bytes(b"manet-live landmarks 1\n{}\n")
+    assert is_landmark_file(path)
+    with pytest.raises(BadInput, match=r"landmarks in format 2, got .*old.landmarks in format 1; replay it with"):
+        read_header(path)
