@@ -28,6 +28,7 @@ NEEDS = {
     "a camera": r"--camera \d|--screen|run_live.py live",
     "another machine": r"--listen|--connect|subscribe.py",
     "minutes or hours of computing": r"-m training|-m calibration|-m benchmarks|tools.tracker_noise",
+    "an inference server": r"--server ",
     "another's data or weights": r"--data |manet|-m lab ",
     "a GPU": r"engines build|rtx|-m pytest",
 }

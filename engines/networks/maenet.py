@@ -169,7 +169,9 @@ class MAENet(EmotionNetwork):
 
     def keep_fp32(self) -> tuple[str, ...]:
         """All behind the pictures' branches."""
-        return "encoder", "expressions", "actions", "emotion"
+        return tuple(
+            name for name, _ in self.named_children() if name in ("encoder", "expressions", "actions", "emotion")
+        )
 
 
 def mean_of_seen(x: Tensor, seen: Tensor) -> Tensor:

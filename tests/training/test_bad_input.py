@@ -91,7 +91,9 @@ def test_impossible_recipes(
 
 
 def test_files_that_are_no_recipes(tmp_path: Path, refused: Refused) -> None:
-    assert ", drawings-small, emotion-videos," in refused(*run_command("nonesuch", tmp_path / "out"))
+    assert ", drawings-small, emotion-fan, emotion-fan-simulated," in refused(
+        *run_command("nonesuch", tmp_path / "out")
+    )
     (tmp_path / "bad.toml").write_text("name = \n")
     assert "a recipe in TOML" in refused(*run_command(tmp_path / "bad.toml", tmp_path / "out"))
     (tmp_path / "bad.toml").write_text('name = "x"\n')

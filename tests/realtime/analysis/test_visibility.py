@@ -174,7 +174,7 @@ def test_an_empty_room_is_told_in_stream_record_and_words(tmp_path) -> None:
     assert done.code == 0, done.err
     (line,) = done.of("summary")
     assert (line["nobody_s"], line["one_s"], line["several_s"], line["recorded_s"]) == (7.933, 0.0, 0.0, 7.933)
-    assert (line["windows_due"], line["judged"], line["skipped"]) == (25, 25, {})
+    assert (line["windows_due"], line["judged"], line["skipped"]) == (56, 56, {})
     (seen,) = done.of("visibility")
     assert (seen["time_s"], seen["people"], seen["followed_since_s"]) == (1.533, 0, None)
     assert done.err.splitlines()[-1] == "manet-live: nothing was judged: nobody was in view for 7.9 s"
@@ -196,7 +196,7 @@ def test_a_baseline_that_never_finished_is_told() -> None:
 @pytest.mark.slow
 def test_a_recording_of_which_all_windows_are_skipped_is_told(tmp_path) -> None:
     sparse = write_numbered(tmp_path / "sparse.mp4", range(0, 8001, 800))  # further apart than window.max_gap_s
-    done = manet_live("replay", sparse, *COMMON)
+    done = manet_live("replay", sparse, *COMMON, "--model", "landmarks-small")
     assert done.code == 0, done.err
     (line,) = done.of("summary")
     assert (line["judged"], line["skipped"], line["no_picture_s"]) == (0, {"gap": 25}, 8.0)

@@ -110,7 +110,7 @@ def test_the_stages_of_a_window_add_up_to_the_whole():
 
 def test_what_an_inference_server_takes_is_a_stage_of_its_own():
     log = LatencyLog()
-    spans = [MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS, 6 * MS, 7 * MS]
+    spans = [MS, 2 * MS, 0, 3 * MS, 4 * MS, 5 * MS, 6 * MS, 7 * MS]
     add_window(log, 0, 0, 10**9, spans, remote=True)
     assert log.recent(BY_NAME["network"]).max == 6.0
     assert log.run(BY_NAME["compute"]) is log.recent(BY_NAME["compute"]) is None
@@ -281,7 +281,7 @@ def test_the_command_measures_a_recording_and_writes_every_file(recording, tmp_p
     assert len({row["frame_id"] for row in rows}) == report["frames"]
     assert sum(row["window_index"] != "" for row in rows) == report["windows"]
     for row in rows:
-        parts = sum(float(row[f"{name}_ms"]) for name in ("grab", "view", "wire", "window"))
+        parts = sum(float(row[f"{name}_ms"]) for name in ("grab", "view", "face", "wire", "window"))
         assert float(row["to_window_ms"]) == pytest.approx(parts, abs=0.003)
         assert min(float(value) for value in row.values() if value) >= 0
     trace = json.loads(files["trace"].read_text())["traceEvents"]
