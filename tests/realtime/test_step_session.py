@@ -65,7 +65,7 @@ def test_a_session_gives_the_events_of_its_landmarks_twice_and_without_processes
     assert first.action_text == second.action_text
     assert first.of("action") == expected_lines("landmarks") != []
     stats = first.of("stats")[-1]
-    assert stats["windows"] == stats["windows_due"] == (int(SECONDS) - 1) * 4 + 1
+    assert stats["windows"] == stats["windows_due"] == (int(SECONDS) - 1) * 8 + 1
     assert stats["dropped"] == stats["skipped"] == {}
     for line in first.of("action"):
         assert (line["action"] is None) == (line["index"] is None)

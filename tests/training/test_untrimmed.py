@@ -38,7 +38,7 @@ embedding = false
 train_list = "list.csv"
 val_list = "list.csv"
 [optimiser]
-epochs = 10
+epochs = 30
 batch_size = 4
 learning_rate = 1e-2
 [selection]

@@ -42,7 +42,7 @@ def test_without_standard_output_the_record_is_whole(tmp_path, demo):
     assert done.returncode == 0
     first, *_, last = done.stderr.splitlines()
     assert first == "manet-live: standard output is closed: no overlay is drawn, no event stream printed"
-    assert last.startswith("manet-live: judged 5 of 5 windows")
+    assert last.startswith("manet-live: judged 17 of 17 windows")
     lines = recorded(tmp_path)
     assert (lines[0]["state"], lines[-1]["state"]) == ("started", "ended")
 

@@ -161,6 +161,8 @@ def test_a_session_on_every_interface_serves_its_client_and_shows_whom_it_refuse
         "replay",
         recording,
         "--headless",
+        "--model",
+        "landmarks-small",
         "--engine",
         "onnxruntime",
         "--config",
