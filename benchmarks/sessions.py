@@ -31,7 +31,7 @@ class TimedRuntime:
 
     def __init__(self, runtime: Runtime, times: int = 1) -> None:
         self._runtime, self._times = runtime, times
-        self.name, self.batch = runtime.name, runtime.batch
+        self.name, self.batch, self.remote = runtime.name, runtime.batch, runtime.remote
         self.answered_s: list[float] = []
         self.took_s: list[float] = []
         self.longest_s = 0.0

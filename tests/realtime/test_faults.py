@@ -127,6 +127,8 @@ def test_a_camera_that_is_gone_ends_the_session_with_one_line_and_a_whole_log(tm
 class FailingRuntime:
     """A real runtime that breaks at its fifth window."""
 
+    remote = False
+
     def __init__(self, runtime) -> None:
         self._runtime, self.name, self.batch, self.calls = runtime, runtime.name, runtime.batch, 0
 

@@ -23,6 +23,8 @@ BUDGET_S, ENGINE_S = 0.3, 0.25
 class SlowRuntime:
     """A real runtime that also sleeps."""
 
+    remote = False
+
     def __init__(self, runtime) -> None:
         self._runtime, self.name, self.batch = runtime, runtime.name, runtime.batch
 
