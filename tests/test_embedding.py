@@ -4,9 +4,12 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT, manet_live
 
 
+@pytest.mark.slow
 def test_the_documented_program_prints_what_the_command_line_reports():
     (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "embedding.md").read_text(), re.DOTALL)
     assert len([line for line in program.splitlines() if line.strip()]) <= 10

@@ -255,6 +255,7 @@ def test_textgrid(session, tmp_path):
     assert set(filter(None, marks.split(" / "))) == labels(session)
 
 
+@pytest.mark.slow
 def test_nwb(session, tmp_path):
     pynwb = pytest.importorskip("pynwb")
     pytest.importorskip("ndx_ethogram")
@@ -275,6 +276,7 @@ def test_nwb(session, tmp_path):
     assert not pynwb.validate(path=str(path))
 
 
+@pytest.mark.slow
 def test_bids(session, tmp_path):
     (root,) = written(session, "bids", tmp_path)
     (path,) = root.glob("sub-*/beh/*_events.tsv")
