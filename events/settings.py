@@ -12,6 +12,14 @@ Counts = Annotated[float, Meta(ge=0.01, le=100.0)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
+LEAST_LOOKAHEAD_S, MOST_LOOKAHEAD_S = 0.2, 0.95
+
+
+def as_lookahead(latency_s: float) -> float:
+    """The look-ahead of models that score every step, for a wish that holds for every model. Seconds."""
+    return min(max(latency_s, LEAST_LOOKAHEAD_S), MOST_LOOKAHEAD_S)
+
+
 class AggregatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Windows to events."""
 
@@ -27,8 +35,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     lookahead_s: Annotated[
         Seconds,
         Meta(
-            ge=0.2,
-            le=0.95,
+            ge=LEAST_LOOKAHEAD_S,
+            le=MOST_LOOKAHEAD_S,
             description="models that score every step: wait this long behind a moment before judging it",
         ),
     ] = 0.2

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from engines.common.command_line import run_guarded, show_log
 from engines.common.errors import BadInput
 from engines.common.log import log
+from events.settings import as_lookahead
 from realtime import config as configuration
 from realtime.about import load_about
 from realtime.arguments import DEMO_SECONDS, FORM, parser
@@ -193,7 +194,11 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "window": {"hop_s": arguments.hop, "step_hop_s": arguments.hop},
         "engine": {"runtime": arguments.engine, "threads": arguments.threads},
         "server": {"address": arguments.server, "fallback": arguments.engine_fallback},
-        "aggregator": {"latency_s": arguments.latency, "baseline_s": arguments.baseline},
+        "aggregator": {
+            "latency_s": arguments.latency,
+            "lookahead_s": None if arguments.latency is None else as_lookahead(arguments.latency),
+            "baseline_s": arguments.baseline,
+        },
         "emotion": {"on": False if arguments.no_emotion else True if arguments.emotion else None},
         "overlay": {"picture": False if arguments.no_picture else None},
         "output": {"publish": arguments.publish, "keys": arguments.keys},

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from engines.common.errors import BadInput
+from realtime.arguments import parser
+from realtime.cli import _overrides
 from realtime.config import Config, describe, load
 
 
@@ -61,3 +63,15 @@ def test_each_mistake_gets_one_line(tmp_path, text, fault):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BadInput, match=r"none\.toml \(No such file"):
         load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("latency", "lookahead"), [("0.1", 0.2), ("0.5", 0.5), ("1.9", 0.95), ("-1", None), ("nan", None)]
+)
+def test_one_option_for_latency_holds_for_every_model(latency: str, lookahead: float | None) -> None:
+    arguments = parser().parse_args(["demo", f"--latency={latency}"])
+    if lookahead is None:
+        with pytest.raises(BadInput, match="latency_s"):
+            load(None, _overrides(arguments))
+        return
+    assert load(None, _overrides(arguments)).aggregator.lookahead_s == lookahead
