@@ -142,7 +142,8 @@ class CaptureProcess:
         if code is not None and waiting_since_ns is not None and now_ns - waiting_since_ns > NS_PER_S // 5:
             fault = f"capture process ended with {_describe(code)}"  # and all it had sent has been read
         elif code is None and waiting_since_ns is not None:
-            limit_ns = self._start_ns if waiting_since_ns <= self._started_ns else self._hang_ns
+            starting = waiting_since_ns <= self._started_ns or state is CaptureState.OPENING  # it loads its models
+            limit_ns = self._start_ns if starting else self._hang_ns
             if now_ns - max(waiting_since_ns, self._started_ns, self._resumed_ns) <= limit_ns:
                 return None
             fault = f"capture process silent for {limit_ns / NS_PER_S:.0f} s"
