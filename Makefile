@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 BESIDE := --numprocesses logical --dist loadfile     # a file's tests share one process and its fixtures
-AGAIN  := $(PYTEST) --last-failed     # what failed, or all where a process died: what fails twice has failed
+AGAIN  := timeout 2400 $(PYTEST) --last-failed   # what failed; all where a process died, for then the run never ends
 REST   := large or browser or cluster
 
 .PHONY: demo check test test-all fast fuzz lint bench clean
@@ -23,7 +23,7 @@ fast: $(VENV)/.dev
 
 # Before you commit: every test but those of the next target. What goes by the clock runs alone.
 test: $(VENV)/.dev
-	$(PYTEST) $(BESIDE) -m "not (clock or $(REST))" || $(AGAIN) $(BESIDE) -m "not (clock or $(REST))"
+	timeout 2400 $(PYTEST) --cache-clear $(BESIDE) -m "not (clock or $(REST))" || $(AGAIN) $(BESIDE) -m "not (clock or $(REST))"
 	$(PYTEST) -m "clock and not ($(REST))" || $(AGAIN) -m "clock and not ($(REST))"
 
 # What needs a browser, a cluster, an inference server, or networks at full size, too.
