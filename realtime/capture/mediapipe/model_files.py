@@ -198,7 +198,7 @@ def archive_is_whole(path: Path, model: ModelFile) -> bool:
                 and {part.name for part in model.parts} <= set(bundle.namelist())
                 and (bundle.testzip() is None)
             )
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error):
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, zlib.error):
         return False  # all that damaged bytes make of an archive
 
 

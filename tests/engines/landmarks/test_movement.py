@@ -15,7 +15,7 @@ WRISTS, FACE = [15, 16], slice(75, POINTS)
 
 
 def person(jitter: float = 0.0) -> np.ndarray:
-    """One window of somebody who sits still, shoulders 0.5 apart, tracked with noise of `jitter` shoulder widths."""
+    """One window of a person who sits still, shoulders 0.5 apart, tracked with noise of `jitter` shoulder widths."""
     rng = np.random.default_rng(3)
     places = rng.uniform(-1.0, 1.0, (POINTS, 2))
     places[11], places[12] = (0.25, 0.0), (-0.25, 0.0)
@@ -56,7 +56,7 @@ def test_one_point_that_jumps_is_no_movement() -> None:
     assert not moved(window).any()
 
 
-def test_nobody_and_a_moment_of_somebody_move_nothing() -> None:
+def test_nobody_and_a_moment_of_a_person_move_nothing() -> None:
     window = person()
     window[0, :, WRISTS, 0] += np.linspace(0.0, 1.0, T, dtype=np.float32)
     window[0, :-4] = 0.0  # the first pictures of a session
