@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import hashlib
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,6 +14,7 @@ import numpy as np
 
 from engines import landmarks
 from engines.common.errors import BadInput
+from engines.common.process_pool import process_pool
 
 Report = Callable[[str, int, int], None]  # stage, done, of how many
 MANIFEST = "manifest.json"
@@ -60,8 +59,7 @@ def make_missing(make: Callable[[int], None], missing: Sequence[int], workers: i
             make(number)
             report(what, done, len(missing))
         return
-    context = multiprocessing.get_context("spawn")  # torch has threads, which a fork would lose
-    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+    with process_pool(workers) as pool:
         for done, _ in enumerate(pool.map(make, missing), 1):
             report(what, done, len(missing))
 

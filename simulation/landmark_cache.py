@@ -6,8 +6,6 @@ their rates, what truly happens and a digest of all that decides them, the simul
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.common.errors import BadInput
+from engines.common.process_pool import process_pool
 from engines.landmarks.tracks import VALUES, Int16Array, encode
 from simulation.cache_folder import digest_of
 from simulation.interview import BALANCED, IDLE, NATURAL
@@ -142,6 +141,5 @@ def _sessions(plan: LandmarkPlan, workers: int) -> Iterator[MadeSession]:
     if workers < 1:
         yield from map(plan.session, numbers)
         return
-    context = multiprocessing.get_context("spawn")  # torch has threads, which a fork would lose
-    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+    with process_pool(workers) as pool:
         yield from pool.map(plan.session, numbers, chunksize=8)

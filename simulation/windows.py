@@ -6,8 +6,6 @@ A window has `length` drawings, `span / length` apart; the i-th is of the newest
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy.typing as npt
 from engines.bundle import Bundle
 from engines.card import ModelCard
 from engines.common.errors import BadInput
+from engines.common.process_pool import process_pool
 from engines.landmarks.drawing import draw_window
 from engines.landmarks.movement import moved
 from engines.landmarks.steps import VALID, at_steps, pack
@@ -192,8 +191,7 @@ def judge_sessions(
     with open_runtime(bundle, "auto", threads=threads) as engine:
         chosen = engine.name  # the same in every process, or the scores would depend on which was free
     opening = (bundle.path, chosen, threads, play)
-    context = multiprocessing.get_context("spawn")  # runtimes have threads, which a fork would lose
-    with concurrent.futures.ProcessPoolExecutor(workers, context, _Worker.open, opening) as pool:
+    with process_pool(workers, _Worker.open, *opening) as pool:
         yield from pool.map(_Worker.judge, numbers)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -100,7 +101,8 @@ class Terminal:
         return len(self.seen)
 
     def close(self):
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # a stopped capture process would not see its parent go
         self.process.wait()
         self.reader.join(10)  # it must not read from what gets the descriptor's number next
         os.close(self.master)
