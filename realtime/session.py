@@ -194,7 +194,8 @@ def find_emotion(request: Request, model: Bundle, tracked: bool) -> Bundle | Non
         return None
     bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
     spec, card = bundle.card.emotion, model.card
-    if asked and not bundle.card.sees_body_of(card) and not (bundle.card.view == card.view and not spec.picture_size):
+    bodiless = bundle.card.view == card.view and not spec.picture_size
+    if asked and not bundle.card.sees_body_of(card) and not bodiless:
         wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
         raise BadInput(
             f"an emotion model that sees {wanted}, as {card.name} does",
