@@ -17,7 +17,7 @@ from realtime.config import Config
 
 ROUNDS = 5
 SECONDS = 12.0  # of recording
-MODEL, EMOTION = "landmarks-small", "emotions-small"
+MODEL, EMOTION = "landmarks-small", "emotions"
 
 
 def run() -> Result:

@@ -35,7 +35,7 @@ from realtime.session_loop import SessionFailed, SessionLoop
 from realtime.session_setup import Setup
 from realtime.transport.ipc_paths import private_folder
 
-DEFAULT_MODEL, DEFAULT_EMOTION = "landmarks", "emotions-small"
+DEFAULT_MODEL, DEFAULT_EMOTION = "landmarks", "emotions"
 FLUSH_S = 0.4  # that observers get for what still waits, when the session is over
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SUSPEND_SIGNALS = [signal.SIGTSTP] if hasattr(signal, "SIGTSTP") else []  # Ctrl-Z

@@ -136,7 +136,6 @@ class MAENet(EmotionNetwork):
         self.body: Branch | LandmarkBranch | None = None
         if spec.body is not None:
             self.body = LandmarkBranch(spec.body) if isinstance(spec.body, LandmarkMANetSpec) else Branch(spec.body)
-        self.body_input = "landmarks" if spec.steps else "body"
         self.face = Branch(spec.face) if isinstance(spec.face, MANetSpec) else None
         self.expressions = ExpressionBranch(spec.face) if isinstance(spec.face, ExpressionsSpec) else None
         self.encoder = (
@@ -152,13 +151,16 @@ class MAENet(EmotionNetwork):
     def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Tensors of `spec.inputs` → emotion (N, 5), E in Eq. 7, and actions (N, A), A in Eq. 7."""
         given = dict(zip(self.spec.inputs, inputs, strict=True))
-        return self.scores(None if self.body is None else self.body_features(given), given)
+        body = None
+        if self.body is not None:
+            body = self.body_features(given[self.spec.body_input], given["body_seen"])
+        return self.scores(body, given)
 
-    def body_features(self, given: Mapping[str, Tensor]) -> Tensor:
+    def body_features(self, body: Tensor, seen: Tensor) -> Tensor:
         """What the micro-action branch's first network gives of each frame, before the encoder: (N, T, d_act)."""
         if self.body is None:
             raise ValueError("expected a network with a body branch")
-        return self.body.frame_features(given[self.body_input], given["body_seen"].to(self.emotion.weight.dtype))
+        return self.body.frame_features(body, seen.to(self.emotion.weight.dtype))
 
     def scores(self, body_features: Tensor | None, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The rest of `forward`: features of the body, and the other inputs by name."""

@@ -195,6 +195,11 @@ class EmotionSpec(Spec):
         return 0
 
     @property
+    def body_input(self) -> str:
+        """Which input shows the body, where there is one."""
+        return "landmarks" if self.steps else "body"
+
+    @property
     def reads_expressions(self) -> bool:
         """Whether expression numbers of the face are an input."""
         return False

@@ -14,7 +14,9 @@ import numpy as np
 
 from engines.expressions import NUMBERS
 from engines.landmarks.steps import CHANNELS, POINTS, blend, frames_shown, neighbours
+from engines.specs.base import OFFICIAL_SPAN_S
 from events.types import Stamps
+from realtime.clock import NS_PER_S
 from realtime.counts import Counts
 from realtime.messages import EmotionWindow, Float32Array, Frame, Window
 
@@ -88,12 +90,12 @@ class SlidingWindow:
 
         Models speak of the middle of their pictures, so the first is held before and the last one after, equally long.
         Held pictures are no evidence: the window says where the recording ended.
-        One shorter than half a window is not judged, and counts as skipped.
+        One shorter than half a window, or than an MA-52 clip where that is less, is not judged, and counts as skipped.
         """
         if self.start_ns is None or self.due:
             return []
         self.due += 1
-        if 2 * (self._times_ns[-1] - self.start_ns) < self._span_ns:
+        if self._times_ns[-1] - self.start_ns < min(self._span_ns / 2, OFFICIAL_SPAN_S * NS_PER_S):
             self.skipped.add("short")
             return []
         end_ns = self._end_ns()

@@ -102,7 +102,8 @@ class EmotionTask(ExampleTask[Data]):
         half = torch.autocast(device.type, torch.bfloat16, enabled=not self.spec.steps)  # coordinates need all bits
         with torch.inference_mode(), half:
             for batch in batches(source, range(len(source)), 0, self.recipe.optimiser.batch_size, self.machine.workers):
-                features = branches.body_features({name: tensor.to(device) for name, tensor in batch.items()})
+                body, seen = batch[self.spec.body_input].to(device), batch["body_seen"].to(device)
+                features = branches.body_features(body, seen)
                 found.append(features.half().cpu())
         self._body = torch.cat(found).clone()  # made outside inference mode, so that it may be trained on
         source.augment, source.bodies = True, False
