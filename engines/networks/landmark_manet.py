@@ -57,7 +57,7 @@ def shifted(x: Tensor, steps: int, fraction: int) -> Tensor:
     return torch.cat([later, earlier, rest], dim=1)
 
 
-class LandmarkTrunk(nn.Module):
+class LandmarkBlocks(nn.Module):
     """All but the heads: landmarks to features of every step."""
 
     def __init__(self, spec: LandmarkMANetSpec) -> None:
@@ -78,7 +78,7 @@ class LandmarkTrunk(nn.Module):
 
 
 @register("landmark_manet", LandmarkMANetSpec)
-class LandmarkMANet(LandmarkTrunk, LandmarkNetwork):
+class LandmarkMANet(LandmarkBlocks, LandmarkNetwork):
     """Landmarks (N, T, points, channels) → logits of actions (N, T, 52) and of body parts (N, T, 7)."""
 
     def __init__(self, spec: LandmarkMANetSpec) -> None:

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from engines.expressions import NUMBERS, STEPS, ZERO
 from engines.networks.contract import EmotionNetwork
-from engines.networks.landmark_manet import LandmarkTrunk
+from engines.networks.landmark_manet import LandmarkBlocks
 from engines.networks.layers import Pixels, SelfAttention
 from engines.networks.manet import mixer
 from engines.networks.registry import register
@@ -97,7 +97,7 @@ class Branch(ResNet2d):
         return features.reshape(*seen.shape, self.outputs)
 
 
-class LandmarkBranch(LandmarkTrunk):
+class LandmarkBranch(LandmarkBlocks):
     """A landmark network without its heads: landmark steps to features of every frame."""
 
     def frame_features(self, landmarks: Tensor, seen: Tensor) -> Tensor:

@@ -61,10 +61,8 @@ def test_windows_are_stretches_of_interviews_with_feelings(full: Bundle, windows
     part = windows.part(3, 5)
     assert len(part) == len(list(part.singles())) == 2
     assert part.simulated
-    assert all(
-        np.array_equal(one["landmarks"][0], windows.inputs["landmarks"][3 + at])
-        for at, one in enumerate(part.singles())
-    )
+    wanted = windows.inputs["landmarks"][3:]
+    assert all(np.array_equal(one["landmarks"][0], wanted[at]) for at, one in enumerate(part.singles()))
 
 
 def test_both_branches_are_quantised_and_the_encoder_is_left_alone(written: tuple[Bundle, list[str]]) -> None:
