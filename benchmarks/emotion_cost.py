@@ -36,11 +36,12 @@ def run() -> Result:
                 (stats,) = run_session([recording], model, timed, Config(), emotion=given)
                 rates[name].append(timed.windows_per_s)
                 judged = stats.emotion_windows.judged if stats.emotion_windows else judged
-        stretch, window = (
+        of_emotion, of_actions = (
             {name: array[:1] for name, array in one.reference_arrays().inputs.items()} for one in (bundle, model)
         )
         engine = median_ms(
-            {"emotion_ms": lambda: emotion.runtime.run(stretch), "window_ms": lambda: runtime.run(window)}, rounds=20
+            {"emotion_ms": lambda: emotion.runtime.run(of_emotion), "window_ms": lambda: runtime.run(of_actions)},
+            rounds=20,
         )
         name = runtime.name
     ratios = [on / off for on, off in zip(rates["on"], rates["off"], strict=True)]
