@@ -4,9 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
-BESIDE := --numprocesses logical --dist loadfile     # a file's tests share one process and its fixtures
-AGAIN  := timeout 2400 $(PYTEST) --last-failed   # what failed; all where a process died, for then the run never ends
-REST   := large or browser or cluster
+# Side by side. A file's tests share one process and its fixtures. A process that dies is not replaced, for the new one
+# would wait for ever: the other does its work.
+BESIDE := $(PYTEST) --numprocesses logical --dist loadfile --max-worker-restart 0
+AGAIN  := $(PYTEST) --last-failed    # what failed once more, with nothing beside it
+REST   := large or long or browser or cluster
 
 .PHONY: demo check test test-all fast fuzz lint bench clean
 .DELETE_ON_ERROR:
@@ -19,16 +21,16 @@ check: $(VENV)/.dev
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint fast
 
 fast: $(VENV)/.dev
-	$(PYTEST) $(BESIDE) -m "not (slow or clock or $(REST))"
+	$(BESIDE) -m "not (slow or clock or $(REST))"
 
-# Before you commit: every test but those of the next target. What goes by the clock runs alone.
+# Before you commit: every test but those of the next target.
 test: $(VENV)/.dev
-	timeout 2400 $(PYTEST) --cache-clear $(BESIDE) -m "not (clock or $(REST))" || $(AGAIN) $(BESIDE) -m "not (clock or $(REST))"
-	$(PYTEST) -m "clock and not ($(REST))" || $(AGAIN) -m "clock and not ($(REST))"
+	$(BESIDE) -m "not (clock or $(REST))" || $(AGAIN) -m "not (clock or $(REST))"
+	$(BESIDE) -m "clock and not ($(REST))" || $(AGAIN) -m "clock and not ($(REST))"
 
-# What needs a browser, a cluster, an inference server, or networks at full size, too.
+# What needs a browser, a cluster, an inference server, networks at full size or more than a few seconds, too.
 test-all: test
-	$(PYTEST) -m "$(REST)"
+	$(BESIDE) -m "$(REST)" || $(AGAIN) -m "$(REST)"
 
 # Many more damaged recordings than `make test` reads; FUZZ_FIRST is the first seed.
 fuzz: $(VENV)/.dev

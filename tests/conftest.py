@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it when it is imported; test processes side by side have a core each
+
 import contextlib
 import fcntl
 import hashlib

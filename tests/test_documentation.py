@@ -23,6 +23,8 @@ PAGES = {
     page.name: page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 }
 
+LONG = {"networks.md", "latency.md", "tensorrt.md", "simulation.md"}  # whose commands take more than ten seconds
+
 # What is not run but parsed, by what it would need.
 NEEDS = {
     "a camera": r"--camera \d|--screen|run_live.py live",
@@ -122,7 +124,14 @@ def desk(recording: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", [page for page in PAGES if any(not needs(command) for command in commands(page))])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.long if page in LONG else ())
+        for page in PAGES
+        if any(not needs(command) for command in commands(page))
+    ],
+)
 def test_the_other_commands_run(page: str, desk: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command in commands(page):

@@ -94,6 +94,7 @@ def test_the_demo_and_the_replay_of_its_landmarks(plain_installation: dict[str, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_recording_with_a_face(plain_installation: dict[str, str], real: Path, tmp_path: Path) -> None:
     clip, plot = sorted((real / "clips").glob("*.mp4"))[0], tmp_path / "latency.png"
     options = ["--speed", "max", "--seconds", "2", "--plot", str(plot)]

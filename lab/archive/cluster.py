@@ -10,13 +10,13 @@ import atexit
 import importlib.util
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from engines.common.errors import BadInput, Failed
+from lab.archive.dataset import WORK_FOLDER
 from lab.archive.jobs import Job, Outcome, Pool, Task, from_line, to_line
 from lab.archive.local import POLL_S, Worker
 
@@ -38,8 +38,9 @@ def archive_here(task: bytes, job: bytes) -> bytes:
     """What Ray runs for a recording, in one of its own processes: the worker process stays for the next one."""
     global _worker
     if _worker is None or _worker[0] != task:
-        log = Path(tempfile.gettempdir()) / f"manet-live-worker-{os.getpid()}.log"
-        _worker = task, Worker(from_line(task, Task), log)
+        order = from_line(task, Task)
+        log = Path(order.dataset) / WORK_FOLDER / f"worker-{socket.gethostname()}-{os.getpid()}.log"
+        _worker = task, Worker(order, log)
         atexit.register(_worker[1].close)
     return to_line(_worker[1].archive(from_line(job, Job)))
 

@@ -130,6 +130,8 @@ class Dataset:
         """Take away what a killed run has left half made."""
         for folder in self.work.glob(f"{PREFIX}*/"):
             shutil.rmtree(folder)
+        for log in self.work.glob("worker-*.log"):
+            log.unlink()
 
     def has(self, recording_id: str) -> bool:
         """It is archived, or has failed."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from lab.archive.dataset import WORK_FOLDER
 from lab.archive.jobs import Job, Outcome, Pool, Task, from_line, to_line
 from lab.archive.worker import CLOSING_S
 
@@ -100,7 +101,7 @@ class LocalPool(Pool):
     """
 
     def __init__(self, task: Task, workers: int, lock: int) -> None:
-        folder = Path(task.dataset) / "_work"
+        folder = Path(task.dataset) / WORK_FOLDER
         self._workers = [Worker(task, folder / f"worker-{at}.log", lock) for at in range(workers)]
         self._jobs: queue.Queue[Job | None] = queue.Queue()
         self._done: queue.Queue[Outcome] = queue.Queue()

@@ -39,6 +39,7 @@ def test_the_temperature_of_answers_that_are_too_sure_is_found(heat):
     assert fit_emotion_temperature([answers(seed, heat, 0.0) for seed in range(5)]) == pytest.approx(heat, rel=1e-3)
 
 
+@pytest.mark.long
 def test_a_second_counts_less_the_worse_the_answers_are_and_intervals_cover_on_others():
     settings = EmotionSettings()
     counts = []
@@ -74,6 +75,7 @@ def test_sessions_are_judged_as_the_live_path_cuts_them(untrained):
     assert np.isfinite(one.logits).all()
 
 
+@pytest.mark.long
 def test_the_command_writes_a_bundle_that_says_what_its_numbers_rest_on(untrained, tmp_path, capsys):
     assert main(["emotion", str(untrained), "--out", str(tmp_path / "fitted"), "--minutes", "2"]) == 0
     card = Bundle.load(tmp_path / "fitted").card

@@ -117,6 +117,7 @@ def test_weights_of_one_magnitude_lose_nothing_and_random_ones_little() -> None:
     assert 35 < weight_error(np.random.default_rng(0).normal(size=(16, 64, 3, 3)).astype(np.float32)) < 50
 
 
+@pytest.mark.long
 def test_quantised_bundle_from_videos(
     bundle: Bundle, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,6 +160,7 @@ def test_quantised_bundle_from_videos(
         assert runtime.name in ("openvino", "onnxruntime")
 
 
+@pytest.mark.long
 def test_trained_model_says_the_same_in_int8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "int8"
     code = main(["quantize", "landmarks-small", "--simulated", "--windows", "96", "--lose", "0.05", "--out", str(out)])
@@ -276,6 +278,7 @@ def test_withheld_labels_are_refused(tmp_path: Path) -> None:
         read_labels(path)
 
 
+@pytest.mark.long
 def test_of_a_plain_transformer_int8_is_not_offered(tmp_path: Path) -> None:
     spec = make_spec("videomae", ["width=192", "heads=4", "layers=12", "size=32", "length=2"])
     made = random_weights(spec, tmp_path / "a")

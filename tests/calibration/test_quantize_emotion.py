@@ -65,6 +65,7 @@ def test_windows_are_stretches_of_interviews_with_feelings(full: Bundle, windows
     assert all(np.array_equal(one["landmarks"][0], wanted[at]) for at, one in enumerate(part.singles()))
 
 
+@pytest.mark.long
 def test_both_branches_are_quantised_and_the_encoder_is_left_alone(written: tuple[Bundle, list[str]]) -> None:
     made, printed = written
     layers = [line.split()[0] for line in printed[1:-1]]
@@ -88,6 +89,7 @@ def test_both_branches_are_quantised_and_the_encoder_is_left_alone(written: tupl
     assert rounded >= len(convolutions) - kept
 
 
+@pytest.mark.long
 def test_the_reference_is_of_stretches_that_it_was_ranged_on(full: Bundle, written: tuple[Bundle, list[str]]) -> None:
     made = written[0]
     reference = made.reference_arrays()
@@ -111,6 +113,7 @@ def run(bundle: Bundle, name: str, windows: Windows) -> Outputs:
         return runtime.run(windows.inputs)
 
 
+@pytest.mark.long
 def test_every_runtime_says_what_fp32_says(full: Bundle, written: tuple[Bundle, list[str]], windows: Windows) -> None:
     before = run(full, "onnxruntime", windows)
     assert len(CPU_RUNTIMES) > 0
@@ -124,6 +127,7 @@ def test_every_runtime_says_what_fp32_says(full: Bundle, written: tuple[Bundle, 
         assert abs(found.accuracy[1] - found.accuracy[0]) <= 0.2, name
 
 
+@pytest.mark.long
 def test_a_plan_is_built_ahead_of_time(
     written: tuple[Bundle, list[str]],
     tmp_path: Path,
@@ -202,6 +206,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert not out.exists()
 
 
+@pytest.mark.long
 def test_a_model_that_is_never_sure_is_refused(
     full: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

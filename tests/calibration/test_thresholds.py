@@ -69,6 +69,7 @@ def test_thresholds_suit_the_scores(bundle: Bundle) -> None:
     assert steps == list(range(1, len(steps) + 1))
 
 
+@pytest.mark.long
 def test_a_smaller_budget_costs_recall_and_is_kept(bundle: Bundle) -> None:
     busy = [oracle(seed, "balanced", 3.0, 1.0) for seed in range(2)]
     idle = [oracle(seed, "idle", 1.5, 2.0) for seed in range(3)]
@@ -79,6 +80,7 @@ def test_a_smaller_budget_costs_recall_and_is_kept(bundle: Bundle) -> None:
     assert np.all(np.array(strict.enter) >= np.array(loose.enter) - 0.3)
 
 
+@pytest.mark.long
 def test_a_budget_holds_on_sessions_that_nothing_was_chosen_on(bundle: Bundle) -> None:
     """Counted where they are chosen, thresholds keep a budget that they break elsewhere."""
     busy = [oracle(seed, "balanced", 2.0, 1.5) for seed in range(3)]
@@ -105,6 +107,7 @@ def test_a_chosen_precision_is_had_where_it_can_be(bundle: Bundle) -> None:
     assert strict.busy.false_positives[noisy] <= loose.busy.false_positives[noisy]
 
 
+@pytest.mark.long
 def test_the_command_writes_a_bundle_that_says_what_it_rests_on(bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "fitted"
     arguments = [

@@ -42,6 +42,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publi
     server.server_close()
 
 
+@pytest.mark.long
 def test_weights_are_fetched_once_and_imported(
     published: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,7 @@ def test_weights_go_back_to_the_official_layout(
     assert (code, "which exists" in err) == (2, True)
 
 
+@pytest.mark.long
 def test_init_export_and_list_keep_saying_untrained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_failing_model_exits_1(small_bundle: Bundle, tmp_path: Path, capsys: p
     assert err.count("\n") == 1
 
 
+@pytest.mark.long
 def test_runs_as_a_module_with_clean_output(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "engines", "init", "--out", str(tmp_path / "tiny"), *TINY],

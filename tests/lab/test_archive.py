@@ -122,6 +122,7 @@ def test_the_documented_queries_count_what_is_there(dataset):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.long
 def test_killed_at_random_moments_it_comes_out_the_same(folder, timed, tmp_path):
     dataset, took_s = timed
     made, chance = tmp_path / "dataset", random.Random(0)

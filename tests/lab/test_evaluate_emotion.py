@@ -62,6 +62,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path, names, fault):
 
 
 @pytest.mark.usefixtures("trackers", "expression_models")
+@pytest.mark.long
 def test_real_pictures_go_through_the_live_path(tmp_path, capsys):
     portrait = cv2.imread(str(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"))
     for name, picture in (("joy/smile.png", portrait), ("fear/wall.png", np.full((120, 100, 3), 90, np.uint8))):

@@ -50,6 +50,7 @@ def test_landmarks_give_the_same_bytes_as_the_session_they_are_of(landmark_model
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_filmed_person_is_judged_the_same_from_landmarks(landmark_model, eventful, clips, trackers, tmp_path) -> None:
     options = ("--speed", "max", "--model", landmark_model, *eventful)
     landmarks, video = tmp_path / "session.landmarks", tmp_path / "session.mp4"

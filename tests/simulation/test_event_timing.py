@@ -104,6 +104,7 @@ def test_events_that_were_not_there_count_as_false_and_nothing_found_has_no_figu
     assert one.onset_error_ms is one.confirmed_delay_ms is one.onset_bias_ms is None
 
 
+@pytest.mark.long
 def test_the_command_prints_three_settings_and_says_that_weights_are_untrained(bundle: Bundle, tmp_path: Path) -> None:
     done = manet_live(
         "latency",

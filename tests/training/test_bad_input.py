@@ -100,6 +100,7 @@ def test_files_that_are_no_recipes(tmp_path: Path, refused: Refused) -> None:
     assert "missing required field `task`" in refused(*run_command(tmp_path / "bad.toml", tmp_path / "out"))
 
 
+@pytest.mark.long
 def test_a_run_is_never_overwritten_or_continued_as_another(
     trained: Path, data: DataSet, recipe: Path, tmp_path: Path, refused: Refused
 ) -> None:
@@ -144,6 +145,7 @@ def test_files_of_the_users_are_not_overwritten(data: DataSet, recipe: Path, tmp
     }
 
 
+@pytest.mark.long
 def test_an_evaluation_goes_into_a_new_folder(trained: Path, data: DataSet, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "scores.csv").write_text("mine\n")
     line = refused("evaluate", trained / "model", "--data", data.folder, "--list", data.val, "--out", tmp_path).strip()

@@ -31,6 +31,7 @@ def recipes(tmp_path: Path) -> str:
     return f"{tmp_path / 'one.toml'},{tmp_path / 'two.toml'}"
 
 
+@pytest.mark.long
 def test_a_comparison_that_is_killed_goes_on_and_repeats_nothing(
     data: DataSet, recipes: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,7 @@ def write_list(data: Path, name: str, *lines: str) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_model_is_trained_on_videos_and_judged_on_other_people(
     data: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:

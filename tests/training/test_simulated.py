@@ -207,6 +207,7 @@ def test_drawings_of_another_program_are_refused(cache: Cache, monkeypatch: pyte
     assert PLAN.identity != before
 
 
+@pytest.mark.long
 def test_a_landmark_bundle_is_made_and_judged_on_the_live_grid(
     simulated_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -235,7 +236,7 @@ def test_a_landmark_bundle_is_made_and_judged_on_the_live_grid(
     assert lines[10].startswith("natural,9,nodding,head,")
 
 
-@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("streaming", [pytest.param(False, marks=pytest.mark.long), True])
 def test_offline_events_are_those_of_the_live_path(
     simulated_model: Path, streaming_bundle: Bundle, tmp_path: Path, streaming: bool
 ) -> None:

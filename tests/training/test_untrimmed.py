@@ -138,6 +138,7 @@ def test_targets_are_shares_of_several_actions_and_of_none(folder: Path) -> None
     assert (first["targets"] != other["targets"]).any() or (first["clips"] != other["clips"]).any()
 
 
+@pytest.mark.long
 def test_from_a_recipe_to_thresholds_fitted_on_labelled_video(
     folder: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:

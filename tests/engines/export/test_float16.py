@@ -91,6 +91,7 @@ def test_weights_beyond_fp16_are_named(small_bundle: Bundle) -> None:
         to_half(data)
 
 
+@pytest.mark.long
 def test_a_bundle_that_fp16_changes_too_much_is_not_written(
     small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ def test_a_mirrored_graph_answers_for_both(session: Session) -> None:
     assert np.abs(first - second).max() > 1e-3
 
 
+@pytest.mark.long
 def test_a_mirrored_bundle_is_exported_and_sees_drawings(tmp_path: Path) -> None:
     spec = MANetSpec(depth=18, width=8, length=4, size=64, embedding=False, mirrored=True)
     provenance = Provenance(trained=False, trained_on="nothing: untrained", made_with="a test")

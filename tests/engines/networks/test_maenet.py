@@ -38,7 +38,9 @@ FIELDS = ("body.depth=18", "body.width=8", "body.size=48", "face.depth=18", "fac
 COMMON = ("--network", "maenet", "--view", "landmarks", "--seed", "5", *(f"--set={field}" for field in FIELDS))
 
 
-@pytest.fixture(scope="module", params=list(SPECS))
+@pytest.fixture(
+    scope="module", params=["full", *(pytest.param(one, marks=pytest.mark.long) for one in ("face", "action"))]
+)
 def spec(request: pytest.FixtureRequest) -> MAENetSpec:
     return SPECS[request.param]
 
@@ -263,6 +265,7 @@ def test_every_runtime_gives_the_reference(bundle: Bundle, name: str) -> None:
             np.testing.assert_allclose(single["emotion"][0], whole["emotion"][index], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.long
 def test_other_inputs_are_refused(made: Callable[[str], Bundle], tmp_path: Path) -> None:
     bundle = made("full")
     inputs = dict(bundle.reference_arrays().inputs)

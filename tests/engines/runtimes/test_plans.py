@@ -30,7 +30,11 @@ trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed:
 
 CARDS = [Bundle.load(path.parent).card for path in sorted(model_folders()[0].glob("*/card.json"))]
 SHIPPED = [card.name for card in CARDS if card.network.input_dtype == "uint8"]  # landmarks are for processors
-KINDS = ("small", *SHIPPED, pytest.param("manet-50", marks=pytest.mark.large))
+KINDS = (
+    "small",
+    *(pytest.param(name, marks=pytest.mark.long) for name in SHIPPED),
+    pytest.param("manet-50", marks=pytest.mark.large),
+)
 PRECISIONS = ("fp32", "fp16", "int8")
 Make = Callable[[str, str], Bundle]
 

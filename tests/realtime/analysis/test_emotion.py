@@ -267,6 +267,7 @@ def test_of_an_empty_chair_it_says_nothing(emotion_bundle, tmp_path):
         assert line["evidence_s"] == line["face_visible"] == 0.0
 
 
+@pytest.mark.long
 def test_of_real_people_the_face_is_found_and_their_events_are_those_without_emotions(clips, emotion_bundle):
     names = ("upper_body_asl_walk.mkv", "upper_body_asl_book.mkv")
     recordings = [clips / name for name in names]

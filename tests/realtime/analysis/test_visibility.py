@@ -204,6 +204,7 @@ def test_a_recording_of_which_all_windows_are_skipped_is_told(tmp_path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_same_recording_gives_the_same_lines_at_every_speed(clips) -> None:
     name = clips / "upper_body_asl_again.mkv"
     runs = [manet_live("replay", name, *COMMON[2:], "--speed", speed) for speed in ("max", "realtime")]

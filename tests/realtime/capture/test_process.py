@@ -170,7 +170,7 @@ def test_a_camera_that_does_not_open_is_bad_input_from_the_capture_process(tmp_p
 
 
 CRASH_AT = """
-import os, signal
+import os, signal, time
 from realtime.capture import process as capture
 view = capture.make_view
 def crashing(*arguments, **options):
@@ -178,6 +178,7 @@ def crashing(*arguments, **options):
     apply = made.apply
     def checked(image):
         if image.media_ns == 400_000_000:
+            time.sleep(1.0)  # those before it arrive: what is on its way dies with its process
             os.kill(os.getpid(), signal.SIGSEGV)
         return apply(image)
     made.apply = checked
