@@ -81,7 +81,8 @@ class Terminal:
         )
         os.close(slave)
         self.seen = b""
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         with contextlib.suppress(OSError):  # the other side is closed
@@ -101,6 +102,7 @@ class Terminal:
     def close(self):
         self.process.kill()
         self.process.wait()
+        self.reader.join(10)  # it must not read from what gets the descriptor's number next
         os.close(self.master)
 
 

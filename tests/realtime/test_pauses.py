@@ -71,8 +71,7 @@ def test_the_terminal_is_given_back_meanwhile_and_drawn_again_afterwards():
         terminal.read_until(rb"MICRO|EVENTS|NOW|WHAT")
         os.killpg(terminal.process.pid, signal.SIGTSTP)
         wait_for(lambda: stopped(terminal.process))
-        seen = len(terminal.seen)
-        assert LEAVE in terminal.seen
+        seen = terminal.read_until(re.escape(LEAVE))
         os.killpg(terminal.process.pid, signal.SIGCONT)
         terminal.read_until(re.escape(ENTER), since=seen)
         os.killpg(terminal.process.pid, signal.SIGINT)
