@@ -168,9 +168,10 @@ class ModelCard(Plain, frozen=True):
         return self.emotion.face_size if self.view == "rgb" else 0
 
     def sees_body_of(self, actions: ModelCard) -> bool:
-        """Whether this emotion model takes the body's pictures that a micro-action model's view makes."""
+        """Whether this emotion model takes the body's pictures or landmarks that a micro-action model's view makes."""
         size = self.emotion.picture_size
-        return self.view == actions.view and bool(size) and actions.size in (0, size)
+        fits = bool(self.emotion.steps) or (bool(size) and actions.size in (0, size))
+        return self.view == actions.view and fits
 
     def need(self, task: Task) -> None:
         """Raises BadInput unless the model is for this task."""

@@ -47,17 +47,18 @@ def example_inputs(spec: Spec, seed: int, count: int, takes: int = 1) -> dict[st
     """
     inputs: dict[str, AnyArray] = {}
     for number, (name, shape) in enumerate(spec.inputs.items()):
-        if spec.input_dtype == "float32":
+        if spec.input_dtype == "float32" and name != "expressions" and not name.endswith("_seen"):
             inputs[name] = _curves(seed + number, count, shape, takes)
         elif name == "expressions":
-            inputs[name] = encode((16.0 * _curves(seed + number, count, shape, takes) - 8.0).astype(np.float32))
+            codes = encode((16.0 * _curves(seed + number, count, shape, takes) - 8.0).astype(np.float32))
+            inputs[name] = codes.astype(spec.input_dtype)
         elif len(shape) == 4:
             inputs[name] = moving_patterns(seed + number, count, shape[0], shape[1], takes)
         else:
             rng = np.random.default_rng((seed, number))
             turns = rng.random((count, *shape)) < 0.25
             turns[0] = False
-            inputs[name] = (turns.cumsum(axis=1) % 2 == 0).astype(np.uint8)
+            inputs[name] = (turns.cumsum(axis=1) % 2 == 0).astype(spec.input_dtype)
     return inputs
 
 

@@ -24,7 +24,7 @@ from engines.taxonomy import EMOTIONS
 FloatArray = npt.NDArray[np.float64]
 NumbersArray = npt.NDArray[np.float32]  # (T, NUMBERS)
 
-# Powers of the nets. Measured beforehand on six labelled sets (docs/emotions-small.md): face-api is the better one on
+# Powers of the nets. Measured beforehand on six labelled sets (docs/emotions.md): face-api is the better one on
 # four of them and the surer on all, fer on faces in the wild; at 0.5 together posed faces get too little, at 1 faces in
 # the wild too much.
 FACE_API_POWER, FER_POWER = 0.45, 0.35
@@ -33,7 +33,7 @@ NETWORK_SHARE = 0.4  # of a network that reads both, beside what the face says h
 REST_MARGIN = 1.5  # log-odds against neutral that an expression at rest is lowered to: -1.5 is one in five or less
 MOST_LOWERED = 4.0  # log-odds; a clear expression is more
 # Lips that open and close, tenths of the eyes' distance a second: from the first on they may speak, from the second on
-# they do. On the videos of docs/emotions-small.md: smiles up to 0.5, speech 0.4 to 2.4.
+# they do. On the videos of docs/emotions.md: smiles up to 0.5, speech 0.4 to 2.4.
 SPEECH_FROM, SPEECH_SURE = 0.55, 1.2
 SPEECH_SPREAD = 0.65  # of the shares of a face that speaks, spread evenly
 _ORDER = [EXPRESSIONS.index(name) for name in EMOTIONS]

@@ -18,6 +18,7 @@ from events.settings import EmotionSettings
 
 COVERED = 0.95  # share of true shares that the intervals should cover
 COUNTS = tuple(float(one) for one in np.geomspace(0.05, 20.0, 25))
+BETWEEN = 3  # finer ones between two of these
 SETTLED_S = 10.0  # of a session, before its estimates are judged
 
 
@@ -120,11 +121,15 @@ def fit_counts(sessions: Sequence[JudgedEmotion], temperature: float, settings: 
 
     Where no count covers enough, the one that covers most: next to none leaves nothing but the prior.
     """
-    best, most = COUNTS[-1], 0.0
+    best, most, above = COUNTS[-1], 0.0, COUNTS[-1]
     for counts in reversed(COUNTS):
         covered = follow(sessions, temperature, counts, settings).coverage
         if covered >= COVERED:
-            return counts
+            finer = np.geomspace(above, counts, BETWEEN + 2)[1:-1].tolist()
+            return next(
+                (one for one in finer if follow(sessions, temperature, one, settings).coverage >= COVERED), counts
+            )
         if covered > most:
             best, most = counts, covered
+        above = counts
     return best

@@ -35,7 +35,7 @@ from realtime.session import DEFAULT_MODEL
 NEUTRAL = "neutral"
 CLASSES = (*EMOTIONS, NEUTRAL)
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-SHOWN = 8  # times that a picture is shown in a window; the window's frames repeat them
+SHOWN = 10  # times that a picture is shown in a window; the window's frames repeat them, and steps lie between
 BINS = 15  # of confidence, for the calibration error
 CALLED = 0.5  # share above which a neutral face is called an emotion
 
@@ -114,13 +114,17 @@ def judge_picture(model: EmotionModel, config: Config, spec: ViewSpec, pixels: U
     """One picture as a recording that does not move, up to its first window."""
     card = model.bundle.card
     span_ns = to_ns(card.span_s)
-    cutter = SlidingEmotionWindow(0, model.spec.length, span_ns, to_ns(config.emotion.hop_s), span_ns, card.pixel_faces)
+    hop_ns, steps = to_ns(config.emotion.hop_s), model.spec.steps if model.body else 0
+    cutter = SlidingEmotionWindow(0, model.spec.length, span_ns, hop_ns, span_ns, card.pixel_faces, steps)
     with contextlib.closing(make_view(spec)) as view:
         for at in range(SHOWN + 1):
             image = Image(pixels, at, at, at * -(-span_ns // SHOWN))
             body, framing = view.apply(image)
             face, numbers = view.face(image) if spec.face_size else None, view.expression(image)
-            frame = Frame(0, at, at, image.media_ns, body, face, framing=framing, expression=numbers)
+            landmarks = view.landmarks()
+            frame = Frame(
+                0, at, at, image.media_ns, body, face, framing=framing, landmarks=landmarks, expression=numbers
+            )
             for window in cutter.push(frame, at):
                 if isinstance(window, EmotionWindow):
                     return Fusion(model, config).take(window, model.judged(window))

@@ -115,7 +115,7 @@ def _common() -> Parser:
     common = Parser(add_help=False)
     common.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|DIR", help=f"default: {DEFAULT_MODEL}")
     emotion = common.add_mutually_exclusive_group()
-    emotion.add_argument("--emotion", metavar="NAME|DIR", help="emotion model (default: emotions-small)")
+    emotion.add_argument("--emotion", metavar="NAME|DIR", help="emotion model (default: emotions)")
     emotion.add_argument("--no-emotion", action="store_true", help="load nothing of the emotion estimate")
     help_ = "auto, tensorrt, tensorrt-rtx, openvino, onnxruntime, torch or inference-server (default auto)"
     common.add_argument("--engine", metavar="RUNTIME", help=help_)

@@ -231,13 +231,17 @@ class StreamWindow(Window):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmotionWindow(Window):
-    """A longer window for the emotion model, with the face. Where nothing was seen pixels are black, numbers 0."""
+    """A longer window for the emotion model, with the face. Where nothing was seen pixels are black, numbers 0.
+
+    T frames of as many landmark steps each, where the model reads these; their frames show none of the body then.
+    """
 
     body_seen: UInt8Array  # (T,) 1: a person was there; 0: nobody
     faces: UInt8Array  # (T, F, F, 3) RGB
     face_seen: UInt8Array  # (T,) 1: a fresh picture of the face; 0: none
     expressions: Float32Array  # (T, NUMBERS)
     expression_seen: UInt8Array  # (T,) 1: fresh expression numbers; 0: none
+    landmarks: Float32Array  # (steps, POINTS, CHANNELS), as of a `LandmarkWindow`; no steps where the model reads none
 
     def __post_init__(self) -> None:
         Window.__post_init__(self)
@@ -246,6 +250,7 @@ class EmotionWindow(Window):
         check_array("face_seen", self.face_seen, np.uint8, (length,))
         check_array("expressions", self.expressions, np.float32, (length, NUMBERS))
         check_array("expression_seen", self.expression_seen, np.uint8, (length,))
+        check_array("landmarks", self.landmarks, np.float32, (len(self.landmarks), POINTS, CHANNELS))
         if self.faces.ndim != 4 or len(self.faces) != length:
             raise ValueError(f"faces: expected ({length}, F, F, 3), got {self.faces.shape}")
         for image in self.faces:

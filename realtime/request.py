@@ -86,7 +86,7 @@ class Request:
         emotions = [one.card for one in bundles[1:]]
         return ViewSpec(
             size=max([card.size, *(one.size for one in emotions if one.sees_body_of(card))]),
-            coordinates="landmarks" in card.network.inputs,
+            coordinates=any("landmarks" in one.network.inputs for one in (card, *emotions) if one.view == card.view),
             sees=card.view,
             settings=config.view,
             face_size=max((one.pixel_faces for one in emotions), default=0),

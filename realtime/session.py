@@ -35,7 +35,7 @@ from realtime.session_loop import SessionFailed, SessionLoop
 from realtime.session_setup import Setup
 from realtime.transport.ipc_paths import private_folder
 
-DEFAULT_MODEL, DEFAULT_EMOTION = "landmarks", "emotions-small"
+DEFAULT_MODEL, DEFAULT_EMOTION = "landmarks", "emotions"
 FLUSH_S = 0.4  # that observers get for what still waits, when the session is over
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SUSPEND_SIGNALS = [signal.SIGTSTP] if hasattr(signal, "SIGTSTP") else []  # Ctrl-Z
@@ -194,7 +194,8 @@ def find_emotion(request: Request, model: Bundle, tracked: bool) -> Bundle | Non
         return None
     bundle = Bundle.load(bundles.find(DEFAULT_EMOTION if request.emotion is None else request.emotion))
     spec, card = bundle.card.emotion, model.card
-    if asked and not bundle.card.sees_body_of(card) and not (bundle.card.view == card.view and not spec.picture_size):
+    bodiless = bundle.card.view == card.view and not spec.picture_size
+    if asked and not bundle.card.sees_body_of(card) and not bodiless:
         wanted, given = f"{card.size} pixels of {card.view}", f"{spec.picture_size} pixels of {bundle.card.view}"
         raise BadInput(
             f"an emotion model that sees {wanted}, as {card.name} does",

@@ -16,6 +16,8 @@ import numpy as np
 
 from engines.expressions import NUMBERS
 from engines.landmarks.points import FACE_POINTS
+from engines.landmarks.steps import STEP_S
+from engines.landmarks.tracks import SCALE
 from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS
 from events.scores import FloatArray
@@ -23,6 +25,7 @@ from simulation.action_units import UNITS, displacement, draw_shape
 from simulation.cache_folder import Report, digest_of, lock_folder, make_missing, write_whole
 from simulation.emotion import MoodSettings
 from simulation.emotion_windows import (
+    AnyArray,
     EmotionWindows,
     Float32Array,
     Pictures,
@@ -31,6 +34,7 @@ from simulation.emotion_windows import (
     draw_faces,
     expression_inputs,
     faces_seen,
+    typed,
 )
 from simulation.interview import BALANCED, NATURAL
 from simulation.session import Session, Settings, simulate
@@ -40,6 +44,7 @@ NATURAL_SHARE = 0.5  # of sessions; in the others every action is about equally 
 MARGIN_S = 1.5  # a session begins this much before its first window may: the drawing settles
 EVERY = 50  # sessions in a file
 BODY_SIZE = 112  # pixels of bodies that are drawn for a network without them: all branches share the drawings
+MOST = 32767  # of landmarks times `SCALE`
 PACKING = 1  # level of zlib: drawings are mostly black
 OTHER_FACE = 0.7  # how much a training face differs from the one simulated, relative to how much people differ
 # Standard deviation of the strength, where positive, at which a training face wears each action unit all the time: many
@@ -55,7 +60,7 @@ class EmotionPlan:
     sessions: int
     seed: int
     length: int  # T
-    size: int  # S, pixels of the body's pictures
+    size: int  # S, pixels of the body's pictures; 0: landmark steps in their place
     span_s: float
     windows: int = 3  # of each session
 
@@ -80,7 +85,8 @@ class EmotionPlan:
         margin_s = (self.seconds - MARGIN_S) / self.windows - self.span_s
         width = (self.seconds - MARGIN_S) / self.windows
         starts = MARGIN_S + np.arange(self.windows) * width + (slots % 1.0) * margin_s
-        return cut(session, starts + self.span_s, self.span_s, Pictures(self.length, self.size, 0))
+        steps = 0 if self.size else round(self.span_s / STEP_S)
+        return cut(session, starts + self.span_s, self.span_s, Pictures(self.length, self.size, 0, steps))
 
     @property
     def folder(self) -> str:
@@ -94,9 +100,9 @@ class EmotionPlan:
 
 
 class KeptWindow(msgspec.Struct, frozen=True):
-    """An emotion window as it is kept: pictures compressed, actions by index."""
+    """An emotion window as it is kept: pictures and landmarks compressed, actions by index."""
 
-    inputs: dict[str, tuple[bytes, tuple[int, ...]]]
+    inputs: dict[str, tuple[bytes, tuple[int, ...]]]  # landmarks in picture heights, as `SCALE`ths
     faces: bytes  # float32 (T, FACE_POINTS, 2); the face's drawings are made of them when they are asked for
     expressions: bytes  # float32 (T, NUMBERS); NaN: no face
     felt: list[float]  # (6,) share of each emotion, and of none
@@ -116,10 +122,14 @@ class KeptWindow(msgspec.Struct, frozen=True):
             for at in range(len(found.felt))
         ]
 
-    def open(self, spec: EmotionSpec, rng: np.random.Generator | None, bodies: bool) -> dict[str, UInt8Array]:
+    def open(self, spec: EmotionSpec, rng: np.random.Generator | None, bodies: bool) -> dict[str, AnyArray]:
         """The inputs of a network; with `rng` the face is another person's, with the same expressions."""
-        wanted = spec.inputs.keys() - ({"body"} if not bodies else set())
-        inputs = {name: _unpack(*packed) for name, packed in self.inputs.items() if name in wanted}
+        wanted = spec.inputs.keys() - ({"body", "landmarks"} if not bodies else set())
+        inputs: dict[str, AnyArray] = {
+            name: _unpack(*packed) for name, packed in self.inputs.items() if name in wanted and name != "landmarks"
+        }
+        if "landmarks" in wanted:
+            inputs["landmarks"] = _unpack_landmarks(*self.inputs["landmarks"])
         if spec.face_size:
             faces = np.frombuffer(self.faces, np.float32).reshape(-1, FACE_POINTS, 2)
             if rng is not None:
@@ -128,7 +138,7 @@ class KeptWindow(msgspec.Struct, frozen=True):
             inputs["face"], inputs["face_seen"] = draw_faces(faces, spec.face_size), faces_seen(faces)
         if spec.reads_expressions:
             inputs |= expression_inputs(np.frombuffer(self.expressions, np.float32).reshape(-1, NUMBERS))
-        return inputs
+        return typed(inputs, spec)
 
 
 def resting(rng: np.random.Generator) -> FloatArray:
@@ -174,9 +184,20 @@ def _make(folder: Path, plan: EmotionPlan, first: int) -> None:
     write_whole(_file(folder, plan, first), lambda path: path.write_bytes(msgspec.msgpack.encode(kept)))
 
 
-def _pack(array: UInt8Array) -> tuple[bytes, tuple[int, ...]]:
+def plan_size(spec: EmotionSpec) -> int:
+    """`EmotionPlan.size` of a network's windows."""
+    return 0 if spec.steps else spec.picture_size or BODY_SIZE
+
+
+def _pack(array: AnyArray) -> tuple[bytes, tuple[int, ...]]:
+    if array.dtype == np.float32:  # landmarks: two bytes a number
+        array = np.clip(np.rint(array * SCALE), -MOST, MOST).astype(np.int16)
     return zlib.compress(np.ascontiguousarray(array).tobytes(), PACKING), array.shape
 
 
 def _unpack(data: bytes, shape: tuple[int, ...]) -> UInt8Array:
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape).copy()  # torch wants it writable
+
+
+def _unpack_landmarks(data: bytes, shape: tuple[int, ...]) -> Float32Array:
+    return np.frombuffer(zlib.decompress(data), np.int16).reshape(shape).astype(np.float32) / np.float32(SCALE)

@@ -1,14 +1,14 @@
 """Emotion windows of a session as the live path cuts them, and their targets.
 
 An emotion window is cut like a window (see `simulation.windows`): `length` pictures, the i-th the newest at or before
-`start + (i + 1) · span / length`.
+`start + (i + 1) · span / length`. Landmark steps in place of the body's pictures end where the window ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from engines.expressions import encode
 from engines.landmarks.face_drawing import draw_frontal, frontal
 from engines.landmarks.points import FACE_POINTS
+from engines.landmarks.steps import STEP_S, at_steps, frames_shown, pack
 from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS, EMOTIONS
 from events.scores import Event, FloatArray
@@ -23,6 +24,7 @@ from simulation.emotion import Episode
 from simulation.session import Session
 from simulation.windows import draw, events_of, samples
 
+AnyArray = npt.NDArray[Any]
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
@@ -35,13 +37,14 @@ class Pictures(NamedTuple):
     length: int  # T
     picture_size: int  # S, of the body
     face_size: int  # F
+    steps: int = 0  # of landmarks, in place of the body's pictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmotionWindows:
     """K emotion windows of a session: inputs of an emotion model of the landmark view, and the truth."""
 
-    inputs: dict[str, UInt8Array]  # by the names of `EmotionSpec.inputs`, (K, ...) each
+    inputs: dict[str, AnyArray]  # by the names of `EmotionSpec.inputs`, (K, ...) each
     felt: Float32Array  # (K, 6) share of each emotion, and of none
     actions: Float32Array  # (K, 52) 0 or 1
     faces: Float32Array  # (K, T, FACE_POINTS, 2) turned to the front, cm (`landmarks.face_drawing`); NaN: no face
@@ -59,7 +62,10 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec |
     ends_ns, span_ns = np.round(ends_s * 1e9).astype(np.int64), round(span_s * 1e9)
     chosen = samples(session.times_ns, ends_ns, span_ns, spec.length)  # (K, T)
     faces = frontal_faces(session, chosen)
-    inputs: dict[str, UInt8Array] = {}
+    inputs: dict[str, AnyArray] = {}
+    if spec.steps:
+        inputs["landmarks"] = landmark_steps(session, ends_s, spec.steps)
+        inputs["body_seen"] = frames_shown(inputs["landmarks"], spec.length)
     if spec.picture_size:
         inputs["body"] = draw(session, chosen, spec.picture_size)
         inputs["body_seen"] = np.isfinite(session.pose[chosen, 0, 0]).astype(np.uint8)
@@ -68,6 +74,8 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec |
         inputs["face_seen"] = faces_seen(faces)
     if isinstance(spec, EmotionSpec) and spec.reads_expressions:
         inputs |= expression_inputs(session.expression[chosen])
+    if isinstance(spec, EmotionSpec):
+        inputs = typed(inputs, spec)
     starts = ends_s - span_s
     return EmotionWindows(
         inputs,
@@ -76,6 +84,20 @@ def cut(session: Session, ends_s: FloatArray, span_s: float, spec: EmotionSpec |
         faces,
         session.expression[chosen],
     )
+
+
+def landmark_steps(session: Session, ends_s: FloatArray, steps: int) -> Float32Array:
+    """(K, steps, POINTS, CHANNELS) landmarks of the steps up to each end; lengths in picture heights."""
+    times_s = session.times_ns.astype(np.float64) * 1e-9
+    pictures = pack(session.pose, session.hands, session.face)
+    pictures[..., :3] /= session.camera.height
+    back_s = STEP_S * np.arange(steps - 1, -1, -1)
+    return np.stack([at_steps(times_s, pictures, end_s - back_s) for end_s in ends_s])
+
+
+def typed(inputs: dict[str, AnyArray], spec: EmotionSpec) -> dict[str, AnyArray]:
+    """The same in the type that the network takes."""
+    return {name: array.astype(spec.input_dtype, copy=False) for name, array in inputs.items()}
 
 
 def frontal_faces(session: Session, indices: npt.NDArray[np.int64]) -> Float32Array:

@@ -16,7 +16,7 @@ from events.face_emotion import FaceEmotion
 from events.fit_emotion import JudgedEmotion, even
 from events.settings import EmotionSettings
 from simulation.emotion import MoodSettings
-from simulation.emotion_windows import Pictures, UInt8Array, cut, expression_inputs, felt
+from simulation.emotion_windows import AnyArray, Pictures, cut, expression_inputs, felt, typed
 from simulation.interview import NATURAL
 from simulation.session import Session, Settings, simulate
 from simulation.windows import live_ends
@@ -42,9 +42,10 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
     reader = FaceEmotion(habituation_ns=round(settings.habituation_s * 1e9))
     logits, faces, seen, said = [], [], [], []
     for start in range(0, len(ends_ns), BATCH):
-        part = cut(session, ends_s[start : start + BATCH], card.span_s, Pictures(spec.length, spec.picture_size, 0))
+        pictures = Pictures(spec.length, spec.picture_size, 0, spec.steps)
+        part = cut(session, ends_s[start : start + BATCH], card.span_s, pictures)
         given = part.inputs | (expression_inputs(part.expressions) if spec.reads_expressions else {})
-        logits.append(runtime.run(_with_hidden_faces(given, spec))["emotion"].astype(np.float64))
+        logits.append(runtime.run(_with_hidden_faces(typed(given, spec), spec))["emotion"].astype(np.float64))
         for row, numbers in enumerate(part.expressions):
             there = np.isfinite(numbers).all(axis=1)
             end_ns = int(ends_ns[start + row])
@@ -69,10 +70,10 @@ def judge_emotion(runtime: Runtime, session: Session, settings: EmotionSettings)
     )
 
 
-def _with_hidden_faces(inputs: dict[str, UInt8Array], spec: EmotionSpec) -> dict[str, UInt8Array]:
+def _with_hidden_faces(inputs: dict[str, AnyArray], spec: EmotionSpec) -> dict[str, AnyArray]:
     """The inputs of a network whose face branch is shown no pictures: faces are read as expression numbers."""
     count = len(next(iter(inputs.values()))) if inputs else 1
-    hidden = {name: np.zeros((count, *shape), np.uint8) for name, shape in spec.inputs.items()}
+    hidden = {name: np.zeros((count, *shape), spec.input_dtype) for name, shape in spec.inputs.items()}
     return hidden | inputs
 
 

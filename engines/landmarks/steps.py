@@ -60,6 +60,12 @@ def at_steps(times_s: Float64Array, frames: Float32Array, moments_s: Float64Arra
     return blend(frames[before], frames[after], share) * there[:, None, None]
 
 
+def frames_shown(landmarks: Float32Array, length: int) -> npt.NDArray[np.uint8]:
+    """(..., T, POINTS, CHANNELS) of T steps, `length` frames of as many steps each → (..., length) 1: shows a body."""
+    shown = landmarks[..., :POSE_POINTS, VALID].any(axis=-1)  # (..., T)
+    return np.asarray(shown.reshape(*shown.shape[:-1], length, -1).any(axis=-1), np.uint8)
+
+
 def neighbours(
     times_s: Float64Array, moments_s: Float64Array
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Float32Array, Float32Array]:

@@ -161,6 +161,6 @@ class LandmarkNetwork(Network):
 
 
 class EmotionNetwork(Network):
-    """uint8 pictures of body and face with flags → logits of emotion (N, 5), and of actions (N, A) if it has them."""
+    """Inputs of body and face with flags → logits of emotion (N, 5), and of actions (N, A) if it has them."""
 
     spec: EmotionSpec

@@ -57,13 +57,11 @@ def shifted(x: Tensor, steps: int, fraction: int) -> Tensor:
     return torch.cat([later, earlier, rest], dim=1)
 
 
-@register("landmark_manet", LandmarkMANetSpec)
-class LandmarkMANet(LandmarkNetwork):
-    """Landmarks (N, T, points, channels) → logits of actions (N, T, 52) and of body parts (N, T, 7)."""
+class LandmarkBlocks(nn.Module):
+    """All but the heads: landmarks to features of every step."""
 
     def __init__(self, spec: LandmarkMANetSpec) -> None:
         super().__init__()
-        self.spec: LandmarkMANetSpec = spec
         self.features = LandmarkFeatures()
         with torch.no_grad():
             count = self.features(torch.zeros(1, 4, spec.points, spec.channels)).shape[-1]
@@ -71,6 +69,21 @@ class LandmarkMANet(LandmarkNetwork):
         self.dropout = nn.Dropout1d(spec.dropout)
         self.stem = nn.Conv1d(count, spec.width, 1)
         self.blocks = nn.Sequential(*(GatedBlock(spec, dilation) for dilation in spec.dilations))
+
+    def step_features(self, features: Tensor) -> Tensor:
+        """What `LandmarkFeatures` gives, (N, T, F) → (N, T, C)."""
+        x = functional.relu(self.stem(self.dropout(self.norm(features.transpose(1, 2)))))
+        steps: Tensor = self.blocks(x).transpose(1, 2)
+        return steps
+
+
+@register("landmark_manet", LandmarkMANetSpec)
+class LandmarkMANet(LandmarkBlocks, LandmarkNetwork):
+    """Landmarks (N, T, points, channels) → logits of actions (N, T, 52) and of body parts (N, T, 7)."""
+
+    def __init__(self, spec: LandmarkMANetSpec) -> None:
+        super().__init__(spec)
+        self.spec: LandmarkMANetSpec = spec
         self.actions = nn.Linear(spec.width, NUM_CLASSES)
         self.parts = nn.Linear(spec.width, NUM_PARTS)
         for head in (self.actions, self.parts):
@@ -85,8 +98,7 @@ class LandmarkMANet(LandmarkNetwork):
 
     def from_features(self, features: Tensor) -> dict[str, Tensor]:
         """Scores of every step from what `LandmarkFeatures` gives, (N, T, F)."""
-        x = functional.relu(self.stem(self.dropout(self.norm(features.transpose(1, 2)))))
-        steps = self.blocks(x).transpose(1, 2)  # (N, T, C)
+        steps = self.step_features(features)
         return {"actions": self.actions(steps), "parts": self.parts(steps)}
 
     def heads(self) -> Mapping[str, nn.Linear]:

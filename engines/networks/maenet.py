@@ -5,7 +5,8 @@
                                                    └────────────────► mean over time ─► FC ─► A, micro-actions
 
 In place of the face's MANet, a branch may read expression numbers of each frame: two convolutions over
-time give X_face.
+time give X_face. In place of the body's, a landmark network may read landmark steps: the mean of its features over the
+steps of a frame goes to the encoder.
 
 The paper does not say how a missing face is met. Here every frame of either branch has a flag: an unseen frame's pixels
 are replaced by zeros, the encoder does not attend to it, and the mean is over the seen frames alone. With every frame
@@ -22,12 +23,14 @@ from torch.nn import functional
 
 from engines.expressions import NUMBERS, STEPS, ZERO
 from engines.networks.contract import EmotionNetwork
+from engines.networks.landmark_manet import LandmarkBlocks
 from engines.networks.layers import Pixels, SelfAttention
 from engines.networks.manet import mixer
 from engines.networks.registry import register
 from engines.networks.resnet2d import ResNet2d
 from engines.specs.base import NUM_EMOTIONS
-from engines.specs.maenet import ExpressionsSpec, MAENetSpec
+from engines.specs.landmark_manet import LandmarkMANetSpec
+from engines.specs.maenet import FRAME_STEPS, ExpressionsSpec, MAENetSpec
 from engines.specs.manet import MANetSpec
 
 ENCODER_DROPOUT = 0.1  # Vaswani et al. 2017, section 5.4
@@ -94,6 +97,16 @@ class Branch(ResNet2d):
         return features.reshape(*seen.shape, self.outputs)
 
 
+class LandmarkBranch(LandmarkBlocks):
+    """A landmark network without its heads: landmark steps to features of every frame."""
+
+    def frame_features(self, landmarks: Tensor, seen: Tensor) -> Tensor:
+        """(N, T · FRAME_STEPS, points, channels) and flags (N, T) → (N, T, d)."""
+        shown = seen.repeat_interleave(FRAME_STEPS, dim=1)[:, :, None, None]
+        steps = self.step_features(self.features(landmarks * shown))
+        return steps.reshape(*seen.shape, FRAME_STEPS, -1).mean(dim=2)
+
+
 class ExpressionBranch(nn.Module):
     """Expression numbers to features of every frame, from it and its neighbours in time."""
 
@@ -103,7 +116,7 @@ class ExpressionBranch(nn.Module):
         self.second = nn.Conv1d(spec.features, spec.features, KERNEL, padding=KERNEL // 2)
 
     def forward(self, expressions: Tensor, seen: Tensor) -> Tensor:
-        """Bytes (N, T, NUMBERS), see `engines.expressions.encode`, and flags (N, T) → (N, T, d)."""
+        """Codes (N, T, NUMBERS), see `engines.expressions.encode`, and flags (N, T) → (N, T, d)."""
         numbers = (expressions.to(seen.dtype) - ZERO) / (STEPS * SCALE)
         given = torch.cat((numbers * seen[:, :, None], seen[:, :, None]), dim=2).transpose(1, 2)
         x = functional.relu(self.first(given))
@@ -113,14 +126,16 @@ class ExpressionBranch(nn.Module):
 
 @register("maenet", MAENetSpec)
 class MAENet(EmotionNetwork):
-    """Pictures with flags to emotion and micro-action logits; see `EmotionSpec.inputs`."""
+    """Inputs with flags to emotion and micro-action logits; see `MAENetSpec.inputs`."""
 
     spec: MAENetSpec
 
     def __init__(self, spec: MAENetSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.body = None if spec.body is None else Branch(spec.body)
+        self.body: Branch | LandmarkBranch | None = None
+        if spec.body is not None:
+            self.body = LandmarkBranch(spec.body) if isinstance(spec.body, LandmarkMANetSpec) else Branch(spec.body)
         self.face = Branch(spec.face) if isinstance(spec.face, MANetSpec) else None
         self.expressions = ExpressionBranch(spec.face) if isinstance(spec.face, ExpressionsSpec) else None
         self.encoder = (
@@ -136,11 +151,13 @@ class MAENet(EmotionNetwork):
     def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Tensors of `spec.inputs` → emotion (N, 5), E in Eq. 7, and actions (N, A), A in Eq. 7."""
         given = dict(zip(self.spec.inputs, inputs, strict=True))
-        body = self.body_features(given["body"], given["body_seen"]) if self.body is not None else None
+        body = None
+        if self.body is not None:
+            body = self.body_features(given[self.spec.body_input], given["body_seen"])
         return self.scores(body, given)
 
     def body_features(self, body: Tensor, seen: Tensor) -> Tensor:
-        """What the MANet of the micro-action branch gives of each frame, before the encoder: (N, T, d_act)."""
+        """What the micro-action branch's first network gives of each frame, before the encoder: (N, T, d_act)."""
         if self.body is None:
             raise ValueError("expected a network with a body branch")
         return self.body.frame_features(body, seen.to(self.emotion.weight.dtype))

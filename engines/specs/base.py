@@ -33,7 +33,11 @@ class Spec(ABC):
     __slots__ = ()
 
     task: ClassVar[Task] = "actions"
-    input_dtype: ClassVar[Literal["uint8", "float32"]] = "uint8"  # of all inputs
+
+    @property
+    def input_dtype(self) -> Literal["uint8", "float32"]:
+        """Of all inputs."""
+        return "uint8"
 
     @property
     @abstractmethod
@@ -138,11 +142,14 @@ class LandmarkSpec(Spec):
 
     __slots__ = ()
 
-    input_dtype = "float32"
-
     steps: int  # T, at a fixed rate over the window's span
     points: int
     channels: int
+
+    @property
+    def input_dtype(self) -> Literal["uint8", "float32"]:
+        """Coordinates are no bytes."""
+        return "float32"
 
     @property
     def sampling(self) -> Sampling:
@@ -166,7 +173,7 @@ class LandmarkSpec(Spec):
 
 
 class EmotionSpec(Spec):
-    """Pictures of body and face in, logits of the emotions out, and of micro-actions where it has `actions`."""
+    """Body and face in, logits of the emotions out, and of micro-actions where it has `actions`."""
 
     __slots__ = ()
 
@@ -181,6 +188,16 @@ class EmotionSpec(Spec):
     def face_size(self) -> int:
         """F, pixels of the face's pictures; 0 where it takes none."""
         return 0
+
+    @property
+    def steps(self) -> int:
+        """Landmark steps that the body is read from, `engines.landmarks.steps`; 0 where it is seen in pictures."""
+        return 0
+
+    @property
+    def body_input(self) -> str:
+        """Which input shows the body, where there is one."""
+        return "landmarks" if self.steps else "body"
 
     @property
     def reads_expressions(self) -> bool:

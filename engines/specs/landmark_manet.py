@@ -23,6 +23,11 @@ class LandmarkMANetSpec(LandmarkSpec, SpecStruct, frozen=True, tag="landmark_man
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1  # of features, in training
 
     @property
+    def features(self) -> int:
+        """What its blocks give of each step."""
+        return self.width
+
+    @property
     def span_s(self) -> float:
         """The steps at their fixed rate."""
         return self.steps * STEP_S

@@ -67,7 +67,8 @@ class EmotionModel(Model):
         span_ns, hop_ns = to_ns(self.bundle.card.span_s), to_ns(camera.config.emotion.hop_s)
         max_gap_ns = to_ns(camera.config.window.max_gap_s)
         size = 0 if self.reads_faces else self.spec.face_size
-        cutter = SlidingEmotionWindow(camera.camera_id, self.spec.length, span_ns, hop_ns, max_gap_ns, size)
+        steps = self.spec.steps if self.body else 0
+        cutter = SlidingEmotionWindow(camera.camera_id, self.spec.length, span_ns, hop_ns, max_gap_ns, size, steps)
         return Lane(cutter, queue, EmotionConsumer(camera, self))
 
     def judge(self, windows: Sequence[Window], clock: Clock) -> list[Judged]:  # noqa: ARG002 - nothing is stamped
@@ -77,7 +78,11 @@ class EmotionModel(Model):
     def judged(self, window: EmotionWindow) -> Judged:
         """What the network says of one window."""
         counted = _counted(window)
-        body = float(window.body_seen[counted].mean()) if self.body and self.spec.picture_size else None
+        body = None
+        if self.body and self.spec.steps:  # no step is held
+            body = min(1.0, float(window.body_seen.sum()) / len(counted))
+        elif self.body and self.spec.picture_size:
+            body = float(window.body_seen[counted].mean())
         face = float(window.face_seen[counted].mean()) if self.spec.face_size and not self.reads_faces else None
         share_seen = evidence(body, face)
         shares = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS))
@@ -86,10 +91,11 @@ class EmotionModel(Model):
             shares = np.asarray(self.bundle.probabilities(outputs["emotion"])[0], np.float64)
         return Judged(shares, share_seen, face or 0.0)
 
-    def _inputs(self, window: EmotionWindow) -> dict[str, npt.NDArray[np.uint8]]:
+    def _inputs(self, window: EmotionWindow) -> dict[str, npt.NDArray[Any]]:
         """What the network takes, (1, ...) each."""
         given = {
             "body": window.frames,
+            "landmarks": window.landmarks,
             "body_seen": window.body_seen,
             "face": window.faces,
             "face_seen": window.face_seen,
@@ -100,7 +106,7 @@ class EmotionModel(Model):
         elif self.reads_faces and self.spec.face_size:  # it is shown none
             shape = (self.spec.length, self.spec.face_size, self.spec.face_size, 3)
             given |= {"face": np.zeros(shape, np.uint8), "face_seen": np.zeros(self.spec.length, np.uint8)}
-        return {name: np.ascontiguousarray(given[name][None]) for name in self.spec.inputs}
+        return {name: np.ascontiguousarray(given[name][None], self.spec.input_dtype) for name in self.spec.inputs}
 
 
 def _counted(window: EmotionWindow) -> npt.NDArray[np.int64]:

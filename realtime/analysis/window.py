@@ -13,11 +13,15 @@ from dataclasses import fields
 import numpy as np
 
 from engines.expressions import NUMBERS
+from engines.landmarks.steps import CHANNELS, POINTS, blend, frames_shown, neighbours
+from engines.specs.base import OFFICIAL_SPAN_S
 from events.types import Stamps
+from realtime.clock import NS_PER_S
 from realtime.counts import Counts
-from realtime.messages import EmotionWindow, Frame, Window
+from realtime.messages import EmotionWindow, Float32Array, Frame, Window
 
 NO_PICTURE = np.zeros((1, 1, 3), np.uint8)  # the body of frames that have none, where a window wants none
+NO_LANDMARKS = np.zeros((0, POINTS, CHANNELS), np.float32)
 NO_NUMBERS = np.zeros(NUMBERS, np.float32)
 MOST_FRAMES = 512  # in one window (270 frames/s over 1.9 s): a source that is faster, or says so, is thinned
 
@@ -86,12 +90,12 @@ class SlidingWindow:
 
         Models speak of the middle of their pictures, so the first is held before and the last one after, equally long.
         Held pictures are no evidence: the window says where the recording ended.
-        One shorter than half a window is not judged, and counts as skipped.
+        One shorter than half a window, or than an MA-52 clip where that is less, is not judged, and counts as skipped.
         """
         if self.start_ns is None or self.due:
             return []
         self.due += 1
-        if 2 * (self._times_ns[-1] - self.start_ns) < self._span_ns:
+        if self._times_ns[-1] - self.start_ns < min(self._span_ns / 2, OFFICIAL_SPAN_S * NS_PER_S):
             self.skipped.add("short")
             return []
         end_ns = self._end_ns()
@@ -177,21 +181,54 @@ class SlidingWindow:
 class SlidingEmotionWindow(SlidingWindow):
     """The same for the emotion estimate: windows that carry what was seen of the face, and whether anybody was seen."""
 
-    def __init__(self, camera_id: int, length: int, span_ns: int, hop_ns: int, max_gap_ns: int, face_size: int) -> None:
-        """face_size: side F of the face images, 0 for none; frames without one are black and marked."""
+    def __init__(
+        self,
+        camera_id: int,
+        length: int,
+        span_ns: int,
+        hop_ns: int,
+        max_gap_ns: int,
+        face_size: int = 0,
+        steps: int = 0,
+    ) -> None:
+        """What a window carries.
+
+        Args:
+            face_size: side F of the face images, 0 for none; frames without one are black and marked.
+            steps: of landmarks, 0 for none, in place of the body's pictures; empty where nothing was found.
+        """
         super().__init__(camera_id, length, span_ns, hop_ns, max_gap_ns)
         self._no_face = np.zeros((max(face_size, 1), max(face_size, 1), 3), np.uint8)
+        self._steps = steps
 
     def _made(self, window: Window, frames: list[Frame]) -> EmotionWindow:
+        landmarks = self._landmarks(window) if self._steps else NO_LANDMARKS
         bodies = np.array([frame.framing.person_found is not False for frame in frames], np.uint8)
+        if self._steps:
+            bodies = frames_shown(landmarks, len(frames))
         faces = [self._no_face if frame.face is None else frame.face for frame in frames]
         numbers = [NO_NUMBERS if frame.expression is None else frame.expression for frame in frames]
         return EmotionWindow(
             **{field.name: getattr(window, field.name) for field in fields(Window)}
             | {"frames": window.frames * bodies[:, None, None, None]},
             body_seen=bodies,
+            landmarks=landmarks,
             faces=np.stack(faces),
             face_seen=np.array([frame.face is not None for frame in frames], np.uint8),
             expressions=np.stack(numbers),
             expression_seen=np.array([frame.expression is not None for frame in frames], np.uint8),
         )
+
+    def _landmarks(self, window: Window) -> Float32Array:
+        """(steps, POINTS, CHANNELS) up to the window's end; of a recording that ends within it, around its middle."""
+        end_ns, origin_ns = window.end_ns, self.start_ns or 0
+        if window.recorded_end_ns is not None:
+            end_ns = (window.recorded_end_ns + origin_ns + self._span_ns) // 2
+        back_ns = self._span_ns // self._steps * np.arange(self._steps - 1, -1, -1, dtype=np.int64)
+        seen = [(frame.media_ns, frame.landmarks) for frame in self._frames if frame.landmarks is not None]
+        if not seen:
+            return np.zeros((self._steps, POINTS, CHANNELS), np.float32)
+        times_s = np.array([media_ns - origin_ns for media_ns, _ in seen], np.float64) * 1e-9
+        before, after, share, there = neighbours(times_s, (end_ns - origin_ns - back_ns).astype(np.float64) * 1e-9)
+        pictures = np.stack([landmarks for _, landmarks in seen])
+        return blend(pictures[before], pictures[after], share) * there[:, None, None]

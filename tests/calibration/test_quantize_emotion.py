@@ -29,14 +29,14 @@ CPU_RUNTIMES = [
 
 @pytest.fixture(scope="module")
 def full() -> Bundle:
-    return Bundle.load(find("emotions-small"))
+    return Bundle.load(find("emotions"))
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, list[str]]:
     """The default emotion model in INT8, and what the command printed. Of so few windows, one is 6 %."""
     out = tmp_path_factory.mktemp("models") / "int8"
-    command = ["quantize", "emotions-small", "--simulated", "--windows", "32", "--lose", "0.2", "--out", str(out)]
+    command = ["quantize", "emotions", "--simulated", "--windows", "32", "--lose", "0.2", "--out", str(out)]
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
         patch.setattr("calibration.quantize.PROBES", 1)
@@ -61,16 +61,17 @@ def test_windows_are_stretches_of_interviews_with_feelings(full: Bundle, windows
     part = windows.part(3, 5)
     assert len(part) == len(list(part.singles())) == 2
     assert part.simulated
-    assert all(np.array_equal(one["face"][0], windows.inputs["face"][3 + at]) for at, one in enumerate(part.singles()))
+    wanted = windows.inputs["landmarks"][3:]
+    assert all(np.array_equal(one["landmarks"][0], wanted[at]) for at, one in enumerate(part.singles()))
 
 
 @pytest.mark.long
 def test_both_branches_are_quantised_and_the_encoder_is_left_alone(written: tuple[Bundle, list[str]]) -> None:
     made, printed = written
     layers = [line.split()[0] for line in printed[1:-1]]
-    assert len(layers) == len(set(layers)) == 2 * 28
-    assert {name.partition(".")[0] for name in layers} == {"body", "face"}
-    assert printed[-1].startswith(f"{made.path}: INT8 of emotions-small, ")
+    assert len(layers) == len(set(layers)) == 6 * 5 + 1 + 3  # of each block four convolutions and the sum; the stem
+    assert {name.partition(".")[0] for name in layers} == {"body", "expressions"}
+    assert printed[-1].startswith(f"{made.path}: INT8 of emotions, ")
     for said in ("dominant emotion agrees on", "in which it says that one dominates", "accuracy", "actions move by"):
         assert said in printed[-1]
     assert "UNTRAINED" not in printed[-1]
@@ -84,7 +85,7 @@ def test_both_branches_are_quantised_and_the_encoder_is_left_alone(written: tupl
     rounded = sum(
         node.input[1] in makers and makers[node.input[1]].op_type == "DequantizeLinear" for node in convolutions
     )
-    assert len(convolutions) == 2 * 20
+    assert len(convolutions) == 6 * 4 + 1 + 2
     assert rounded >= len(convolutions) - kept
 
 
@@ -165,8 +166,12 @@ def test_only_clear_answers_and_clear_truths_count(full: Bundle) -> None:
 
 
 @pytest.fixture(scope="module")
-def rgb(full: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return full.derive(tmp_path_factory.mktemp("models") / "rgb", name="rgb", view="rgb").path
+def rgb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained, of pictures of body and face."""
+    out = tmp_path_factory.mktemp("models") / "rgb"
+    fields = [f"--set={part}.{name}" for part in ("body", "face") for name in ("depth=18", "width=8", "size=32")]
+    assert engines_command(["init", "--network", "maenet", "--view", "rgb", *fields, "--out", str(out)]) == 0
+    return out
 
 
 @pytest.mark.parametrize(
@@ -177,7 +182,7 @@ def rgb(full: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (
             "shipped",
             ["--clips", "film.mp4"],
-            "a model that sees RGB for --clips, got emotions-small, which sees landmarks",
+            "a model that sees RGB for --clips, got emotions, which sees landmarks",
         ),
         (
             "rgb",
@@ -193,7 +198,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 ) -> None:
     out = tmp_path / "int8"
     capsys.readouterr()
-    name = "emotions-small" if model == "shipped" else str(rgb)
+    name = "emotions" if model == "shipped" else str(rgb)
     assert main(["quantize", name, "--out", str(out), *arguments]) == 2
     said, error = capsys.readouterr()
     assert (said, error.count("\n")) == ("", 1)

@@ -253,14 +253,12 @@ def test_models_are_found_by_folder_or_name(
     shutil.copytree(small_bundle.path, users / "untrained-small")  # does not hide the shipped one
     assert find("mine") == users / "mine"
     assert find("untrained-small") == shipped
-    assert set(known()) == {"mine", "emotions-small", "landmarks", "landmarks-small", "untrained-small"}
+    assert set(known()) == {"mine", "emotions", "landmarks", "landmarks-small", "untrained-small"}
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()  # a folder that is no bundle does not hide a model
     assert find("mine") == users / "mine"
     for unknown in ("absent", "../models/absent", "", str(tmp_path)):
-        with pytest.raises(
-            BadInput, match="known models: emotions-small, landmarks, landmarks-small, untrained-small, mine"
-        ):
+        with pytest.raises(BadInput, match="known models: emotions, landmarks, landmarks-small, untrained-small, mine"):
             find(unknown)
 
 

@@ -18,10 +18,10 @@ def test_a_repository_serves_what_the_bundles_hold(tmp_path):
 def test_its_configurations_are_what_triton_reads(tmp_path):
     model_config = pytest.importorskip("tritonclient.grpc.model_config_pb2")
     text_format = pytest.importorskip("google.protobuf.text_format")
-    main(["repository", "untrained-small", "emotions-small", "--out", str(tmp_path)])
+    main(["repository", "untrained-small", "emotions", "--out", str(tmp_path)])
     read = {
         name: text_format.Parse((tmp_path / name / "config.pbtxt").read_text(), model_config.ModelConfig())
-        for name in ("untrained-small", "emotions-small")
+        for name in ("untrained-small", "emotions")
     }
     pixels = read["untrained-small"]
     assert (pixels.name, pixels.platform, pixels.max_batch_size) == ("untrained-small", "onnxruntime_onnx", 16)
@@ -30,9 +30,7 @@ def test_its_configurations_are_what_triton_reads(tmp_path):
     assert list(pixels.dynamic_batching.preferred_batch_size) == [4, 8, 16]
     assert [one.batch_size for one in pixels.model_warmup] == [1, 16]
     assert pixels.version_policy.latest.num_versions == 1
-    assert {one.name for one in read["emotions-small"].input} == set(
-        Bundle.load(find("emotions-small")).card.network.inputs
-    )
+    assert {one.name for one in read["emotions"].input} == set(Bundle.load(find("emotions")).card.network.inputs)
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):

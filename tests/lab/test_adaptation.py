@@ -154,8 +154,8 @@ def test_the_command_writes_a_better_bundle_or_nothing(tmp_path, capsys):
         card = Bundle.load(out).card
         assert card.name == "landmarks-adapted"
         assert card.provenance.trained_on.endswith("of surtecha--SignLangNET")
-    assert main(["adapt", "emotions-small", "--sequences", str(path), "--out", str(tmp_path / "other")]) == 2
-    assert "a model that takes landmarks, got emotions-small" in capsys.readouterr().err
+    assert main(["adapt", "emotions", "--sequences", str(path), "--out", str(tmp_path / "other")]) == 2
+    assert "a model that takes landmarks, got emotions" in capsys.readouterr().err
 
 
 @pytest.mark.slow

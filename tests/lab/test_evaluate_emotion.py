@@ -68,7 +68,7 @@ def test_real_pictures_go_through_the_live_path(tmp_path, capsys):
     for name, picture in (("joy/smile.png", portrait), ("fear/wall.png", np.full((120, 100, 3), 90, np.uint8))):
         (tmp_path / name).parent.mkdir()
         cv2.imwrite(str(tmp_path / name), picture)
-    assert main(["evaluate-emotion", "emotions-small", "--pictures", str(tmp_path), "--json"]) == 0
+    assert main(["evaluate-emotion", "emotions", "--pictures", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"accuracy", "uar", "macro_f1", "ece", "found", "neutral_called_emotion"}
     assert (found["accuracy"], found["uar"], found["found"]) == (0.5, 0.5, 0.5)

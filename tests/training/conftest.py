@@ -131,7 +131,7 @@ def run_command(recipe: Path | str, out: Path, *changes: str, data: Path | None 
 
 
 def train_recipe(
-    recipe: Path, out: Path, *changes: str, data: Path | None = None, cache: Path | None = None, **options: Any
+    recipe: Path | str, out: Path, *changes: str, data: Path | None = None, cache: Path | None = None, **options: Any
 ) -> Network:
     """Train without the export, which takes longest."""
     made = read_recipe(str(recipe), changes, data)

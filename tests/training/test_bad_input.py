@@ -137,7 +137,7 @@ def test_files_of_the_users_are_not_overwritten(data: DataSet, recipe: Path, tmp
     line = refused("evaluate-simulated", "landmarks-small", "--out", tmp_path / "curves.csv").strip()
     assert line.endswith(f"expected a new --out file, got {tmp_path}/curves.csv, a file; name another, or move it away")
     (tmp_path / "actions.csv").write_text("mine\n")
-    line = refused("evaluate-emotion", "emotions-small", "--out", tmp_path).strip()
+    line = refused("evaluate-emotion", "emotions", "--out", tmp_path).strip()
     assert line.endswith(f"expected a new folder for --out, got {tmp_path}, which holds actions.csv; name another")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "curves.csv": "mine\n",

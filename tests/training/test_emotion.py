@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,8 @@ import torch
 from engines.bundle import Bundle
 from engines.common.errors import Failed
 from engines.landmarks.points import FACE_MESH_INDICES
-from engines.specs.maenet import MAENetSpec
+from engines.specs.landmark_manet import LandmarkMANetSpec
+from engines.specs.maenet import ExpressionsSpec, MAENetSpec
 from engines.specs.manet import MANetSpec
 from simulation.emotion_cache import resting
 from tests.training.conftest import TINY_MAENET, run_command, train_recipe
@@ -90,6 +92,29 @@ def test_a_face_branch_of_expression_numbers_beside_a_body(emotion_recipe: Path,
     network = train_recipe(emotion_recipe, tmp_path / "numbers", *changes)
     assert set(network.spec.inputs) == {"body", "body_seen", "expressions", "face_seen"}
     assert network.expressions is not None
+
+
+def test_the_shipped_recipe_keeps_the_landmark_network_and_draws_nothing(tmp_path: Path) -> None:
+    changes = ("optimiser.epochs=1", "data.sessions=2", "data.windows=2")
+    learnt = train_recipe("emotions", tmp_path / "run", *changes, cache=tmp_path / "cache").state_dict()
+    theirs = open_network("landmarks").network.state_dict()
+    body = {name.removeprefix("body."): value for name, value in learnt.items() if name.startswith("body.")}
+    assert len(body) > 50
+    assert all(torch.equal(value, theirs[name]) for name, value in body.items())
+    (made,) = (tmp_path / "cache").glob("train*/*.windows")
+    for kept in msgspec.msgpack.decode(made.read_bytes()):
+        assert set(kept["inputs"]) == {"landmarks", "body_seen"}
+
+
+def test_landmarks_are_mirrored_too() -> None:
+    spec = MAENetSpec(LandmarkMANetSpec(steps=64), ExpressionsSpec())
+    inputs = {name: np.ones(shape, np.float32) for name, shape in spec.inputs.items()}
+    inputs["landmarks"][:, 15, 0] = 3.0  # the left wrist
+    example = EmotionWindow(inputs, np.eye(6, dtype=np.float32)[0], np.zeros(52, np.float32))
+    varied = [vary(example, np.random.default_rng(seed), drawn=True).inputs["landmarks"] for seed in range(200)]
+    turned = [one[0, 16, 0] == -3.0 for one in varied]  # then it is the right one
+    assert 0.35 < np.mean(turned) < 0.65
+    assert all(one[0, 15, 0] == (-1.0 if is_turned else 3.0) for one, is_turned in zip(varied, turned, strict=True))
 
 
 def test_a_frozen_branch_keeps_its_weights_and_the_rest_learns_and_resumes(

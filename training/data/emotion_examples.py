@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from engines.landmarks.face_drawing import mirror_face
 from engines.landmarks.mirror import mirror
+from engines.networks.landmark_features import mirrored as mirrored_landmarks
 from engines.specs.base import EmotionSpec
 from engines.taxonomy import ACTIONS
 from simulation.emotion_cache import EmotionCache
-from training.data.examples import Example, Float32Array, UInt8Array
+from simulation.emotion_windows import AnyArray
+from training.data.examples import Example, Float32Array
 
 # How often a branch is hidden from a training window, whole or for a run of frames, so that either learns to stand
 # alone.
@@ -23,7 +26,7 @@ HIDDEN, HIDDEN_RUN = 0.12, 0.2
 class EmotionWindow(NamedTuple):
     """One emotion window with its labels."""
 
-    inputs: dict[str, UInt8Array]  # (T, ...) each, by the names of the spec's `inputs`
+    inputs: dict[str, AnyArray]  # (T, ...) each, by the names of the spec's `inputs`
     felt: Float32Array  # (6,) share of each emotion, and of none
     actions: Float32Array  # (52,) 0 or 1
 
@@ -89,6 +92,8 @@ def vary(window: EmotionWindow, rng: np.random.Generator, *, drawn: bool) -> Emo
     """
     inputs = dict(window.inputs)
     mirrored = bool(rng.random() < 0.5)
+    if mirrored and "landmarks" in inputs:
+        inputs["landmarks"] = mirrored_landmarks(torch.from_numpy(inputs["landmarks"][None]))[0].numpy()
     for name, turn in (("body", mirror), ("face", mirror_face)):
         if mirrored and name in inputs:
             inputs[name] = turn(inputs[name]) if drawn else np.ascontiguousarray(inputs[name][:, :, ::-1])

@@ -21,7 +21,7 @@ from engines.networks.contract import Network
 from engines.specs.base import EmotionSpec
 from engines.taxonomy import EMOTIONS
 from simulation.calibrate import describe_emotion, emotion_calibration
-from simulation.emotion_cache import BODY_SIZE, EmotionCache, EmotionPlan
+from simulation.emotion_cache import EmotionCache, EmotionPlan, plan_size
 from training.data.emotion_examples import EmotionSource, SimulatedEmotion
 from training.data.emotion_lists import LabelledVideo, read_emotion_list, split_subjects
 from training.data.emotion_videos import Videos, prepare, prepared_path
@@ -99,9 +99,11 @@ class EmotionTask(ExampleTask[Data]):
         source, device = self.source(0), next(network.parameters()).device
         source.augment, found = False, []
         network.eval()
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+        half = torch.autocast(device.type, torch.bfloat16, enabled=not self.spec.steps)  # coordinates need all bits
+        with torch.inference_mode(), half:
             for batch in batches(source, range(len(source)), 0, self.recipe.optimiser.batch_size, self.machine.workers):
-                features = branches.body_features(batch["body"].to(device), batch["body_seen"].to(device))
+                body, seen = batch[self.spec.body_input].to(device), batch["body_seen"].to(device)
+                features = branches.body_features(body, seen)
                 found.append(features.half().cpu())
         self._body = torch.cat(found).clone()  # made outside inference mode, so that it may be trained on
         source.augment, source.bodies = True, False
@@ -180,7 +182,7 @@ class SimulatedEmotions(EmotionTask[SimulatedEmotionData]):
     def _plan(self, split: str, data: SimulatedEmotionData) -> EmotionPlan:
         held = data.held or max(1, data.sessions // HELD_OUT_SHARE)
         sessions = data.sessions if split == "train" else held
-        size = self.spec.picture_size or BODY_SIZE
+        size = plan_size(self.spec)
         return EmotionPlan(split, sessions, data.seed, self.spec.length, size, self.span_s, data.windows)
 
     def _source(self, split: str, data: SimulatedEmotionData) -> SimulatedEmotion:
@@ -207,9 +209,9 @@ class EmotionVideos(EmotionTask[EmotionData]):
     def __init__(self, recipe: Recipe, machine: Machine) -> None:
         self.view = "rgb" if recipe.data.get("view") == "rgb" else "landmarks"
         super().__init__(recipe, machine, EmotionData)
-        if self.spec.reads_expressions:
+        if self.spec.reads_expressions or self.spec.steps:
             raise BadInput(
-                "a face branch that sees pictures, for videos", "expression numbers", "change [network.face]"
+                "branches that see pictures, for videos", "expression numbers or landmark steps", "change [network]"
             )
         if len(self.stages) > 1:
             raise BadInput("no [[curriculum]] of videos", f"one in recipe {recipe.name}", "leave it out")

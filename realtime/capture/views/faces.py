@@ -21,6 +21,7 @@ Float32Array = npt.NDArray[np.float32]
 DETECTOR = "face_detector.tflite"  # inside the face landmarker's file
 MIN_CONFIDENCE = 0.5
 SEARCH_EVERY_NS = NS_PER_S // 10
+READ_EVERY_NS = NS_PER_S // 5  # emotion windows take four faces a second
 FRESH_NS = 3 * NS_PER_S // 10  # a face that was last seen longer ago is none
 NEAR = 4.0  # the detector sees a square this many times the last face, after the whole picture showed one
 TILE = 0.5  # of the picture's short side: where a face is too small for the whole picture, its tiles are searched
@@ -153,7 +154,7 @@ class FaceView:
 
 
 class FaceReader:
-    """Expression numbers of a face, ten times a second of media time; in between the last ones hold."""
+    """Expression numbers of a face, five times a second of media time; in between the last ones hold."""
 
     def __init__(self, nets: ExpressionNets, finder: FaceFinder, mesh: VideoTask | None) -> None:
         """mesh: the face landmarker, which gives the box that the nets were made for, and the lips; None: who calls
@@ -185,7 +186,7 @@ class FaceReader:
 
     def _read(self, pixels: UInt8Array, media_ns: int, box: Box, gap: float) -> Float32Array | None:
         if self._next_ns is None or media_ns >= self._next_ns or self._numbers is None:
-            self._next_ns = media_ns + SEARCH_EVERY_NS
+            self._next_ns = media_ns + READ_EVERY_NS
             self._numbers = np.append(self._nets.read(pixels, box), np.float32(gap))
         return self._numbers
 

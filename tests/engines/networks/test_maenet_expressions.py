@@ -1,4 +1,4 @@
-"""MAENet whose face branch reads expression numbers: Eq. 7 by hand, its flags, its bundle in the runtimes."""
+"""MAENet on expression numbers and landmark steps: Eq. 7 by hand, its flags, its bundle in the runtimes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from engines.expressions import NUMBERS
 from engines.networks.maenet import MAENet
 from engines.patterns import example_inputs
 from engines.runtimes import open_runtime
+from engines.specs.landmark_manet import LandmarkMANetSpec
 from engines.specs.maenet import ExpressionsSpec, MAENetSpec
 from engines.specs.manet import MANetSpec
 
@@ -69,6 +70,61 @@ def test_numbers_of_no_face_have_no_influence(network: MAENet) -> None:
         assert torch.equal(network(*inputs.values())["emotion"], before)
         inputs["expressions"][:, 0] = 255 - inputs["expressions"][:, 0]
         assert not torch.equal(network(*inputs.values())["emotion"], before)
+
+
+STEPS = MAENetSpec(LandmarkMANetSpec(steps=64, width=16, dilations=(1, 2)), ExpressionsSpec(features=16))
+
+
+@pytest.fixture
+def reader() -> MAENet:
+    torch.manual_seed(0)
+    return MAENet(STEPS).eval()
+
+
+def steps_given() -> list[torch.Tensor]:
+    """Two windows in which all is seen."""
+    inputs = {name: torch.from_numpy(array) for name, array in example_inputs(STEPS, 3, 2).items()}
+    inputs["landmarks"][..., 3:] = 1.0
+    inputs["body_seen"][:], inputs["face_seen"][:] = 1.0, 1.0
+    return list(inputs.values())
+
+
+def test_landmark_steps_are_in_place_of_the_body_and_all_inputs_of_one_type() -> None:
+    assert STEPS.inputs == {
+        "landmarks": (64, 155, 5),
+        "body_seen": (16,),
+        "expressions": (16, NUMBERS),
+        "face_seen": (16,),
+    }
+    assert (STEPS.picture_size, STEPS.steps, STEPS.span_s, STEPS.input_dtype) == (0, 64, 4.0, "float32")
+    assert STEPS.views == ("landmarks",)
+    with pytest.raises(ValueError, match="multiple of 4"):
+        MAENetSpec(LandmarkMANetSpec(steps=66), ExpressionsSpec())
+    with pytest.raises(ValueError, match="as many frames"):
+        MAENetSpec(LandmarkMANetSpec(steps=48), ExpressionsSpec())
+
+
+def test_four_steps_of_the_landmark_network_are_a_frame_of_eq_7(reader: MAENet) -> None:
+    landmarks, seen, expressions, face_seen = steps_given()
+    with torch.inference_mode():
+        steps = reader.body.step_features(reader.body.features(landmarks))
+        frames = torch.stack([steps[:, 4 * at : 4 * at + 4].mean(dim=1) for at in range(16)], dim=1)
+        acted = reader.encoder(frames, seen)
+        together = torch.cat((reader.expressions(expressions, face_seen), acted), dim=2).mean(dim=1)
+        got = reader(landmarks, seen, expressions, face_seen)
+        torch.testing.assert_close(got["emotion"], reader.emotion(together))
+        torch.testing.assert_close(got["actions"], reader.actions(acted.mean(dim=1)))
+
+
+def test_landmarks_of_an_unseen_body_have_no_influence(reader: MAENet) -> None:
+    landmarks, seen, expressions, face_seen = steps_given()
+    seen[:, 5:9] = 0.0
+    with torch.inference_mode():
+        before = reader(landmarks, seen, expressions, face_seen)["actions"]
+        landmarks[:, 20:36] += 1.0
+        assert torch.equal(reader(landmarks, seen, expressions, face_seen)["actions"], before)
+        landmarks[:, 0, :, 0] *= 2.0
+        assert not torch.equal(reader(landmarks, seen, expressions, face_seen)["actions"], before)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 
 
 def test_the_live_path_knows_every_network_without_torch() -> None:
-    code = "import sys, engines.bundle as b; b.Bundle.load(b.find('emotions-small')); sys.exit('torch' in sys.modules)"
+    code = "import sys, engines.bundle as b; b.Bundle.load(b.find('emotions')); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

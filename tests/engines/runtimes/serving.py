@@ -18,7 +18,7 @@ from tests.realtime.sessions import free_port
 
 MODELS = {
     "served": "untrained-small",
-    "emotions-small": "emotions-small",
+    "emotions": "emotions",
     "other": "landmarks-small",
 }  # name there → bundle
 

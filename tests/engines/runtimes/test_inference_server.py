@@ -56,14 +56,14 @@ class TestRealServer:
         config = tmp_path / "settings.toml"
         config.write_text(EVENTFUL[-1].read_text() + '[server]\nmodel = "served"\ndeadline_s = 30.0\n')
         common = ["replay", recording, "--speed", "max", "--headless", "--model", "untrained-small", "--config", config]
-        asked = len(server.batches("emotions-small"))
+        asked = len(server.batches("emotions"))
         far = manet_live(*common, "--engine", "inference-server", "--server", server.address, timeout=400)
         near = manet_live(*common, "--engine", "onnxruntime", timeout=400)
         assert (far.code, near.code) == (0, 0), far.err
         assert far.action_text == near.action_text
         assert len(far.of("action")) >= 20
         assert far.of("session")[0]["engine"] == "inference-server"
-        assert len(server.batches("emotions-small")) > asked  # it goes by its own name
+        assert len(server.batches("emotions")) > asked  # it goes by its own name
         assert "network" in far.of("stats")[-1]["latency_ms"]
         assert "compute" not in far.of("stats")[-1]["latency_ms"]
 

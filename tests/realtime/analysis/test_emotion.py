@@ -11,6 +11,7 @@ import pytest
 
 from engines.bundle import Bundle
 from engines.expressions import EXPRESSIONS, NUMBERS
+from engines.landmarks.steps import CHANNELS, POINTS, VALID
 from engines.runtimes import open_runtime
 from engines.taxonomy import EMOTIONS
 from events.face_emotion import FaceEmotion, fused, shares_of
@@ -26,7 +27,8 @@ from tests.conftest import ROOT, manet_live, manet_live_here, refused
 
 pytestmark = pytest.mark.slow
 
-SPAN_NS, HOP_NS = round(3.8 * NS_PER_S), NS_PER_S
+SPAN_NS, HOP_NS = 4 * NS_PER_S, NS_PER_S
+STEPS, COUNT = 64, 121  # landmark steps of a window; pictures at 30 a second that fill one
 
 
 def numbers(name, by=6.0):
@@ -34,6 +36,16 @@ def numbers(name, by=6.0):
     made = np.zeros(NUMBERS, np.float32)
     made[[EXPRESSIONS.index(name), EXPRESSIONS.index(name) + len(EXPRESSIONS)]] = by
     return made
+
+
+def landmarks(index, person=True):
+    """Of a person who drifts to the right, all points found; zeros without one."""
+    found = np.zeros((POINTS, CHANNELS), np.float32)
+    if person:
+        found[:, :3] = np.random.default_rng(0).random((POINTS, 3))
+        found[:, 0] += index
+        found[:, 3:] = 1.0
+    return found
 
 
 def frame(index, face=True, person=True, size=112, expression=None):
@@ -47,12 +59,13 @@ def frame(index, face=True, person=True, size=112, expression=None):
         picture,
         picture[:64, :64].copy() if face else None,
         framing=Framing(person_found=person),
+        landmarks=landmarks(index, person),
         expression=expression,
     )
 
 
-def stretch_of(frames, length=16):
-    cut = SlidingEmotionWindow(0, length, SPAN_NS, HOP_NS, NS_PER_S, 64)
+def stretch_of(frames, steps=STEPS):
+    cut = SlidingEmotionWindow(0, 16, SPAN_NS, HOP_NS, NS_PER_S, 64, steps)
     made = [one for each in frames for one in cut.push(each, 0)]
     return made[0]
 
@@ -60,9 +73,10 @@ def stretch_of(frames, length=16):
 def test_a_frame_without_face_or_person_is_black_and_marked():
     frames = [
         frame(index, index % 2 == 0, index < 60, expression=numbers("joy", index) if index % 3 else None)
-        for index in range(116)
+        for index in range(COUNT)
     ]
-    stretch = stretch_of(frames)
+    stretch = stretch_of(frames, steps=0)
+    assert stretch.landmarks.shape == (0, POINTS, CHANNELS)
     assert stretch.frames.shape == (16, 112, 112, 3)
     chosen = stretch.frame_ids
     assert stretch.body_seen.tolist() == [int(each < 60) for each in chosen]
@@ -76,6 +90,16 @@ def test_a_frame_without_face_or_person_is_black_and_marked():
             assert np.array_equal(stretch.faces[at], frames[index].face)
 
 
+def test_landmark_steps_lie_between_the_pictures_and_end_with_the_window():
+    stretch = stretch_of([frame(index, person=index < 60) for index in range(COUNT)])
+    places = stretch.landmarks[:, 0, 0] - landmarks(0)[0, 0]  # pictures since the first
+    seen = stretch.landmarks[:, 0, VALID] > 0
+    step_s = np.arange(1, STEPS + 1) / 16
+    assert seen.tolist() == (step_s * 30 <= 59.5).tolist()
+    assert places[seen] == pytest.approx(np.minimum(step_s[seen] * 30, 59.0), abs=1e-4)
+    assert stretch.body_seen.tolist() == [1] * 8 + [0] * 8
+
+
 @pytest.fixture
 def emotion(emotion_bundle):
     model = Bundle.load(emotion_bundle)
@@ -84,9 +108,9 @@ def emotion(emotion_bundle):
 
 
 def test_a_face_counts_in_full_and_a_body_alone_for_half(emotion):
-    smiling = stretch_of([frame(i, expression=numbers("joy")) for i in range(116)])
-    blind = stretch_of([frame(i) for i in range(116)])
-    close = stretch_of([frame(i, person=False, expression=numbers("joy")) for i in range(116)])
+    smiling = stretch_of([frame(i, expression=numbers("joy")) for i in range(COUNT)])
+    blind = stretch_of([frame(i) for i in range(COUNT)])
+    close = stretch_of([frame(i, person=False, expression=numbers("joy")) for i in range(COUNT)])
     said = {}
     for name, stretch in (("smiling", smiling), ("blind", blind), ("close", close)):
         judged = emotion.judged(stretch)
@@ -97,24 +121,24 @@ def test_a_face_counts_in_full_and_a_body_alone_for_half(emotion):
     assert said["blind"].shares == pytest.approx(emotion.judged(blind).shares)
     alone = FaceEmotion().take(smiling.start_ns, smiling.end_ns, smiling.expressions)
     network = emotion.judged(smiling).shares
-    assert said["smiling"].shares == pytest.approx(fused(alone, network))
+    assert said["smiling"].shares == pytest.approx(fused(alone, network, reads_face=True))
     assert (said["close"].seen, EMOTIONS[said["close"].shares.argmax()]) == (1.0, "joy")
 
 
 def test_a_network_that_sees_another_body_is_not_asked_and_the_face_alone_counts(emotion):
     alone = EmotionModel(emotion.bundle, emotion.runtime, Config(), body=False)
-    stretch = stretch_of([frame(i, size=32, expression=numbers("anger")) for i in range(116)])
+    stretch = stretch_of([frame(i, size=32, expression=numbers("anger")) for i in range(COUNT)], steps=0)
     judged = alone.judged(stretch)
     assert judged.seen == 0.0
     said = Fusion(alone, Config()).take(stretch, judged)
     assert (said.seen, EMOTIONS[said.shares.argmax()]) == (1.0, "anger")
-    nothing = stretch_of([frame(i, size=32) for i in range(116)])
+    nothing = stretch_of([frame(i, size=32) for i in range(COUNT)], steps=0)
     assert Fusion(alone, Config()).take(nothing, alone.judged(nothing)).seen == 0.0
 
 
 def test_a_neutral_face_is_flat_and_neutral(emotion):
     alone = EmotionModel(emotion.bundle, emotion.runtime, Config(), body=False)
-    stretch = stretch_of([frame(i, expression=numbers("neutral", 9.0)) for i in range(116)])
+    stretch = stretch_of([frame(i, expression=numbers("neutral", 9.0)) for i in range(COUNT)])
     said = Fusion(alone, Config()).take(stretch, Judged(np.full(5, 0.2), 0.0, 0.0))
     assert said.neutral > 0.95
     assert np.ptp(said.shares) < 0.02
@@ -122,13 +146,16 @@ def test_a_neutral_face_is_flat_and_neutral(emotion):
 
 
 def test_pictures_that_are_held_are_no_evidence(emotion):
-    cut = SlidingEmotionWindow(0, 16, SPAN_NS, HOP_NS, NS_PER_S, 64)
+    cut = SlidingEmotionWindow(0, 16, SPAN_NS, HOP_NS, NS_PER_S, 64, STEPS)
     for index in range(61):  # 2 s, no face in the last picture, which is held for the last quarter
         cut.push(frame(index, expression=numbers("fear") if index < 60 else None), 0)
     (stretch,) = cut.finish(0)
     assert (stretch.end_ns, stretch.recorded_end_ns) == (SPAN_NS, 2 * NS_PER_S)
     pictures = len(set(stretch.frame_ids.tolist()))
     assert stretch.expression_seen.sum() < 16 - 2
+    shown = stretch.landmarks[:, 0, VALID] > 0
+    assert 32 <= shown.sum() <= 32 + 5  # two seconds, and for as long as a picture stands for what follows
+    assert abs((STEPS - 1) / 2 - np.flatnonzero(shown).mean()) < 4  # in the middle
     said = Fusion(emotion, Config()).take(stretch, emotion.judged(stretch))
     assert said.face_visible == pytest.approx(1 - 1 / pictures)
     assert said.seen == pytest.approx(1 - 0.5 / pictures)
@@ -167,7 +194,7 @@ def test_a_demo_reports_emotions_and_says_what_they_are(emotion_bundle, tmp_path
     done = runs["max"]
     assert done.code == 0, done.err
     lines = done.of("emotion")
-    assert [line["time_s"] for line in lines] == [3.8, 4.8, 5.8, 6.8, 7.8, 8.8]
+    assert [line["time_s"] for line in lines] == [4.0, 5.0, 6.0, 7.0, 8.0]
     for line in lines:
         assert line["newest"].keys() == set(EMOTIONS)
         assert line["neutral"] > 0.5  # this interview begins with a calm face, which is little to go on
@@ -180,7 +207,7 @@ def test_a_demo_reports_emotions_and_says_what_they_are(emotion_bundle, tmp_path
     assert evidence == sorted(evidence)
     assert lines[0]["abstains"]
     assert not lines[-1]["abstains"]
-    assert done.of("stats")[-1]["emotion_windows"] == {"due": 6, "judged": 6, "skipped": {}}
+    assert done.of("stats")[-1]["emotion_windows"] == {"due": 5, "judged": 5, "skipped": {}}
     (note,) = [line for line in done.of("session") if line["state"] == "emotion"]
     assert "expression, not of feeling" in note["detail"]
     assert "prohibited" in note["detail"]
@@ -189,7 +216,7 @@ def test_a_demo_reports_emotions_and_says_what_they_are(emotion_bundle, tmp_path
     assert session["emotion_model"]["provenance"]["trained"] is False
     assert "prohibited" in session["emotion_note"]
     stretches = runs["3"].of("stats")[-1]["emotion_windows"]
-    assert stretches["judged"] + sum(stretches["skipped"].values()) == stretches["due"] == 6
+    assert stretches["judged"] + sum(stretches["skipped"].values()) == stretches["due"] == 5
     if not stretches["skipped"]:
         assert runs["3"].of("emotion") == lines  # whatever the speed
 
