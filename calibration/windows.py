@@ -56,9 +56,11 @@ def simulated_windows(
     Emotion models are shown interviews with feelings, micro-action models ones in which all actions are as frequent.
 
     Raises:
-        BadInput: the model does not see landmarks.
+        BadInput: the model does not see landmarks, or sees them as numbers.
     """
     _check_view(card, "landmarks")
+    if card.task != "emotion" and "clips" not in card.network.inputs:
+        raise BadInput("a model that sees pictures", f"{card.name}, which sees numbers", "leave it in fp32")
     grid = window_grid(card)
     feels = card.task == "emotion"
     settings = Settings(NATURAL, split, mood=MoodSettings()) if feels else Settings(BALANCED, split)

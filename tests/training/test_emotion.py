@@ -60,6 +60,7 @@ def whole(emotion_recipe: Path, cache: Path, tmp_path_factory: pytest.TempPathFa
     return out
 
 
+@pytest.mark.long
 def test_a_run_makes_a_bundle_that_can_be_judged(
     whole: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

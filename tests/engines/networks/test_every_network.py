@@ -114,7 +114,7 @@ LEARNING = {
     "emotion_fan": "width=16 length=3 size=32",
     "vaanet": "depth=18 width=8 hidden=32 snippets=2 size=32",
 }
-MOST_STEPS, JUDGED_EVERY = 600, 20
+MOST_STEPS, JUDGED_EVERY = 1500, 20
 
 
 def simulated_windows(length: int, size: int) -> np.ndarray:
