@@ -55,7 +55,7 @@ def test_a_clip_is_its_frames_one_after_the_other(settings: tuple[str, ...]) -> 
     assert {name: tuple(one.shape[1:]) for name, one in states.items()} == network.spec.states
 
 
-def check_thousand_frames(network: MANet, bundle: Bundle, name: str, size: int, resets: tuple[int, ...]) -> None:
+def check_frames(network: MANet, bundle: Bundle, name: str, size: int, resets: tuple[int, ...]) -> None:
     frames = video(resets[-1], size)
     found, one_video = [], Video()
     with open_runtime(bundle, name, threads=1) as runtime:
@@ -78,12 +78,14 @@ def test_a_thousand_frames_with_two_resets_are_the_clips_since_the_resets(stream
     assert isinstance(network, MANet)
     if not RUNTIMES[name].availability():
         pytest.skip(str(RUNTIMES[name].availability()))
-    check_thousand_frames(network, streaming_bundle, name, 32, RESETS)
+    check_frames(network, streaming_bundle, name, 32, RESETS)
 
 
 @pytest.mark.large
 @pytest.mark.timeout(1200)
-def test_a_thousand_frames_at_full_size(official_weights: dict[str, torch.Tensor], tmp_path_factory) -> None:
+def test_two_hundred_frames_with_two_resets_at_full_size(
+    official_weights: dict[str, torch.Tensor], tmp_path_factory
+) -> None:
     """The official network's size and scale of weights, in the fastest of the CPU's runtimes."""
     from engines.card import ModelCard, Provenance
     from engines.export.onnx_export import write_bundle
@@ -94,7 +96,7 @@ def test_a_thousand_frames_at_full_size(official_weights: dict[str, torch.Tensor
     provenance = Provenance(trained=False, trained_on="nothing: untrained", seed=7)
     card = ModelCard(name="full", network=network.spec, intended_use="tests", provenance=provenance)
     bundle = write_bundle(network, card, tmp_path_factory.mktemp("full") / "full")
-    check_thousand_frames(network, bundle, "onnxruntime", 224, RESETS)
+    check_frames(network, bundle, "onnxruntime", 224, (0, 60, 140, 200))  # a clip of more takes gigabytes
 
 
 def test_no_score_depends_on_a_later_frame() -> None:
