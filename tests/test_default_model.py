@@ -152,7 +152,8 @@ def test_people_who_sign_have_events_of_hands_and_none_of_hidden_legs(sign: str,
     assert not parts & {"lower limb", "leg-hand"}
 
 
-@pytest.mark.large
+@pytest.mark.long
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("trackers")
 def test_real_people_labelled_by_eye(real: Path) -> None:
     """No recording trained anything; they gave .67 of the parts, .48 of the actions, 6 events where it is quiet."""
