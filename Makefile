@@ -4,8 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
-# Side by side. A file's tests share one process and its fixtures. A process that dies is not replaced, for the new one
-# would wait for ever: the other does its work.
+# Side by side. A file's tests share one process and its fixtures. A process that dies is not replaced, because
+# the new one would block: the other process runs the remaining tests.
 BESIDE := $(PYTEST) --numprocesses logical --dist loadfile --max-worker-restart 0
 AGAIN  := $(PYTEST) --last-failed    # what failed once more, with nothing beside it
 REST   := large or long or browser or cluster

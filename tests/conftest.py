@@ -175,7 +175,7 @@ def source_hash(make: Make) -> str:
 
 @pytest.fixture
 def context() -> Iterator[zmq.Context]:
-    """Closes its sockets when a test fails, too: a context with an open one waits for ever when it is collected."""
+    """Closes its sockets when a test fails, too: a context with an open one blocks when it is collected."""
     made = zmq.Context()
     made.linger = 0  # of every socket: one that a test has dropped is closed by then, and would wait to send
     yield made

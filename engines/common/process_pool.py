@@ -26,7 +26,7 @@ def _begin(begin: Callable[..., object] | None, *arguments: object) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker holds both ends of the pipe that its work comes through, and would wait for ever."""
+    """End this worker with its parent: it holds its own task queue open, and would block indefinitely."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -95,7 +95,7 @@ def test_nothing_on_standard_input_is_refused(stdin: str) -> None:
 def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.mp4"
     os.mkfifo(pipe)
-    done = manet_live("replay", pipe, *OPTIONS, timeout=30)  # nobody writes into it: opening it would wait for ever
+    done = manet_live("replay", pipe, *OPTIONS, timeout=30)  # nobody writes into it: opening it would block
     assert done.code == 2
     assert done.err.strip().count("\n") == 0
     assert f"replay - < {pipe}" in done.err
