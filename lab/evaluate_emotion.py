@@ -114,8 +114,8 @@ def judge_picture(model: EmotionModel, config: Config, spec: ViewSpec, pixels: U
     """One picture as a recording that does not move, up to its first window."""
     card = model.bundle.card
     span_ns = to_ns(card.span_s)
-    hop_ns, steps = to_ns(config.emotion.hop_s), model.spec.steps if model.body else 0
-    cutter = SlidingEmotionWindow(0, model.spec.length, span_ns, hop_ns, span_ns, card.pixel_faces, steps)
+    hop_ns = to_ns(config.emotion.hop_s)
+    cutter = SlidingEmotionWindow(0, model.spec.length, span_ns, hop_ns, span_ns, card.pixel_faces, model.steps)
     with contextlib.closing(make_view(spec)) as view:
         for at in range(SHOWN + 1):
             image = Image(pixels, at, at, at * -(-span_ns // SHOWN))

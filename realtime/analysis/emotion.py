@@ -60,6 +60,7 @@ class EmotionModel(Model):
     def __init__(self, bundle: Bundle, runtime: Runtime, config: Config, body: bool = True) -> None:
         super().__init__(bundle, runtime)
         self.spec, self.body = bundle.card.emotion, body
+        self.steps = self.spec.steps if body else 0  # of landmarks, in a window
         self.staleness_ns = to_ns(config.emotion.hop_s)
         self.reads_faces = not bundle.card.pixel_faces
 
@@ -67,8 +68,7 @@ class EmotionModel(Model):
         span_ns, hop_ns = to_ns(self.bundle.card.span_s), to_ns(camera.config.emotion.hop_s)
         max_gap_ns = to_ns(camera.config.window.max_gap_s)
         size = 0 if self.reads_faces else self.spec.face_size
-        steps = self.spec.steps if self.body else 0
-        cutter = SlidingEmotionWindow(camera.camera_id, self.spec.length, span_ns, hop_ns, max_gap_ns, size, steps)
+        cutter = SlidingEmotionWindow(camera.camera_id, self.spec.length, span_ns, hop_ns, max_gap_ns, size, self.steps)
         return Lane(cutter, queue, EmotionConsumer(camera, self))
 
     def judge(self, windows: Sequence[Window], clock: Clock) -> list[Judged]:  # noqa: ARG002 - nothing is stamped
@@ -79,7 +79,7 @@ class EmotionModel(Model):
         """What the network says of one window."""
         counted = _counted(window)
         body = None
-        if self.body and self.spec.steps:  # no step is held
+        if self.steps:  # no step is held
             body = min(1.0, float(window.body_seen.sum()) / len(counted))
         elif self.body and self.spec.picture_size:
             body = float(window.body_seen[counted].mean())

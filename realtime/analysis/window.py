@@ -13,7 +13,7 @@ from dataclasses import fields
 import numpy as np
 
 from engines.expressions import NUMBERS
-from engines.landmarks.steps import CHANNELS, POINTS, blend, frames_shown, neighbours
+from engines.landmarks.steps import CHANNELS, POINTS, at_steps, frames_shown
 from engines.specs.base import OFFICIAL_SPAN_S
 from events.types import Stamps
 from realtime.clock import NS_PER_S
@@ -229,6 +229,5 @@ class SlidingEmotionWindow(SlidingWindow):
         if not seen:
             return np.zeros((self._steps, POINTS, CHANNELS), np.float32)
         times_s = np.array([media_ns - origin_ns for media_ns, _ in seen], np.float64) * 1e-9
-        before, after, share, there = neighbours(times_s, (end_ns - origin_ns - back_ns).astype(np.float64) * 1e-9)
         pictures = np.stack([landmarks for _, landmarks in seen])
-        return blend(pictures[before], pictures[after], share) * there[:, None, None]
+        return at_steps(times_s, pictures, (end_ns - origin_ns - back_ns).astype(np.float64) * 1e-9)
