@@ -7,7 +7,8 @@ PYTEST := $(BIN)/python -m pytest
 # Side by side. A file's tests share one process and its fixtures. A process that dies is not replaced, because
 # the new one would block: the other process runs the remaining tests.
 BESIDE := $(PYTEST) --numprocesses logical --dist loadfile --max-worker-restart 0
-AGAIN  := $(PYTEST) --last-failed    # what failed once more, with nothing beside it
+# Tests of these markers; what failed runs once more, with nothing beside it.
+TESTS   = $(BESIDE) -m "$(1)" || $(PYTEST) --last-failed -m "$(1)"
 REST   := large or long or browser or cluster
 
 .PHONY: demo check test test-all fast fuzz lint bench clean
@@ -25,12 +26,12 @@ fast: $(VENV)/.dev
 
 # Before you commit: every test but those of the next target.
 test: $(VENV)/.dev
-	$(BESIDE) -m "not (clock or $(REST))" || $(AGAIN) -m "not (clock or $(REST))"
-	$(BESIDE) -m "clock and not ($(REST))" || $(AGAIN) -m "clock and not ($(REST))"
+	$(call TESTS,not (clock or $(REST)))
+	$(call TESTS,clock and not ($(REST)))
 
 # What needs a browser, a cluster, an inference server, networks at full size or more than a few seconds, too.
 test-all: test
-	$(BESIDE) -m "$(REST)" || $(AGAIN) -m "$(REST)"
+	$(call TESTS,$(REST))
 
 # Many more damaged recordings than `make test` reads; FUZZ_FIRST is the first seed.
 fuzz: $(VENV)/.dev
